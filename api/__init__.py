@@ -1,0 +1,74 @@
+"""The web application: the core application plus HTTP plumbing plus version 1."""
+
+from flask import Flask, redirect
+from flask_cors import CORS
+from werkzeug.routing import IntegerConverter
+from werkzeug.wrappers import Response as BaseResponse
+
+from api.http.access_log import init_access_log
+from api.http.errors import init_errors
+from api.http.headers import init_headers
+from api.http.json import OrjsonProvider
+from api.http.limits import init_limits
+from api.http.request_id import HEADER, init_request_ids
+from api.http.tokens import init_tokens
+from api.v1 import create_blueprint
+from core.bootstrap import create_core_app, current_settings
+from core.config import Settings
+from core.db import MAX_ID
+
+MAX_BODY_BYTES = 1024 * 1024
+
+
+class IdConverter(IntegerConverter):
+    """A number in a path that fits the database; any other is a 404."""
+
+    regex = "[0-9]{1,19}"
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **{"max": MAX_ID, **kwargs})  # type: ignore[arg-type]
+
+
+def create_app(config_name: str | None = None, *, settings: Settings | None = None) -> Flask:
+    """Return the web application, by default for the environment named by TASKLANE_ENV.
+
+    Raises ConfigError when the configuration cannot be used.
+    """
+    app = create_core_app(config_name, settings=settings)
+    app.config.update(
+        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+        RESTX_MASK_SWAGGER=False,
+        SWAGGER_UI_DOC_EXPANSION="list",
+        SWAGGER_UI_REQUEST_DURATION=True,
+    )
+    app.json = OrjsonProvider(app)
+    # Both /tasks and /tasks/ are the same, without a redirect that would lose a body.
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    app.url_map.converters["int"] = IdConverter
+
+    # after_request functions run last to first: headers must see what the others set.
+    init_access_log(app)
+    init_headers(app)
+    init_request_ids(app)
+    init_errors(app)
+    init_tokens(app)
+    with app.app_context():
+        init_limits(app, current_settings())
+        origins = current_settings().cors_origins
+    if origins:
+        CORS(app, origins=origins, expose_headers=[HEADER, "Location", "Link", "Retry-After", "WWW-Authenticate"])
+    app.register_blueprint(create_blueprint())
+    _register_root(app)
+    return app
+
+
+def _register_root(app: Flask) -> None:
+    @app.get("/")
+    def root() -> BaseResponse:
+        return redirect("/api/")
+
+    # Platforms probe without a version in the path.
+    for path in ("/health", "/health/ready"):
+        endpoint = "api.system_health" if path == "/health" else "api.system_readiness"
+        app.add_url_rule(path, f"root{path.replace('/', '_')}", app.view_functions[endpoint], methods=["GET"])

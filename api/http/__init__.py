@@ -1,0 +1,1 @@
+"""HTTP plumbing that every resource shares: one small file for each concern."""

@@ -1,0 +1,169 @@
+"""The one place that turns an exception of any layer into an answer.
+
+Nothing of an unexpected error is told but its request id, by which it is found
+in the log.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, current_app, request
+from flask_jwt_extended.exceptions import JWTExtendedException, NoAuthorizationError
+from flask_limiter import RateLimitExceeded
+from jwt.exceptions import ExpiredSignatureError, PyJWTError
+from redis.exceptions import RedisError
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm.exc import StaleDataError
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RequestRedirect
+
+from api.http.json import dump
+from api.http.request_id import current_request_id
+from core import errors as domain
+from core.db import db
+
+log = logging.getLogger("tasklane.http")
+
+JSON = "application/json"
+PROBLEM = "application/problem+json"  # RFC 9457
+RETRY_AFTER_SECONDS = 5
+
+STATUS = {
+    domain.Malformed: 400,
+    domain.Unauthenticated: 401,
+    domain.Forbidden: 403,
+    domain.NotFound: 404,
+    domain.Conflict: 409,
+    domain.Expired: 410,
+    domain.Invalid: 422,
+    domain.Unavailable: 503,
+}
+
+# Code and sentence for what the framework refuses; its own sentences are for browsers.
+FRAMEWORK = {
+    400: ("bad_request", "The request cannot be understood."),
+    401: ("unauthenticated", "Credentials are needed."),
+    403: ("forbidden", "This is not allowed."),
+    404: ("not_found", "There is no such resource."),
+    405: ("method_not_allowed", "This resource does not have this method."),
+    406: ("not_acceptable", "The answer is only available as application/json."),
+    413: ("content_too_large", "The body is larger than this operation accepts."),
+    415: ("unsupported_media_type", "The body must be application/json."),
+    429: ("rate_limited", "Too many requests. Try again later."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What an error answer says."""
+
+    status: int
+    code: str
+    message: str
+    details: Mapping[str, Any] | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def init_errors(app: Flask) -> None:
+    """Answer every error of the application in the envelope."""
+    app.register_error_handler(Exception, respond)
+
+
+def respond(error: Exception) -> Response:
+    """Return the answer to a request that failed with `error`."""
+    if isinstance(error, RequestRedirect):
+        return Response(status=error.code, headers={"Location": error.new_url})
+    failure = describe(error)
+    # A failed request must leave no half-read transaction to the code that runs after it.
+    db.session.remove()
+    return render(failure)
+
+
+def describe(error: Exception) -> Failure:
+    """Return what may be told of an exception."""
+    if isinstance(error, domain.DomainError):
+        status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
+        return Failure(status, error.code, error.message, error.details, _headers(status))
+    if isinstance(error, JWTExtendedException | PyJWTError):
+        return _bad_token(error)
+    if isinstance(error, HTTPException):
+        return _from_framework(error)
+    if isinstance(error, StaleDataError):
+        return Failure(409, "conflict", "Somebody else changed this at the same time. Read it again and retry.")
+    if isinstance(error, IntegrityError):
+        log.warning("A constraint refused a change that the service let through.", exc_info=error)
+        return Failure(409, "conflict", "The change contradicts what is stored.")
+    if isinstance(error, DataError):
+        log.warning("The database refused a value that the service let through.", exc_info=error)
+        return Failure(422, "validation_failed", "The request has a value that cannot be stored.")
+    if isinstance(error, OperationalError | InterfaceError | PoolTimeout | RedisError):
+        log.error("A dependency does not answer: %s", type(error).__name__, exc_info=error)
+        return Failure(503, "unavailable", "A part of the service does not answer. Try again.", headers=_headers(503))
+    log.error("Unexpected error", exc_info=error)
+    return Failure(500, "internal_error", "Something went wrong. The request id helps to find out what.")
+
+
+def _bad_token(error: Exception) -> Failure:
+    if isinstance(error, NoAuthorizationError) and "Authorization" not in request.headers:
+        return Failure(401, "unauthenticated", "Credentials are needed.", headers=_headers(401))
+    expired = isinstance(error, ExpiredSignatureError)
+    message = "This token has expired." if expired else "This token is not valid here."
+    # RFC 6750, section 3.1.
+    challenge = {"WWW-Authenticate": 'Bearer realm="tasklane", error="invalid_token"'}
+    return Failure(401, "token_expired" if expired else "invalid_token", message, headers=challenge)
+
+
+def _from_framework(error: HTTPException) -> Failure:
+    status = error.code or 500
+    default = HTTPStatus(status).phrase
+    code, message = FRAMEWORK.get(status, (default.lower().replace(" ", "_"), f"{default}."))
+    if status >= 500:
+        log.error("Unexpected error", exc_info=error)
+    headers = _headers(status)
+    for name, value in error.get_headers():
+        if name in ("Allow", "Retry-After"):
+            headers[name] = value
+    if isinstance(error, RateLimitExceeded):
+        headers.pop("Retry-After", None)  # The limiter adds the exact one.
+    # Flask-RESTX's parsers leave a sentence a parameter here.
+    data = getattr(error, "data", None) or {}
+    details = {name: [text] for name, text in data.get("errors", {}).items()} or None
+    return Failure(status, code, message, details, headers)
+
+
+def _headers(status: int) -> dict[str, str]:
+    if status == 401:
+        return {"WWW-Authenticate": 'Bearer realm="tasklane"'}  # RFC 9110, section 11.6.1
+    if status == 503:
+        return {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    return {}
+
+
+def render(failure: Failure) -> Response:
+    """Return the failure as the client likes to read it."""
+    request_id = current_request_id()
+    if request.accept_mimetypes.best_match([JSON, PROBLEM]) == PROBLEM:
+        mimetype = PROBLEM
+        body: dict[str, Any] = {
+            "type": "about:blank",
+            "title": HTTPStatus(failure.status).phrase,
+            "status": failure.status,
+            "detail": failure.message,
+            "code": failure.code,
+            "request_id": request_id,
+        }
+        if failure.details:
+            body["errors"] = failure.details
+    else:
+        mimetype = JSON
+        error: dict[str, Any] = {"message": failure.message, "code": failure.code, "request_id": request_id}
+        if failure.details:
+            error["details"] = failure.details
+        body = {"status": "error", "error": error}
+    response = current_app.response_class(dump(body), failure.status, failure.headers, mimetype=mimetype)
+    response.headers["Cache-Control"] = "no-store"
+    return response

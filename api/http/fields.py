@@ -1,0 +1,92 @@
+"""Fields that Flask-RESTX lacks: nullable ones, trimmed text, exact 64-bit ids.
+
+Swagger 2.0 cannot say that a value may be null; `x-nullable` is the extension
+that its tools understand, and what our validation reads.
+"""
+
+from typing import Any
+
+from flask_restx import fields
+
+from core.db import MAX_ID
+
+
+class _Nullable:
+    """Mixed into a field: its value may be null."""
+
+    def schema(self) -> dict[str, Any]:
+        return {**super().schema(), "x-nullable": True}  # type: ignore[misc]
+
+
+class Text(fields.String):
+    """Text, kept as it was sent."""
+
+
+class Line(fields.String):
+    """Text that is trimmed before its length is checked, and not blank."""
+
+    trim = True
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("min_length", 1)
+        super().__init__(*args, **kwargs)
+
+
+class Email(Line):
+    __schema_format__ = "email"
+
+
+class Password(fields.String):
+    __schema_format__ = "password"
+
+
+class Id(fields.Integer):
+    """A number that names a row."""
+
+    __schema_format__ = "int64"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"min": 1, "max": MAX_ID, "example": 7, **kwargs})
+
+
+class Date(fields.String):
+    """A calendar day, ISO 8601."""
+
+    __schema_format__ = "date"
+
+
+class Moment(fields.String):
+    """A moment, RFC 3339 in UTC with `Z`."""
+
+    __schema_format__ = "date-time"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"example": "2026-11-20T09:30:00Z", **kwargs})
+
+
+class NullableText(_Nullable, Text):
+    pass
+
+
+class NullableLine(_Nullable, Line):
+    pass
+
+
+class NullableId(_Nullable, Id):
+    pass
+
+
+class NullableDate(_Nullable, Date):
+    pass
+
+
+class NullableMoment(_Nullable, Moment):
+    pass
+
+
+class NullableInteger(_Nullable, fields.Integer):
+    pass
+
+
+class NullableObject(_Nullable, fields.Raw):
+    __schema_type__ = "object"

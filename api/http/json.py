@@ -1,0 +1,149 @@
+"""JSON out, fast, by orjson; JSON in, strictly, by the standard library."""
+
+import json
+import math
+from decimal import Decimal
+from typing import Any
+
+import orjson
+from flask.json.provider import DefaultJSONProvider
+
+from core.db import MAX_ID
+from core.errors import Invalid, Malformed
+
+MAX_DEPTH = 32
+_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+
+
+class OrjsonProvider(DefaultJSONProvider):
+    """Flask's JSON, by orjson: moments are RFC 3339 with `Z`, enums their values."""
+
+    def dumps(self, obj: Any, **kwargs: Any) -> str:
+        return dump(obj).decode()
+
+
+def dump(value: Any) -> bytes:
+    """Return `value` as UTF-8 JSON."""
+    try:
+        return orjson.dumps(value, default=_default, option=_OPTIONS)
+    except TypeError:
+        # Text that is no valid Unicode: the standard library can spell it with escapes.
+        return json.dumps(value, default=str).encode()
+
+
+def _default(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(str(value))
+    raise TypeError(f"{type(value).__name__} is not JSON.")
+
+
+def parse(raw: bytes) -> Any:
+    """Return the value of a JSON text (RFC 8259).
+
+    Raises Malformed for what is not JSON, for NaN, duplicate keys and nesting
+    deeper than 32, and Invalid, naming the field, for text that cannot be
+    stored and integers beyond 64 bits.
+    """
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Malformed("The body is not UTF-8.") from None
+    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
+        raise Malformed(f"The body is nested deeper than {MAX_DEPTH} levels.")
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_constant=_refuse_constant,
+            parse_int=_integer,
+            parse_float=_number,
+        )
+    except json.JSONDecodeError as error:
+        raise Malformed(
+            f"The body is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+        ) from None
+    details: dict[str, list[str]] = {}
+    _check(value, "", details)
+    if details:
+        raise Invalid("The request has invalid fields.", details=details)
+    return value
+
+
+def _depth(text: str) -> int:
+    depth = deepest = 0
+    in_string = escaped = False
+    for character in text:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif character == "\\":
+                escaped = True
+            elif character == '"':
+                in_string = False
+        elif character == '"':
+            in_string = True
+        elif character in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in "]}":
+            depth -= 1
+    return deepest
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise Malformed("An object in the body has a key twice.", details={printable(twice): ["Given more than once."]})
+    return value
+
+
+def _refuse_constant(name: str) -> Any:
+    raise Malformed(f"{name} is not a JSON number.")
+
+
+def _integer(digits: str) -> int:
+    # Python refuses to convert thousands of digits; nobody needs their value.
+    return int(digits) if len(digits) <= 20 else MAX_ID + 1
+
+
+def _number(digits: str) -> float:
+    value = float(digits)
+    if math.isinf(value):
+        raise Malformed("A number in the body is too large.")
+    return value
+
+
+def _check(value: Any, path: str, details: dict[str, list[str]]) -> None:
+    """Collect what no database stores, whatever the field."""
+    match value:
+        case str() if not _is_storable(value):
+            details[path or "body"] = ["Must not contain NUL or unpaired surrogate characters."]
+        case int() if not -MAX_ID - 1 <= value <= MAX_ID:
+            details[path or "body"] = ["Must be an integer of at most 64 bits."]
+        case dict():
+            for name, item in value.items():
+                where = f"{path}.{printable(name)}" if path else printable(name)
+                if not _is_storable(name):
+                    details[where] = ["Unknown field."]
+                _check(item, where, details)
+        case list():
+            for index, item in enumerate(value):
+                _check(item, f"{path}.{index}" if path else str(index), details)
+
+
+def _is_storable(value: str) -> bool:
+    if "\x00" in value:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def printable(name: str) -> str:
+    """Return a field name that is safe to show, however hostile it was."""
+    shown = name.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
+    return shown if len(shown) <= 100 else shown[:100] + "..."

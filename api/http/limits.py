@@ -1,0 +1,49 @@
+"""Rate limits, by Flask-Limiter, kept in Redis and in memory while Redis is away."""
+
+from flask import Flask, request
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+
+from api.http import json
+from core.bootstrap import current_settings
+from core.config import Settings
+from core.errors import DomainError
+
+# The application is bound later, so importing this has no effect.
+limiter = Limiter(key_func=get_remote_address)
+
+
+def init_limits(app: Flask, settings: Settings) -> None:
+    """Bind the limiter; a Redis that hangs may cost a request a fifth of a second, not more."""
+    is_memory = settings.env == "testing"
+    app.config.update(
+        RATELIMIT_ENABLED=settings.ratelimit_enabled,
+        RATELIMIT_HEADERS_ENABLED=True,
+        RATELIMIT_STRATEGY="moving-window",
+        RATELIMIT_STORAGE_URI="memory://" if is_memory else _storage_url(settings.redis_url),
+        RATELIMIT_STORAGE_OPTIONS={} if is_memory else {"socket_timeout": 0.2, "socket_connect_timeout": 0.2},
+        RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=not is_memory,
+        RATELIMIT_KEY_PREFIX="tasklane",
+    )
+    limiter.init_app(app)
+
+
+def _storage_url(url: str) -> str:
+    return "redis+" + url if url.startswith("unix://") else url
+
+
+def login_limit() -> str:
+    """Return how often one client may try one username."""
+    return current_settings().auth.login_limit
+
+
+def login_key() -> str:
+    """Return client address and username, so that a stranger cannot lock a colleague out."""
+    username: object = request.form.get("username")
+    if request.mimetype == "application/json":
+        try:
+            body = json.parse(request.get_data())
+        except DomainError:
+            body = None
+        username = body.get("username") if isinstance(body, dict) else None
+    return f"{get_remote_address()} {str(username or '')[:120].lower()}"

@@ -1,0 +1,184 @@
+"""Query strings: strict parsers, the types of their values, and pages."""
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from flask import request
+from flask_restx import reqparse
+
+from core.bootstrap import current_settings
+from core.db import MAX_ID
+from core.errors import Malformed
+from core.paging import MAX_PAGE, MAX_PER_PAGE, PageRequest
+from core.ranges import OPERATORS, Range
+
+Converter = Callable[[str], Any]
+_PAGING = ("page", "per_page", "cursor", "sort")
+NO_PARAMETERS = reqparse.RequestParser()
+
+
+def _documented(convert: Converter, **schema: Any) -> Converter:
+    convert.__schema__ = schema  # type: ignore[attr-defined]
+    return convert
+
+
+def integer(*, minimum: int = 1, maximum: int = MAX_ID) -> Converter:
+    """Return a converter for whole numbers."""
+
+    def convert(value: str) -> int:
+        if not re.fullmatch(r"-?[0-9]{1,19}", value) or not minimum <= int(value) <= maximum:
+            raise ValueError(f"Must be an integer from {minimum} to {maximum}.")
+        return int(value)
+
+    return _documented(convert, type="integer", format="int64", minimum=minimum, maximum=maximum)
+
+
+def one_or_more(choices: Iterable[str]) -> Converter:
+    """Return a converter for a comma-separated list of fixed words or enum values."""
+    by_word = {str(choice): choice for choice in choices}
+
+    def convert(value: str) -> list[str]:
+        words = value.split(",")
+        for word in words:
+            if word not in by_word:
+                close = difflib.get_close_matches(word, list(by_word), n=1)
+                hint = f" Did you mean {close[0]!r}?" if close else ""
+                raise ValueError(f"Must be one of {', '.join(by_word)}.{hint}")
+        return [by_word[word] for word in words]
+
+    schema = {"type": "string", "enum": list(by_word)}
+    return _documented(convert, type="array", items=schema, collectionFormat="csv")
+
+
+def boolean(value: str) -> bool:
+    """Convert `true` or `false`."""
+    if value not in ("true", "false"):
+        raise ValueError("Must be true or false.")
+    return value == "true"
+
+
+def day(value: str) -> date:
+    """Convert a calendar day, ISO 8601."""
+    try:
+        if len(value) == 10:
+            return date.fromisoformat(value)
+    except ValueError:
+        pass
+    raise ValueError("Must be a calendar day such as 2026-11-20.")
+
+
+def moment(value: str) -> datetime:
+    """Convert a moment (RFC 3339), or a day, which means its first moment in UTC."""
+    try:
+        # An unencoded '+' arrives as a space.
+        parsed = datetime.fromisoformat(value.replace(" ", "+", 1))
+        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("Must be a moment such as 2026-11-20T09:30:00Z.") from None
+
+
+def user_reference(value: str) -> int | str:
+    """Convert a user id, or `me`."""
+    return value if value == "me" else integer()(value)
+
+
+def words(value: str) -> str:
+    """Convert text to look for."""
+    if not 1 <= len(value) <= 200 or "\x00" in value:
+        raise ValueError("Must be 1 to 200 characters long.")
+    return value
+
+
+_documented(boolean, type="boolean")
+_documented(day, type="string", format="date")
+_documented(moment, type="string", format="date-time")
+_documented(user_reference, type="string", pattern="^(me|[0-9]+)$")
+_documented(words, type="string", minLength=1, maxLength=200)
+
+
+def parser() -> reqparse.RequestParser:
+    """Return a parser for the parameters of one operation."""
+    return reqparse.RequestParser(bundle_errors=True)
+
+
+def add(target: reqparse.RequestParser, name: str, convert: Converter, text: str, **options: Any) -> None:
+    """Add a query parameter."""
+    target.add_argument(name, type=convert, location="args", help=text, store_missing=False, **options)
+
+
+def list_parser(sortable: Mapping[str, Any], default_sort: str) -> reqparse.RequestParser:
+    """Return a parser with the parameters that every list has."""
+    target = parser()
+    add(target, "page", integer(maximum=MAX_PAGE), "The number of the page, from 1.")
+    add(target, "per_page", integer(maximum=MAX_PER_PAGE), "Entries on a page; 20 unless told.")
+    add(target, "cursor", str, "next_cursor of the page before; empty for the first. Instead of page.")
+    names = ", ".join(sorted({*sortable, "id"}))
+    add(target, "sort", str, f"Comma-separated, '-' for descending: {names}. Default: {default_sort}.")
+    return target
+
+
+def add_range(target: reqparse.RequestParser, name: str, convert: Converter) -> None:
+    """Add `name` and `name[gte]` and so on."""
+    add(target, name, convert, f"Exactly this {name}.")
+    for operator in OPERATORS:
+        if operator != "eq":
+            add(target, f"{name}[{operator}]", convert, f"Only with a {name} {operator} this.")
+
+
+def ranges(arguments: Mapping[str, Any], *names: str) -> dict[Any, Range]:
+    """Return the bounds that the caller gave for `names`."""
+    found = {}
+    for name in names:
+        bounds = {op: arguments[key] for op in OPERATORS if (key := _range_key(name, op)) in arguments}
+        if bounds:
+            found[name] = Range(bounds)
+    return found
+
+
+def _range_key(name: str, operator: str) -> str:
+    return name if operator == "eq" else f"{name}[{operator}]"
+
+
+def load_query(target: reqparse.RequestParser) -> dict[str, Any]:
+    """Return the parameters of the current request.
+
+    Raises Malformed, naming the nearest valid one for an unknown parameter.
+    """
+    known = [argument.name for argument in target.args]
+    details: dict[str, list[str]] = {}
+    for name, values in request.args.lists():
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            details[name.replace("\x00", "\\x00")[:100]] = [f"Unknown parameter.{hint}"]
+        elif len(values) > 1:
+            details[name] = ["Given more than once."]
+    for argument in target.args:
+        if argument.name in details or argument.name not in request.args:
+            continue
+        try:
+            argument.type(request.args[argument.name])
+        except ValueError as error:
+            details[argument.name] = [str(error)]
+    if details:
+        raise Malformed("The request has parameters that cannot be used.", details=details)
+    return dict(target.parse_args())
+
+
+def page_request(arguments: Mapping[str, Any]) -> PageRequest:
+    """Return which page the parameters ask for. Raises Malformed for both kinds of paging at once."""
+    if "page" in arguments and "cursor" in arguments:
+        raise Malformed("Use either page or cursor.", details={"cursor": ["Cannot be combined with page."]})
+    settings = current_settings()
+    return PageRequest(
+        number=arguments.get("page", 1),
+        size=arguments.get("per_page", 20),
+        cursor=arguments.get("cursor"),
+        sort=arguments.get("sort"),
+        filters={name: value for name, value in arguments.items() if name not in _PAGING},
+        signing_key=settings.secret_key,
+        max_age=timedelta(days=settings.paging.cursor_max_age_days),
+    )

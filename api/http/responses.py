@@ -1,0 +1,240 @@
+"""What a verb returns becomes an answer here: marshalled once, enveloped, documented.
+
+Each decorator both shapes the answer and tells Swagger about it, so that the
+document cannot say something else than the code does.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from operator import attrgetter
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Response, current_app, request, url_for
+from flask_restx import Namespace, fields
+from flask_restx.model import ModelBase
+from flask_restx.utils import merge
+
+from api.http.fields import NullableInteger, NullableText
+from api.http.json import dump
+from core.jobs.model import Job
+from core.paging import Page
+
+Verb = Callable[..., Any]
+
+# Models that belong to no domain. It has no routes, so Swagger UI does not show it.
+shared = Namespace("shared")
+
+error_out = shared.model(
+    "Error",
+    {
+        "status": fields.String(required=True, enum=["error"], example="error"),
+        "error": fields.Nested(
+            shared.model(
+                "ErrorBody",
+                {
+                    "message": fields.String(required=True, example="The request has invalid fields."),
+                    "code": fields.String(required=True, example="validation_failed"),
+                    "request_id": fields.String(required=True, example="5f0c7f6e4d8b4d0f9a3c1c0e0e6f7b1a"),
+                    "details": fields.Raw(
+                        description="Field path to a list of sentences; absent where there is no field to name.",
+                        example={"title": ["This field is required."]},
+                    ),
+                },
+            ),
+            required=True,
+        ),
+    },
+)
+
+_meta = shared.model(
+    "Meta",
+    {
+        "pagination": fields.Nested(
+            shared.model(
+                "Pagination",
+                {
+                    "page": NullableInteger(required=True, description="Null in cursor mode.", example=1),
+                    "per_page": fields.Integer(required=True, example=20),
+                    "pages": NullableInteger(required=True, description="Null in cursor mode.", example=3),
+                    "total": NullableInteger(required=True, description="Null in cursor mode.", example=42),
+                    "next_cursor": NullableText(required=True, description="Null on the last page."),
+                },
+            ),
+            required=True,
+        )
+    },
+)
+
+accepted_out = shared.model(
+    "Accepted",
+    {
+        "job_id": fields.String(required=True, example="0b8cfbf8-7a3e-4a57-9a2b-0f2f3f6a3b51"),
+        "job_url": fields.String(required=True, description="Where to follow the job."),
+    },
+)
+
+
+def _envelope(model: ModelBase, *, is_list: bool = False) -> ModelBase:
+    data = fields.List(fields.Nested(model), required=True) if is_list else fields.Nested(model, required=True)
+    body: dict[str, Any] = {"status": fields.String(required=True, enum=["success"], example="success"), "data": data}
+    if is_list:
+        body["meta"] = fields.Nested(_meta, required=True)
+    name = f"{model.name}{'List' if is_list else ''}Answer"
+    return shared.models.get(name) or shared.model(name, body)
+
+
+Marshaller = Callable[[Any], dict[str, Any]]
+
+_marshallers: dict[str, Marshaller] = {}
+
+
+def _marshaller(model: ModelBase) -> Marshaller:
+    """Return the function that picks the model's fields; made once for each model."""
+    if model.name not in _marshallers:
+        names = tuple(model)
+        values = attrgetter(*(field.attribute or name for name, field in model.items()))
+        _marshallers[model.name] = lambda value: dict(zip(names, values(value), strict=True))
+    return _marshallers[model.name]
+
+
+def marshal(model: ModelBase, value: Any) -> dict[str, Any]:
+    """Return the model's fields of an object or a row as plain values."""
+    return value if isinstance(value, dict) else _marshaller(model)(value)
+
+
+def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Return `body` as a JSON answer."""
+    return current_app.response_class(dump(body), status, headers, mimetype="application/json")
+
+
+def document(verb: Verb, **doc: Any) -> Verb:
+    """Add to what Swagger knows of a verb."""
+    verb.__apidoc__ = merge(getattr(verb, "__apidoc__", {}), doc)  # type: ignore[attr-defined]
+    return verb
+
+
+def _answering(
+    shape: Callable[[Any], Response], status: int, text: str, model: ModelBase | None, **headers: str
+) -> Callable[[Verb], Verb]:
+    def decorate(verb: Verb) -> Verb:
+        @wraps(verb)
+        def respond(*args: Any, **kwargs: Any) -> Response:
+            return shape(verb(*args, **kwargs))
+
+        documented = {
+            name.replace("_", "-"): {"description": words, "type": "string"} for name, words in headers.items()
+        }
+        return document(respond, responses={status: (text, model, {"headers": documented})})
+
+    return decorate
+
+
+def _success(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return json_response({"status": "success", "data": data}, status, headers)
+
+
+def returns(model: ModelBase, text: str = "Success.") -> Callable[[Verb], Verb]:
+    """Answer 200 with the returned object as `data`."""
+    return _answering(lambda value: _success(marshal(model, value)), 200, text, _envelope(model))
+
+
+def returns_bare(model: ModelBase, text: str = "Success.", status: int = 200) -> Callable[[Verb], Verb]:
+    """Answer with the returned object and no envelope. A verb may return a status beside it."""
+
+    def shape(value: Any) -> Response:
+        body, code = value if isinstance(value, tuple) else (value, status)
+        return json_response(marshal(model, body), code)
+
+    return _answering(shape, status, text, model)
+
+
+def created(model: ModelBase, *, at: Callable[[Any], str] | None = None) -> Callable[[Verb], Verb]:
+    """Answer 201 with the returned object; it lives at `at(object)`, else below the collection."""
+
+    def shape(value: Any) -> Response:
+        place = at(value) if at else f"{request.base_url.rstrip('/')}/{value.id}"
+        return _success(marshal(model, value), 201, {"Location": place})
+
+    return _answering(shape, 201, "Created.", _envelope(model), Location="Where the new resource is.")
+
+
+def accepted(verb: Verb) -> Verb:
+    """Answer 202 with where to follow the returned job."""
+
+    def shape(job: Job) -> Response:
+        url = url_for("api.jobs_job", job_id=job.id, _external=True)
+        return _success({"job_id": job.id, "job_url": url}, 202, {"Location": url})
+
+    text = "Accepted; a worker does it."
+    return _answering(shape, 202, text, _envelope(accepted_out), Location="The job.")(verb)
+
+
+def no_content(verb: Verb) -> Verb:
+    """Answer 204, whatever the verb returns."""
+    return _answering(lambda _: current_app.response_class(status=204), 204, "Done; no body.", None)(verb)
+
+
+def paged(model: ModelBase) -> Callable[[Verb], Verb]:
+    """Answer 200 with the returned page as a list."""
+
+    def shape(page: Page) -> Response:
+        pagination = {
+            "page": page.number,
+            "per_page": page.size,
+            "pages": page.pages,
+            "total": page.total,
+            "next_cursor": page.next_cursor,
+        }
+        data = [marshal(model, item) for item in page.items]
+        body = {"status": "success", "data": data, "meta": {"pagination": pagination}}
+        return json_response(body, headers={"Link": _links(page)})
+
+    envelope = _envelope(model, is_list=True)
+    return _answering(shape, 200, "A page of the list.", envelope, Link="Neighbouring pages (RFC 8288).")
+
+
+def _links(page: Page) -> str:
+    targets: dict[str, dict[str, Any]] = {}
+    if page.number is None:
+        targets["first"] = {"cursor": ""}
+        if page.next_cursor:
+            targets["next"] = {"cursor": page.next_cursor}
+    else:
+        last = max(page.pages or 1, 1)
+        targets["first"] = {"page": 1}
+        targets["last"] = {"page": last}
+        if page.number > 1:
+            targets["prev"] = {"page": min(page.number - 1, last)}
+        if page.number < last:
+            targets["next"] = {"page": page.number + 1}
+    kept = [(name, value) for name, value in request.args.items(multi=True) if name not in ("page", "cursor")]
+    return ", ".join(
+        f'<{request.base_url}?{urlencode([*kept, *target.items()])}>; rel="{name}"' for name, target in targets.items()
+    )
+
+
+REFUSALS = {
+    400: "The request cannot be understood, or has a wrong or unknown parameter.",
+    401: "Credentials are missing, wrong, expired or revoked.",
+    403: "The caller is known, but may not do this.",
+    404: "There is no such thing.",
+    406: "The answer is only available as application/json.",
+    409: "The request contradicts the present state.",
+    410: "The cursor is too old.",
+    413: "The body is too large.",
+    415: "The body is not application/json.",
+    422: "The body has wrong fields; details names them.",
+    429: "Too many requests.",
+    500: "A bug; the request id helps to find it in the log.",
+    503: "A part of the service does not answer.",
+}
+
+
+def refuses(*codes: int) -> Callable[[Verb], Verb]:
+    """Document error codes that an operation has beside those that all have."""
+
+    def decorate(verb: Verb) -> Verb:
+        return document(verb, responses={code: (REFUSALS[code], error_out, {}) for code in codes})
+
+    return decorate

@@ -1,0 +1,103 @@
+"""The resource that every resource inherits: nothing is reachable by accident.
+
+A verb without a permission fails at import. Before a verb runs, its caller is
+verified and its query and body are parsed, in this order, so that a stranger
+learns nothing about what would have been valid.
+"""
+
+from typing import Any, ClassVar
+
+from flask import request
+from flask_restx import Resource
+from flask_restx.model import ModelBase
+from flask_restx.reqparse import RequestParser
+from werkzeug.exceptions import NotAcceptable, RequestEntityTooLarge
+
+from api.http import query, tokens
+from api.http.body import load_body
+from api.http.errors import JSON, PROBLEM
+from api.http.responses import document, refuses
+from core import logs
+from core.access import Actor, Permission
+from core.errors import Forbidden
+from core.paging import PageRequest
+
+VERBS = ("get", "post", "put", "patch", "delete")
+SECURITY: list[dict[str, list[str]]] = [{"Password": []}, {"Bearer": []}]
+
+
+class SecureResource(Resource):
+    """A resource whose verbs each name the permission that they need."""
+
+    permissions: ClassVar[dict[str, Permission]] = {}
+    # What a body without its required fields is answered with.
+    missing_status: ClassVar[int] = 422
+
+    actor: Actor
+    body: dict[str, Any]
+    query: dict[str, Any]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in VERBS:
+            verb = cls.__dict__.get(name)
+            if verb is None:
+                continue
+            if name.upper() not in cls.permissions:
+                raise TypeError(f"{cls.__name__}.{name} names no permission; say Permission.PUBLIC if it needs none.")
+            is_public = cls.permissions[name.upper()] is Permission.PUBLIC
+            codes = {400, 406, 500, 503}
+            codes |= set() if is_public else {401}
+            codes |= {413, 415, 422} if _body_model(verb) else set()
+            document(refuses(*codes)(verb), security=[] if is_public else SECURITY)
+
+    @property
+    def page(self) -> PageRequest:
+        """Which page of a list the caller asks for."""
+        return query.page_request(self.query)
+
+    def dispatch_request(self, *args: Any, **kwargs: Any) -> Any:
+        """Verify, parse, then run the verb."""
+        if request.accept_mimetypes and not request.accept_mimetypes.best_match([JSON, PROBLEM]):
+            raise NotAcceptable
+        name = "get" if request.method == "HEAD" else request.method.lower()
+        self._authorise(self.permissions[name.upper()])
+        verb = getattr(self, name)
+        self.query = query.load_query(_query_parser(verb))
+        if (request.content_length or 0) > (request.max_content_length or 0):
+            raise RequestEntityTooLarge
+        model = _body_model(verb)
+        if model is not None:
+            self.body = self.read_body(model)
+        return super().dispatch_request(*args, **kwargs)
+
+    def read_body(self, model: ModelBase) -> dict[str, Any]:
+        """Return the parsed body; a resource with another media type overrides this."""
+        return load_body(model, missing_status=self.missing_status, needs_a_field=request.method == "PATCH")
+
+    def validate_payload(self, func: Any) -> None:
+        """Do nothing: `dispatch_request` has checked the body already, and better."""
+
+    def _authorise(self, permission: Permission) -> None:
+        if permission is Permission.PUBLIC:
+            return
+        self.actor = tokens.verify(refresh=permission is Permission.SESSION_REFRESH)
+        logs.user_id.set(self.actor.user_id)
+        if not self.actor.has(permission):
+            raise Forbidden(f"This needs the permission {permission}.")
+
+
+def _expected(verb: Any, kind: type) -> Any:
+    for item in getattr(verb, "__apidoc__", {}).get("expect", []):
+        if isinstance(item, kind):
+            return item
+    return None
+
+
+def _body_model(verb: Any) -> ModelBase | None:
+    model: ModelBase | None = _expected(verb, ModelBase)
+    return model
+
+
+def _query_parser(verb: Any) -> RequestParser:
+    return _expected(verb, RequestParser) or query.NO_PARAMETERS

@@ -1,0 +1,138 @@
+"""First contact and health: what works before anybody has an account."""
+
+from typing import Any
+
+from flask import current_app, request
+from flask_restx import Namespace, fields
+
+from api.http.fields import NullableInteger, NullableText
+from api.http.request_id import current_request_id
+from api.http.responses import returns, returns_bare
+from api.http.security import SecureResource
+from core import health
+from core.access import Permission
+from core.bootstrap import current_settings
+from core.errors import Malformed
+
+VERSION = "1.0.0"
+REDACTED = frozenset({"authorization", "cookie", "x-api-key", "proxy-authorization"})
+
+ns = Namespace("system", description="First contact and health", path="/v1")
+
+welcome_out = ns.model(
+    "Welcome",
+    {
+        "message": fields.String(required=True, example="Welcome to Tasklane."),
+        "version": fields.String(required=True, example=VERSION),
+        "endpoints_available": fields.List(fields.String, required=True, example=["GET /api/v1/tasks"]),
+    },
+)
+greeting_out = ns.model("Greeting", {"greeting": fields.String(required=True, example="Hello, Ada! Nice to meet you.")})
+echo_out = ns.model(
+    "Echo",
+    {
+        "message": fields.String(required=True),
+        "user_agent": fields.String(required=True),
+        "accept_header": fields.String(required=True),
+        "all_headers": fields.Raw(required=True, description="Credentials are shown as [redacted]."),
+        "remote_addr": NullableText(required=True),
+        "request_id": fields.String(required=True),
+    },
+)
+health_out = ns.model("Health", {"status": fields.String(required=True, enum=["ok"], example="ok")})
+readiness_out = ns.model(
+    "Readiness",
+    {
+        "status": fields.String(required=True, enum=["ok", "degraded", "down"], example="ok"),
+        "checks": fields.Nested(
+            ns.model(
+                "Checks",
+                {
+                    "database": fields.String(required=True, enum=["ok", "down"]),
+                    "migrations": fields.String(required=True, enum=["ok", "pending", "unknown"]),
+                    "redis": fields.String(required=True, enum=["ok", "down"]),
+                },
+            ),
+            required=True,
+        ),
+        "workers": NullableInteger(required=True, description="Running workers; null while Redis is down."),
+        "queue_depth": fields.Raw(required=True, description="Unfinished jobs by state.", example={"queued": 0}),
+    },
+)
+
+
+@ns.route("/welcome")
+class Welcome(SecureResource):
+    permissions = {"GET": Permission.PUBLIC}
+
+    @returns(welcome_out)
+    def get(self) -> dict[str, Any]:
+        """Say what this service is and what it offers."""
+        return {"message": "Welcome to Tasklane.", "version": VERSION, "endpoints_available": _endpoints()}
+
+
+def _endpoints() -> list[str]:
+    """Return every operation under /api/v1, read off the routes."""
+    return sorted(
+        f"{method} {rule.rule}"
+        for rule in current_app.url_map.iter_rules()
+        if rule.rule.startswith("/api/v1/")
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
+    )
+
+
+@ns.route("/greet/<path:name>")
+@ns.doc(params={"name": {"description": "Whom to greet, 1 to 100 characters.", "example": "Ada"}})
+class Greeting(SecureResource):
+    permissions = {"GET": Permission.PUBLIC}
+
+    @returns(greeting_out)
+    def get(self, name: str) -> dict[str, str]:
+        """Greet somebody by name."""
+        # A path converter takes the optional trailing slash for a part of the name.
+        name = name.removesuffix("/").strip()
+        if not 1 <= len(name) <= 100 or "\x00" in name:
+            raise Malformed(
+                "This is not a name.", details={"name": ["Must be 1 to 100 characters long and not blank."]}
+            )
+        return {"greeting": f"Hello, {name}! Nice to meet you."}
+
+
+@ns.route("/echo")
+class Echo(SecureResource):
+    permissions = {"GET": Permission.PUBLIC}
+
+    @returns(echo_out)
+    def get(self) -> dict[str, Any]:
+        """Show the request as the service sees it behind its proxies."""
+        headers = {name: "[redacted]" if name.lower() in REDACTED else value for name, value in request.headers.items()}
+        return {
+            "message": "This is how your request arrived.",
+            "user_agent": request.headers.get("User-Agent", ""),
+            "accept_header": request.headers.get("Accept", ""),
+            "all_headers": headers,
+            "remote_addr": request.remote_addr,
+            "request_id": current_request_id(),
+        }
+
+
+@ns.route("/health")
+class Health(SecureResource):
+    permissions = {"GET": Permission.PUBLIC}
+
+    @returns_bare(health_out)
+    def get(self) -> dict[str, str]:
+        """Say that the process is alive; asks nothing else."""
+        return {"status": "ok"}
+
+
+@ns.route("/health/ready")
+class Readiness(SecureResource):
+    permissions = {"GET": Permission.PUBLIC}
+
+    @ns.response(503, "The database does not answer.", readiness_out)
+    @returns_bare(readiness_out, "Ready, or degraded while only Redis is down.")
+    def get(self) -> tuple[dict[str, Any], int]:
+        """Say whether each part works: database, migrations, Redis, workers."""
+        report = health.check(current_settings())
+        return report, 503 if report["status"] == "down" else 200

@@ -1,0 +1,174 @@
+"""Tasks over HTTP."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask_restx import Namespace, fields
+
+from api.http import query
+from api.http.fields import Id, Line, Moment, NullableDate, NullableId, NullableMoment, NullableText
+from api.http.responses import accepted, created, no_content, paged, refuses, returns
+from api.http.security import SecureResource
+from core.access import Permission
+from core.jobs.model import Job
+from core.paging import Page
+from core.tasks import service as tasks
+from core.tasks.model import DESCRIPTION_LENGTH, TITLE_LENGTH, Task, TaskStatus
+
+ns = Namespace("tasks", description="Create, find, change and process tasks", path="/v1/tasks")
+
+_STATUS = {"enum": list(TaskStatus), "example": "pending"}
+
+
+def _title(**options: Any) -> Line:
+    return Line(max_length=TITLE_LENGTH, example="Renew the TLS certificate", **options)
+
+
+_writable = {
+    "description": NullableText(max_length=DESCRIPTION_LENGTH, example="It ends on the 30th."),
+    "due_date": NullableDate(example="2026-12-01"),
+    "assignee_id": NullableId(description="An active user.", example=None),
+}
+
+task_out = ns.model(
+    "Task",
+    {
+        "id": Id(required=True),
+        "title": _title(required=True),
+        "description": NullableText(required=True),
+        "status": fields.String(required=True, **_STATUS),
+        "due_date": NullableDate(required=True, example="2026-12-01"),
+        "owner_id": Id(required=True),
+        "assignee_id": NullableId(required=True),
+        "version": fields.Integer(required=True, description="Grows with every change.", example=1),
+        "created_at": Moment(required=True),
+        "updated_at": Moment(required=True),
+        "completed_at": NullableMoment(required=True),
+    },
+)
+task_in = ns.model(
+    "NewTask",
+    {"title": _title(required=True), "status": fields.String(default="pending", **_STATUS), **_writable},
+    strict=True,
+)
+task_replacement = ns.model(
+    "TaskReplacement",
+    {"title": _title(required=True), "status": fields.String(required=True, **_STATUS), **_writable},
+    strict=True,
+)
+task_patch = ns.model("TaskPatch", {"title": _title(), "status": fields.String(**_STATUS), **_writable}, strict=True)
+status_in = ns.model("TaskStatus", {"status": fields.String(required=True, **_STATUS)}, strict=True)
+
+_MOMENTS = ("created_at", "updated_at", "completed_at")
+
+list_query = query.list_parser(tasks.SORTABLE, "-created_at")
+query.add(list_query, "status", query.one_or_more(TaskStatus), "Only these, comma-separated.")
+query.add(list_query, "owner_id", query.user_reference, "Only tasks of this user; `me` is the caller.")
+query.add(list_query, "assignee_id", query.user_reference, "Only tasks assigned to this user; `me` is the caller.")
+query.add(list_query, "overdue", query.boolean, "Whether the due date has passed on an open task.")
+query.add(list_query, "q", query.words, "Only tasks whose title or description contains this.")
+query.add_range(list_query, "due_date", query.day)
+for _name in _MOMENTS:
+    query.add_range(list_query, _name, query.moment)
+
+
+@ns.route("")
+class TaskCollection(SecureResource):
+    """The tasks that the caller may see."""
+
+    permissions = {"GET": Permission.TASKS_READ, "POST": Permission.TASKS_WRITE}
+
+    @ns.expect(list_query)
+    @refuses(410)
+    @paged(task_out)
+    def get(self) -> Page:
+        """List tasks, newest first."""
+        return tasks.list_visible(self.actor, page=self.page, narrowed=self._narrowed(self.query))
+
+    @ns.expect(task_in, validate=True)
+    @created(task_out)
+    def post(self) -> Task:
+        """Create a task.
+
+        The caller owns it, and a confirmation e-mail follows.
+        """
+        return tasks.create(self.actor, **self.body)
+
+    def _narrowed(self, arguments: Mapping[str, Any]) -> tasks.TaskFilter:
+        def user(name: str) -> int | None:
+            value = arguments.get(name)
+            return self.actor.user_id if value == "me" else value
+
+        return tasks.TaskFilter(
+            status=arguments.get("status"),
+            owner_id=user("owner_id"),
+            assignee_id=user("assignee_id"),
+            overdue=arguments.get("overdue"),
+            q=arguments.get("q"),
+            ranges=query.ranges(arguments, "due_date", *_MOMENTS),
+        )
+
+
+@ns.route("/<int:task_id>")
+@ns.doc(params={"task_id": "The number of the task."})
+class TaskItem(SecureResource):
+    permissions = {
+        "GET": Permission.TASKS_READ,
+        "PUT": Permission.TASKS_WRITE,
+        "PATCH": Permission.TASKS_WRITE,
+        "DELETE": Permission.TASKS_WRITE,
+    }
+
+    @refuses(403, 404)
+    @returns(task_out)
+    def get(self, task_id: int) -> Task:
+        """Read a task."""
+        return tasks.get(self.actor, task_id=task_id)
+
+    @ns.expect(task_replacement, validate=True)
+    @refuses(403, 404, 409)
+    @returns(task_out)
+    def put(self, task_id: int) -> Task:
+        """Replace a task; what is not given becomes null."""
+        return tasks.replace(self.actor, task_id=task_id, **self.body)
+
+    @ns.expect(task_patch, validate=True)
+    @refuses(403, 404, 409)
+    @returns(task_out)
+    def patch(self, task_id: int) -> Task:
+        """Change some fields of a task; what is not given stays."""
+        return tasks.change(self.actor, task_id=task_id, **self.body)
+
+    @refuses(403, 404)
+    @no_content
+    def delete(self, task_id: int) -> None:
+        """Delete a task; its owner and administrators may."""
+        tasks.delete(self.actor, task_id=task_id)
+
+
+@ns.route("/<int:task_id>/status")
+@ns.doc(params={"task_id": "The number of the task."})
+class TaskStatusItem(SecureResource):
+    permissions = {"PUT": Permission.TASKS_WRITE}
+
+    @ns.expect(status_in, validate=True)
+    @refuses(403, 404, 409)
+    @returns(task_out)
+    def put(self, task_id: int) -> Task:
+        """Set the status of a task."""
+        return tasks.change(self.actor, task_id=task_id, **self.body)
+
+
+@ns.route("/<int:task_id>/process")
+@ns.doc(params={"task_id": "The number of the task."})
+class TaskProcessing(SecureResource):
+    permissions = {"POST": Permission.TASKS_WRITE}
+
+    @refuses(403, 404, 409)
+    @accepted
+    def post(self, task_id: int) -> Job:
+        """Have a worker process a task.
+
+        It appends ` [Processed]` to the description and completes the task.
+        """
+        return tasks.start_processing(self.actor, task_id=task_id)

@@ -1,0 +1,1 @@
+"""The domain: models, policies, repositories and services. Knows neither HTTP nor workers."""

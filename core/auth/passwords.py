@@ -1,0 +1,39 @@
+"""Password hashing with argon2id (RFC 9106; parameters of the OWASP Password Storage Cheat Sheet)."""
+
+import threading
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+# 19 MiB, two passes, one lane.
+_hasher = PasswordHasher(memory_cost=19 * 1024, time_cost=2, parallelism=1)
+
+# A burst of logins must not take all memory and every request thread.
+_slots = threading.BoundedSemaphore(4)
+
+# The hash of nobody's password, with the parameters above, made at first need.
+_dummy_hash: str | None = None
+
+
+def hash_password(password: str) -> str:
+    """Return the hash to store."""
+    with _slots:
+        return _hasher.hash(password)
+
+
+def verify_password(password_hash: str | None, password: str) -> bool:
+    """Return whether the password is right, in the same time whether there is a hash or not."""
+    global _dummy_hash  # noqa: PLW0603 - computed once, on purpose not at import
+    if password_hash is None and _dummy_hash is None:
+        _dummy_hash = hash_password("nobody's password")
+    with _slots:
+        try:
+            right = _hasher.verify(password_hash or _dummy_hash or "", password)
+        except (VerificationError, InvalidHashError, UnicodeEncodeError):
+            return False
+    return right and password_hash is not None
+
+
+def needs_rehash(password_hash: str) -> bool:
+    """Return whether the hash was made with weaker parameters than today's."""
+    return _hasher.check_needs_rehash(password_hash)

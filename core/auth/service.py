@@ -1,0 +1,120 @@
+"""Logging in, staying logged in, logging out.
+
+This module decides; it does not know how tokens are spelled. `api.http.tokens`
+turns a `Grant` into JWTs.
+"""
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import uuid4
+
+from core import clock, texts
+from core.access import Actor, Role
+from core.auth import passwords
+from core.auth.model import LoginSession, RefreshToken
+from core.auth.repository import SessionRepository
+from core.db import db, transaction
+from core.errors import Invalid, Unauthenticated
+from core.users.repository import UserRepository
+
+WRONG_CREDENTIALS = "The username or the password is wrong."
+SESSION_ENDED = "This session has ended. Log in again."
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a login or a refresh gives: the ids that go into the two tokens."""
+
+    user_id: int
+    role: Role
+    session_id: str
+    refresh_jti: str
+
+
+def login(*, username: str, password: str, lifetime: timedelta) -> Grant:
+    """Open a session for a username or an e-mail address; it ends after `lifetime` without a refresh.
+
+    Raises Unauthenticated with the same words, in about the same time, whether
+    the account is unknown or inactive or the password is wrong.
+    """
+    user = UserRepository(db.session()).find_by_login(username)
+    # Longer passwords than 128 characters cannot have been set; hashing them would only cost time.
+    right = passwords.verify_password(user.password_hash if user else None, password[:129])
+    if user is None or not right or not user.is_active:
+        raise Unauthenticated(WRONG_CREDENTIALS)
+    stronger = passwords.hash_password(password) if passwords.needs_rehash(user.password_hash) else None
+    with transaction() as session:
+        sessions = SessionRepository(session)
+        now = clock.now()
+        row = LoginSession(id=secrets.token_hex(16), user_id=user.id, expires_at=now + lifetime)
+        sessions.add(row)
+        token = RefreshToken(jti=str(uuid4()), session_id=row.id, expires_at=row.expires_at)
+        sessions.add(token)
+        if stronger:
+            user.password_hash = stronger
+    return Grant(user.id, user.role, row.id, token.jti)
+
+
+def authenticate(*, session_id: str) -> Actor:
+    """Return who holds the session. Raises Unauthenticated if it has ended or the account is inactive.
+
+    Asked for every request, so that a logout or a deactivation holds at once.
+    """
+    holder = SessionRepository(db.session()).find_holder(session_id)
+    if holder is None or holder.revoked_at is not None or holder.expires_at <= clock.now() or not holder.is_active:
+        raise Unauthenticated(SESSION_ENDED)
+    return Actor(holder.id, holder.role, session_id)
+
+
+def refresh(actor: Actor, *, jti: str, lifetime: timedelta) -> Grant:
+    """Exchange a refresh token for a new one.
+
+    A token that was used before means that it was stolen, by its first user or
+    by its second; the whole session is revoked (RFC 9700, section 4.14.2).
+    Raises Unauthenticated.
+    """
+    session_id = actor.session_id or ""
+    now = clock.now()
+    replacement = RefreshToken(jti=str(uuid4()), session_id=session_id, expires_at=now + lifetime)
+    with transaction() as session:
+        sessions = SessionRepository(session)
+        is_first = sessions.use(jti, session_id, now)
+        if is_first:
+            sessions.add(replacement)
+            holder = session.get_one(LoginSession, session_id)
+            holder.expires_at = replacement.expires_at
+        else:
+            sessions.revoke(now, LoginSession.id == session_id)
+    if not is_first:
+        raise Unauthenticated("This refresh token was used before, so its session has been ended. Log in again.")
+    return Grant(actor.user_id, actor.role, session_id, replacement.jti)
+
+
+def logout(actor: Actor) -> None:
+    """End the actor's session: none of its tokens is accepted any more."""
+    with transaction() as session:
+        SessionRepository(session).revoke(clock.now(), LoginSession.id == actor.session_id)
+
+
+def logout_everywhere(actor: Actor) -> None:
+    """End every session of the actor."""
+    with transaction() as session:
+        SessionRepository(session).revoke(clock.now(), LoginSession.user_id == actor.user_id)
+
+
+def change_password(actor: Actor, *, old_password: str, new_password: str) -> None:
+    """Set a new password and end all other sessions. Raises Invalid if the old one is wrong or the new one weak."""
+    texts.password(new_password, field="new_password")
+    user = UserRepository(db.session()).find(actor.user_id)
+    if user is None or not passwords.verify_password(user.password_hash, old_password[:129]):
+        raise Invalid("The request has invalid fields.", details={"old_password": ["This is not your password."]})
+    new_hash = passwords.hash_password(new_password)
+    with transaction() as session:
+        locked = UserRepository(session).find_for_update(actor.user_id)
+        if locked is None:
+            raise Unauthenticated(SESSION_ENDED)
+        locked.password_hash = new_hash
+        SessionRepository(session).revoke(
+            clock.now(), LoginSession.user_id == actor.user_id, LoginSession.id != actor.session_id
+        )

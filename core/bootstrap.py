@@ -1,0 +1,48 @@
+"""The application without HTTP: configuration, logging, database.
+
+Workers and commands run in it; `api.create_app` adds the routes.
+"""
+
+from flask import Flask, current_app
+from flask_migrate import Migrate
+
+from core import models
+from core.config import ROOT, ConfigError, Settings, load_settings
+from core.db import db, init_db
+from core.logs import configure_logging
+
+EXTENSION = "tasklane"
+
+
+def create_core_app(config_name: str | None = None, *, settings: Settings | None = None) -> Flask:
+    """Return an application with configuration and database, and without routes.
+
+    Raises ConfigError when the configuration cannot be used or the instance
+    folder cannot be written.
+    """
+    settings = settings or load_settings(config_name)
+    app = Flask("tasklane", root_path=str(ROOT), instance_path=str(settings.instance_path), static_folder=None)
+    app.extensions[EXTENSION] = settings
+    app.testing = settings.env == "testing"
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        JWT_SECRET_KEY=settings.jwt_secret_key,
+    )
+    try:
+        settings.instance_path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"The instance folder {settings.instance_path} is not usable: {error.strerror}.") from None
+    configure_logging(settings)
+    init_db(app, settings.database_url)
+    # Batch mode rewrites a table where SQLite cannot alter it in place.
+    Migrate(app, db, directory=str(ROOT / "migrations"), render_as_batch=True, compare_type=True)
+    return app
+
+
+def current_settings() -> Settings:
+    """Return the settings of the application in whose context this runs."""
+    settings: Settings = current_app.extensions[EXTENSION]
+    return settings
+
+
+__all__ = ["create_core_app", "current_settings", "models"]

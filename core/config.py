@@ -1,0 +1,371 @@
+"""Layered configuration: files, then `.env`, then the environment, all typed.
+
+`Settings` lists every key once with its type; `config.toml` holds every default
+once. A key that stands in only one of them is an error at start, so they cannot
+drift apart.
+"""
+
+import contextlib
+import difflib
+import hashlib
+import os
+import secrets
+import tempfile
+import tomllib
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+from dotenv import dotenv_values
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENTS = ("development", "testing", "production")
+PREFIX = "TASKLANE_"
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+MIN_SECRET_BYTES = 32
+
+# Names that platforms and other tools already use for some of our keys.
+PLAIN_NAMES = {
+    "DATABASE_URL": "database_url",
+    "REDIS_URL": "redis_url",
+    "SECRET_KEY": "secret_key",
+    "JWT_SECRET_KEY": "jwt_secret_key",
+    "PORT": "port",
+    "CORS_ORIGINS": "cors_origins",
+    "LOG_LEVEL": "log_level",
+    "MAIL_SERVER": "mail.server",
+    "MAIL_PORT": "mail.port",
+    "MAIL_USERNAME": "mail.username",
+    "MAIL_PASSWORD": "mail.password",
+    "MAIL_USE_TLS": "mail.use_tls",
+    "MAIL_USE_SSL": "mail.use_ssl",
+    "MAIL_SENDER": "mail.sender",
+}
+# These two choose the layers themselves, so they are read before any file.
+SELECTORS = ("TASKLANE_ENV", "TASKLANE_INSTANCE_PATH")
+
+SECRET_KEYS = frozenset({"secret_key", "jwt_secret_key", "mail.password"})
+URL_KEYS = frozenset({"database_url", "redis_url"})
+KNOWN_DEFAULTS = ("changeme", "change-me", "change_me", "change this", "replace-me", "your-secret")
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the message says every reason at once."""
+
+
+class ConfigWarning(UserWarning):
+    """Something in the configuration has no effect."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthSettings:
+    access_token_minutes: int
+    refresh_token_days: int
+    login_limit: str
+
+
+@dataclass(frozen=True, slots=True)
+class PagingSettings:
+    cursor_max_age_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessingSettings:
+    steps: int
+    step_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class JobSettings:
+    poll_seconds: float
+    lease_seconds: float
+    shutdown_grace_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class MailSettings:
+    server: str
+    port: int
+    username: str
+    password: str = field(repr=False)
+    use_tls: bool
+    use_ssl: bool
+    sender: str
+    timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The effective configuration. `sources` tells where each key came from."""
+
+    env: str
+    instance_path: Path
+    database_url: str = field(repr=False)
+    redis_url: str = field(repr=False)
+    secret_key: str = field(repr=False)
+    jwt_secret_key: str = field(repr=False)
+    host: str
+    port: int
+    log_level: str
+    log_format: str
+    cors_origins: list[str]
+    trusted_proxies: int
+    threads: int
+    ratelimit_enabled: bool
+    registration_open: bool
+    auth: AuthSettings
+    paging: PagingSettings
+    processing: ProcessingSettings
+    jobs: JobSettings
+    mail: MailSettings
+    sources: Mapping[str, str] = field(repr=False)
+
+
+# Fields of Settings that no file sets: they come from SELECTORS or are computed.
+_COMPUTED = frozenset({"env", "instance_path", "sources"})
+
+
+def _known_keys(cls: type = Settings, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every dotted key with its type."""
+    hints = get_type_hints(cls)
+    for item in fields(cls):
+        if cls is Settings and item.name in _COMPUTED:
+            continue
+        kind = hints[item.name]
+        if is_dataclass(kind):
+            yield from _known_keys(kind, f"{prefix}{item.name}.")  # type: ignore[arg-type]
+        else:
+            yield prefix + item.name, kind
+
+
+KEYS: dict[str, Any] = dict(_known_keys())
+
+
+def _flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from _flatten(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def _typed(key: str, value: Any, source: str) -> Any:
+    """Convert a value from a file or the environment to the type that the key declares."""
+    kind = KEYS[key]
+    try:
+        if kind is bool:
+            return _boolean(value)
+        if get_origin(kind) is list:
+            items = value.split(",") if isinstance(value, str) else list(value)
+            return [get_args(kind)[0](item.strip()) for item in items if item.strip()]
+        if isinstance(value, bool) or (kind is str and not isinstance(value, str)):
+            raise ValueError
+        return kind(value)
+    except (TypeError, ValueError, AttributeError):
+        name = "list" if get_origin(kind) is list else kind.__name__
+        shown = "its value" if key in SECRET_KEYS else repr(value)
+        raise ConfigError(f"{key}: {shown} from {source} is not a valid {name}.") from None
+
+
+def _boolean(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    words = {"true": True, "1": True, "yes": True, "on": True}
+    words |= {"false": False, "0": False, "no": False, "off": False}
+    if isinstance(value, str) and value.strip().lower() in words:
+        return words[value.strip().lower()]
+    raise ValueError
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _file_layers(path: Path, env: str) -> Iterator[tuple[str, str, Any]]:
+    tables = _read_toml(path)
+    for name in tables:
+        if name not in ("default", *ENVIRONMENTS):
+            raise ConfigError(f"{path}: unknown table [{name}].{_nearest(name, ['default', *ENVIRONMENTS])}")
+    for name in ("default", env):
+        for key, value in _flatten(tables.get(name, {})):
+            if key not in KEYS:
+                raise ConfigError(f"{path}: unknown key {key!r} in [{name}].{_nearest(key, list(KEYS))}")
+            yield key, f"{path.name if path.parent == ROOT else f'instance/{path.name}'} [{name}]", value
+
+
+def _environment_layer(variables: Mapping[str, str], source: str) -> Iterator[tuple[str, str, Any]]:
+    for name, key in PLAIN_NAMES.items():
+        # Platforms leave variables set but empty to mean "not configured".
+        if variables.get(name):
+            yield key, f"{source} {name}", variables[name]
+    for name, value in variables.items():
+        if not name.startswith(PREFIX) or name in SELECTORS:
+            continue
+        key = name.removeprefix(PREFIX).lower().replace("__", ".")
+        if key in KEYS:
+            yield key, f"{source} {name}", value
+        else:
+            known = [PREFIX + k.upper().replace(".", "__") for k in KEYS]
+            warnings.warn(
+                f"{name} is not a Tasklane setting and has no effect.{_nearest(name, known)}",
+                ConfigWarning,
+                stacklevel=2,
+            )
+
+
+def load_settings(
+    config_name: str | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    root: Path = ROOT,
+) -> Settings:
+    """Read all layers and return the effective settings.
+
+    `overrides` are dotted keys that win over everything; tests use them.
+    Raises ConfigError naming the file, variable or missing secrets to mend.
+    """
+    process_environ = os.environ if environ is None else environ
+    dotenv = {k: v for k, v in dotenv_values(root / ".env").items() if v is not None}
+    selectors = {**dotenv, **process_environ}
+
+    env = config_name or selectors.get("TASKLANE_ENV") or "development"
+    if env not in ENVIRONMENTS:
+        raise ConfigError(f"TASKLANE_ENV is {env!r}; it must be one of {', '.join(ENVIRONMENTS)}.")
+    instance_path = Path(selectors.get("TASKLANE_INSTANCE_PATH") or root / "instance").resolve()
+
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+
+    def apply(layer: Iterator[tuple[str, str, Any]]) -> None:
+        for key, source, value in layer:
+            values[key] = _typed(key, value, source)
+            sources[key] = source
+
+    apply(_file_layers(root / "config.toml", env))
+    absent = [key for key in KEYS if key not in values]
+    if absent:
+        raise ConfigError(f"config.toml lacks {', '.join(absent)}.")
+    if (instance_path / "config.toml").exists():
+        apply(_file_layers(instance_path / "config.toml", env))
+    apply(_environment_layer(dotenv, ".env"))
+    apply(_environment_layer(process_environ, "environment"))
+    apply((key, "override", value) for key, value in (overrides or {}).items())
+
+    _check(env, values)
+    _fill_in(env, instance_path, values, sources)
+    return _build(Settings, values, "", env=env, instance_path=instance_path, sources=sources)  # type: ignore[no-any-return]
+
+
+_POSITIVE = ("threads", "processing.steps", "jobs.lease_seconds", "jobs.poll_seconds", "paging.cursor_max_age_days")
+
+
+def _check(env: str, values: dict[str, Any]) -> None:
+    """Refuse settings that would be unsafe or cannot work, all reasons in one message."""
+    problems = []
+    if env == "production":
+        for key in ("jwt_secret_key", "secret_key"):
+            problems += _secret_problems(key.upper(), values[key])
+        if not values["database_url"]:
+            problems.append("DATABASE_URL is not set")
+    rules = {
+        f"port {values['port']} is not between 0 and 65535": 0 <= values["port"] <= 65535,
+        f"log_level {values['log_level']!r} is not a logging level": values["log_level"].upper() in LOG_LEVELS,
+        f"log_format {values['log_format']!r} is neither text nor json": values["log_format"] in ("text", "json"),
+        "processing.step_seconds must not be negative": values["processing.step_seconds"] >= 0,
+        **{f"{key} must be greater than 0": values[key] > 0 for key in _POSITIVE},
+    }
+    problems += [problem for problem, holds in rules.items() if not holds]
+    if problems:
+        raise ConfigError(f"Tasklane cannot start in {env}: " + "; ".join(problems) + ".")
+
+
+def _secret_problems(name: str, value: str) -> list[str]:
+    if not value:
+        return [f"{name} is not set"]
+    if any(word in value.lower() for word in KNOWN_DEFAULTS):
+        return [f"{name} is a known default"]
+    if len(value.encode()) < MIN_SECRET_BYTES:
+        return [f"{name} is shorter than {MIN_SECRET_BYTES} bytes"]
+    return []
+
+
+def _fill_in(env: str, instance_path: Path, values: dict[str, Any], sources: dict[str, str]) -> None:
+    """Compute what the embedded defaults leave open, and spell URLs as SQLAlchemy wants them."""
+    if not values["database_url"]:
+        values["database_url"] = f"sqlite:///{instance_path / 'tasklane.db'}"
+        sources["database_url"] = "embedded"
+    values["database_url"] = _sqlalchemy_url(values["database_url"])
+    if not values["redis_url"]:
+        values["redis_url"] = f"unix://{embedded_socket(instance_path)}?db=0"
+        sources["redis_url"] = "embedded"
+    for key in ("secret_key", "jwt_secret_key"):
+        if not values[key]:
+            values[key] = secrets.token_hex(32) if env == "testing" else _kept_secret(instance_path / key)
+            sources[key] = "generated" if env == "testing" else f"instance/{key}, generated"
+    values["log_level"] = values["log_level"].upper()
+
+
+def _sqlalchemy_url(url: str) -> str:
+    # Heroku and others still hand out postgres://, which SQLAlchemy dropped.
+    for scheme in ("postgres://", "postgresql://"):
+        if url.startswith(scheme):
+            return "postgresql+psycopg://" + url.removeprefix(scheme)
+    return url
+
+
+def embedded_socket(instance_path: Path) -> Path:
+    """Return where the embedded server of this instance folder listens.
+
+    A unix socket's path is limited to about 100 bytes (sun_path is 104 on
+    macOS), so an instance folder deep in the tree gets a short one elsewhere.
+    """
+    socket = instance_path / "valkey.sock"
+    if len(os.fsencode(socket)) <= 100:
+        return socket
+    digest = hashlib.sha256(os.fsencode(instance_path)).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"tasklane-{os.getuid()}-{digest}" / "valkey.sock"
+
+
+def _kept_secret(path: Path) -> str:
+    """Return the secret in `path`, made at first use so that tokens survive a restart."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            # Written whole beside it, then linked: two processes that start
+            # together agree on one secret, and neither reads half of one.
+            draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_hex(32))
+            with contextlib.suppress(FileExistsError):
+                os.link(draft, path)
+            draft.unlink()
+        return path.read_text().strip()
+    except OSError as error:
+        raise ConfigError(f"The instance folder {path.parent} is not usable: {error.strerror}.") from None
+
+
+def _build(cls: type, values: Mapping[str, Any], prefix: str, **computed: Any) -> Any:
+    hints = get_type_hints(cls)
+    arguments = dict(computed)
+    for item in fields(cls):
+        if item.name in arguments:
+            continue
+        kind = hints[item.name]
+        name = prefix + item.name
+        arguments[item.name] = _build(kind, values, f"{name}.") if is_dataclass(kind) else values[name]  # type: ignore[arg-type]
+    return cls(**arguments)

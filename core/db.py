@@ -1,0 +1,180 @@
+"""The database glue: engine set-up, column types, and the one way to write.
+
+A service wraps every change in `transaction()`. Reads use `db.session`
+directly; what a request has read before it writes is ended first, because
+SQLite cannot turn a read transaction into a write transaction safely.
+"""
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import BigInteger, DateTime, Dialect, Engine, Enum, Integer, MetaData, event
+from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.types import TypeDecorator
+
+from core.errors import Conflict
+
+# Explicit names let a later migration drop a constraint on either engine.
+NAMING_CONVENTION = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+MAX_ID = 2**63 - 1
+SQLITE_BUSY_SECONDS = 15
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A timezone-aware moment, stored and returned in UTC on every engine."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("A moment without a time zone cannot be stored.")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+# SQLite numbers rows by itself only in a column declared exactly INTEGER.
+BigId = BigInteger().with_variant(Integer, "sqlite")
+
+
+def enum_type(choices: type[StrEnum], name: str) -> Enum:
+    """Return the type of a column that holds one of `choices`, as text with a check constraint."""
+    values = [str(choice) for choice in choices]
+    return Enum(
+        choices, native_enum=False, length=20, name=name, create_constraint=True, values_callable=lambda _: values
+    )
+
+
+class Base(DeclarativeBase):
+    """The base of all models."""
+
+    metadata = MetaData(naming_convention=NAMING_CONVENTION)
+    type_annotation_map = {datetime: UtcDateTime()}
+
+
+db = SQLAlchemy(metadata=Base.metadata, session_options={"expire_on_commit": False})
+
+# SQLite has one writer at a time. Queueing the threads of this process here, in
+# order of arrival, costs less than letting them spin in SQLite's busy handler.
+_sqlite_writer = threading.Lock()
+
+_WRITING = "tasklane_writing"
+
+
+def init_db(app: Flask, url: str) -> None:
+    """Bind the database at `url` to the application. Connects to nothing yet."""
+    parsed = make_url(url)
+    options: dict[str, Any]
+    if parsed.get_backend_name() == "sqlite":
+        options = {"connect_args": {"timeout": SQLITE_BUSY_SECONDS}}
+    else:
+        # A dead connection in the pool must not become a failed request, and
+        # a database that does not answer must not hang one.
+        options = {"pool_pre_ping": True, "pool_timeout": 5, "connect_args": {"connect_timeout": 5}}
+    app.config.update(SQLALCHEMY_DATABASE_URI=url, SQLALCHEMY_ENGINE_OPTIONS=options)
+    db.init_app(app)
+    with app.app_context():
+        if db.engine.dialect.name == "sqlite":
+            _configure_sqlite(db.engine)
+
+
+def _configure_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def set_pragmas(connection: Any, record: Any) -> None:
+        # The driver's own BEGIN comes too late and is always deferred, so it is
+        # switched off and `begin` below decides.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode = WAL")
+        # NORMAL may roll back acknowledged commits after a power cut.
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A deferred transaction that reads first and writes later fails with
+        # "database is locked" at once, whatever the busy timeout.
+        writing = connection.get_execution_options().get(_WRITING, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+@event.listens_for(Session, "before_flush")
+def _refuse_stray_writes(session: Session, context: Any, instances: Any) -> None:
+    if not session.info.get(_WRITING):
+        raise RuntimeError("A change outside transaction() would not be committed.")
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """Run one write transaction: all of it is stored, or nothing.
+
+    A service called inside another's transaction joins it. Raises Conflict,
+    naming the field, when a unique constraint refuses the change.
+    """
+    session: Session = db.session()
+    if session.info.get(_WRITING):
+        yield session
+        return
+    if session.in_transaction():
+        session.commit()  # Ends the reading so far; nothing can be pending.
+    is_sqlite = db.engine.dialect.name == "sqlite"
+    with _sqlite_writer if is_sqlite else nullcontext():
+        session.info[_WRITING] = True
+        try:
+            session.connection(execution_options={_WRITING: True})
+            yield session
+            session.commit()
+        except IntegrityError as error:
+            session.rollback()
+            conflict = _conflict(error)
+            if conflict is None:
+                raise
+            raise conflict from error
+        except BaseException:
+            session.rollback()
+            raise
+        finally:
+            session.info.pop(_WRITING, None)
+
+
+def _conflict(error: IntegrityError) -> Conflict | None:
+    """Translate a violated unique constraint, whose name ends with the field's."""
+    diagnosis = getattr(error.orig, "diag", None)
+    name = getattr(diagnosis, "constraint_name", None)
+    if name is None:
+        text = str(error.orig)
+        if match := re.search(r"index '(uq_\w+)'", text):
+            name = match.group(1)
+        elif match := re.search(r"UNIQUE constraint failed: (\w+)\.(\w+)", text):
+            name = f"uq_{match.group(1)}_{match.group(2)}"
+    if name is None or not name.startswith("uq_"):
+        return None
+    for table in Base.metadata.tables:
+        if name.startswith(f"uq_{table}_"):
+            field = name.removeprefix(f"uq_{table}_")
+            return Conflict(f"This {field} is already taken.", details={field: ["This value is already taken."]})
+    return None

@@ -1,0 +1,75 @@
+"""The refusals of the domain.
+
+Services raise these and know nothing of HTTP; `api.http.errors` is the one
+place that turns them into answers. `details` names the offending fields, each
+with a list of sentences that a person can act on.
+"""
+
+from collections.abc import Mapping, Sequence
+
+Details = Mapping[str, Sequence[str]]
+
+
+class DomainError(Exception):
+    """A request that cannot be granted, with a sentence for the caller."""
+
+    code = "domain_error"
+
+    def __init__(self, message: str, *, details: Details | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+
+class Malformed(DomainError):
+    """The request cannot be understood: a broken body, or a parameter that cannot be used."""
+
+    code = "bad_request"
+
+
+class Unauthenticated(DomainError):
+    """The credentials are missing, wrong, expired or revoked."""
+
+    code = "unauthenticated"
+
+
+class Forbidden(DomainError):
+    """The caller is known, but may not do this."""
+
+    code = "forbidden"
+
+
+class NotFound(DomainError):
+    """There is no such thing."""
+
+    code = "not_found"
+
+
+class Conflict(DomainError):
+    """The request contradicts the present state: a duplicate or an illegal transition."""
+
+    code = "conflict"
+
+
+class Expired(DomainError):
+    """The thing was valid once, for example a paging cursor, and is too old now."""
+
+    code = "gone"
+
+
+class Invalid(DomainError):
+    """A field holds a value that the domain refuses."""
+
+    code = "validation_failed"
+
+
+class Unavailable(DomainError):
+    """A dependency that this operation needs does not answer."""
+
+    code = "unavailable"
+
+
+class JobFailed(DomainError):
+    """A job can never succeed, so trying again is pointless."""
+
+    code = "job_failed"

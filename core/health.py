@@ -1,0 +1,64 @@
+"""Whether each part of the service works, asked with short patience."""
+
+import logging
+from functools import lru_cache
+from typing import Any
+
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from redis.exceptions import RedisError
+from rq import Worker
+from sqlalchemy.exc import SQLAlchemyError
+
+from core import redis
+from core.config import ROOT, Settings
+from core.db import db
+from core.jobs.repository import JobRepository
+
+log = logging.getLogger("tasklane.health")
+
+
+def check(settings: Settings) -> dict[str, Any]:
+    """Return the state of database, migrations, Redis and workers, and the open jobs."""
+    database, migrations, open_jobs = _check_database()
+    workers = count_workers(settings)
+    redis_state = "down" if workers is None else "ok"
+    is_down = database == "down" or migrations == "pending"
+    status = "down" if is_down else "ok" if redis_state == "ok" else "degraded"
+    return {
+        "status": status,
+        "checks": {"database": database, "migrations": migrations, "redis": redis_state},
+        "workers": workers,
+        "queue_depth": open_jobs,
+    }
+
+
+def _check_database() -> tuple[str, str, dict[str, int]]:
+    try:
+        session = db.session()
+        heads = MigrationContext.configure(session.connection()).get_current_heads()
+        if set(heads) != _expected_heads():
+            return "ok", "pending", {}
+        counts = JobRepository(session).count_open()
+        return "ok", "ok", {state.value: count for state, count in counts.items()}
+    except (SQLAlchemyError, OSError) as error:
+        log.warning("The database does not answer: %s", type(error).__name__)
+        db.session.remove()
+        return "down", "unknown", {}
+
+
+@lru_cache(maxsize=1)
+def _expected_heads() -> set[str]:
+    config = Config()
+    config.set_main_option("script_location", str(ROOT / "migrations"))
+    return set(ScriptDirectory.from_config(config).get_heads())
+
+
+def count_workers(settings: Settings) -> int | None:
+    """Return how many workers have registered, or None if Redis does not answer."""
+    try:
+        with redis.connect(settings) as connection:
+            return Worker.count(connection=connection)
+    except (RedisError, OSError):
+        return None

@@ -1,0 +1,1 @@
+"""Background work as rows: the database is the truth, the queue only wakes workers."""

@@ -1,0 +1,33 @@
+"""The allow-list of background work: what may run, where, and how often it is tried.
+
+`core` must not import `workers`, so a function is named by a dotted string; a
+test proves that every name resolves.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class JobKind:
+    """One kind of slow work.
+
+    `attempts` counts the first run too; `retry_seconds` is the pause between
+    attempts; `timeout_seconds` bounds one attempt.
+    """
+
+    name: str
+    function: str
+    queue: str
+    attempts: int
+    retry_seconds: float
+    timeout_seconds: int
+
+
+PROCESS_TASK = JobKind("task.process", "workers.jobs.processing.process_task", "default", 4, 30, 600)
+EMAIL_TASK_CREATED = JobKind("email.task_created", "workers.jobs.emails.task_created", "high", 6, 60, 60)
+EMAIL_WELCOME = JobKind("email.welcome", "workers.jobs.emails.welcome", "high", 6, 60, 60)
+
+KINDS = {kind.name: kind for kind in (PROCESS_TASK, EMAIL_TASK_CREATED, EMAIL_WELCOME)}
+
+# In order of precedence: a worker empties the first before it looks at the next.
+QUEUES = ("high", "default", "low")

@@ -1,0 +1,181 @@
+"""How a job runs: sent by the relay, claimed by a worker, finished once.
+
+Redis may lose a message, a worker may die at any line. Both are repaired by
+time alone: `due_at` passes and the job is sent again. A lease token fences off
+a run that was given up for dead and comes back: it can no longer write.
+"""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from core import clock
+from core.db import db, transaction
+from core.jobs.kinds import KINDS
+from core.jobs.model import Job, JobState
+from core.jobs.repository import JobRepository
+
+LOST = "The worker stopped in the middle of this job, more often than it may be tried."
+
+
+class LeaseLost(Exception):
+    """This run no longer holds the job: it was cancelled, or given up for dead and sent again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """A job to put on its queue. `attempt` makes a late duplicate recognisable."""
+
+    job_id: UUID
+    kind: str
+    attempt: int
+
+
+def take_due(*, lease_seconds: float, limit: int = 50) -> list[Sending]:
+    """Return jobs to send now. If none of them starts within the lease, they are due again."""
+    now = clock.now()
+    some = JobRepository(db.session()).any_due(now)
+    db.session.commit()
+    if not some:
+        return []
+    sendings = []
+    with transaction() as session:
+        for job in JobRepository(session).lock_due(now, limit):
+            if job.state is JobState.STARTED and not _give_another_attempt(job):
+                continue
+            job.due_at = now + timedelta(seconds=lease_seconds)
+            sendings.append(Sending(job.id, job.kind, job.attempts))
+    return sendings
+
+
+def _give_another_attempt(job: Job) -> bool:
+    """Take the job from a worker that shows no sign of life; return whether it may run again."""
+    job.lease_token = None
+    if job.attempts < job.max_attempts:
+        job.state = JobState.RETRYING
+        return True
+    job.state, job.error, job.finished_at = JobState.FAILED, LOST, clock.now()
+    return False
+
+
+def postpone(sendings: list[Sending], *, seconds: float) -> None:
+    """Make jobs due again soon, because the queue did not take them."""
+    with transaction() as session:
+        jobs = JobRepository(session)
+        for sending in sendings:
+            jobs.change(
+                sending.job_id,
+                Job.attempts == sending.attempt,
+                Job.state.in_((JobState.QUEUED, JobState.RETRYING)),
+                due_at=clock.now() + timedelta(seconds=seconds),
+            )
+
+
+def claim(job_id: UUID, attempt: int, *, lease_seconds: float) -> "Run | None":
+    """Start a job for this worker. None means there is nothing to do: a late duplicate or a cancelled job."""
+    token = secrets.token_hex(16)
+    now = clock.now()
+    with transaction() as session:
+        jobs = JobRepository(session)
+        claimed = jobs.change(
+            job_id,
+            Job.attempts == attempt,
+            Job.state.in_((JobState.QUEUED, JobState.RETRYING)),
+            state=JobState.STARTED,
+            attempts=attempt + 1,
+            lease_token=token,
+            due_at=now + timedelta(seconds=lease_seconds),
+            started_at=now,
+            progress=0,
+            error=None,
+        )
+        job = jobs.find(job_id) if claimed else None
+    if job is None:
+        return None
+    return Run(job_id, token, job.kind, attempt + 1, job.max_attempts, job.owner_id, job.payload, lease_seconds)
+
+
+@dataclass(slots=True)
+class Run:
+    """One attempt at one job, as its function sees it."""
+
+    job_id: UUID
+    token: str
+    kind: str
+    attempt: int
+    max_attempts: int
+    owner_id: int | None
+    payload: dict[str, Any]
+    lease_seconds: float
+    is_finished: bool = False
+
+    def report(self, progress: int) -> None:
+        """Show progress (0..100) and prove that the worker lives. Raises LeaseLost."""
+        with transaction() as session:
+            self._change(session, progress=progress, due_at=self._lease_end())
+
+    def extend(self) -> None:
+        """Prove that the worker lives. Raises LeaseLost."""
+        with transaction() as session:
+            self._change(session, due_at=self._lease_end())
+
+    @contextmanager
+    def completing(self, **result: Any) -> Iterator[Session]:
+        """Do the job's database work and mark it succeeded in one transaction.
+
+        This is what makes the effect happen once: either both are stored or
+        neither. Raises LeaseLost, and stores nothing, if another run took over.
+        """
+        with transaction() as session:
+            yield session
+            self._change(
+                session,
+                state=JobState.SUCCEEDED,
+                progress=100,
+                result=result or None,
+                lease_token=None,
+                finished_at=clock.now(),
+            )
+        self.is_finished = True
+
+    def fail(self, error: str, *, permanently: bool = False) -> None:
+        """Record why the attempt failed; it is tried again unless that is pointless or too often."""
+        again = not permanently and self.attempt < self.max_attempts
+        pause = KINDS[self.kind].retry_seconds
+        with transaction() as session:
+            self._change(
+                session,
+                state=JobState.RETRYING if again else JobState.FAILED,
+                error=error,
+                lease_token=None,
+                due_at=clock.now() + timedelta(seconds=pause if again else 0),
+                finished_at=None if again else clock.now(),
+            )
+
+    def hand_back(self) -> None:
+        """Return the job unfinished, to be run by another worker at once, at no cost of an attempt.
+
+        The attempt number goes on counting, because the message of this attempt
+        may still be known to the queue; the limit moves with it.
+        """
+        with transaction() as session:
+            self._change(
+                session,
+                state=JobState.RETRYING,
+                lease_token=None,
+                due_at=clock.now(),
+                max_attempts=self.max_attempts + 1,
+            )
+
+    def _lease_end(self) -> Any:
+        return clock.now() + timedelta(seconds=self.lease_seconds)
+
+    def _change(self, session: Session, **values: Any) -> None:
+        if not JobRepository(session).change(self.job_id, Job.lease_token == self.token, **values):
+            raise LeaseLost(f"Job {self.job_id} is no longer held by this run.")

@@ -1,0 +1,66 @@
+"""The job row."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, Text, Uuid, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core import clock
+from core.db import Base, BigId, enum_type
+
+
+class JobState(StrEnum):
+    QUEUED = "queued"
+    STARTED = "started"
+    RETRYING = "retrying"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+OPEN_STATES = (JobState.QUEUED, JobState.STARTED, JobState.RETRYING)
+
+
+class Job(Base):
+    """One piece of background work.
+
+    `due_at` is when the relay has to act next: send the job (queued, retrying)
+    or send it again, because no sign of life came for one lease (started).
+    `lease_token` names the one run that may write the outcome.
+    """
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        CheckConstraint("progress BETWEEN 0 AND 100", name="progress"),
+        Index("ix_jobs_owner_id_created_at_id", "owner_id", "created_at", "id"),
+        Index("ix_jobs_created_at_id", "created_at", "id"),
+        # Only open jobs are ever due, so the index stays as small as the backlog.
+        Index(
+            "ix_jobs_due_at",
+            "due_at",
+            sqlite_where=text("state IN ('queued', 'started', 'retrying')"),
+            postgresql_where=text("state IN ('queued', 'started', 'retrying')"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, default=uuid4)
+    kind: Mapped[str] = mapped_column(String(60))
+    payload: Mapped[dict[str, Any]] = mapped_column(JSON)
+    owner_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("users.id", ondelete="SET NULL"))
+    state: Mapped[JobState] = mapped_column(
+        enum_type(JobState, "state"),
+        default=JobState.QUEUED,
+    )
+    progress: Mapped[int] = mapped_column(default=0)
+    attempts: Mapped[int] = mapped_column(default=0)
+    max_attempts: Mapped[int]
+    error: Mapped[str | None] = mapped_column(Text)
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    due_at: Mapped[datetime] = mapped_column(default=clock.now)
+    lease_token: Mapped[str | None] = mapped_column(String(32))
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]

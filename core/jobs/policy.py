@@ -1,0 +1,16 @@
+"""Who may see which job: its owner, and administrators."""
+
+from sqlalchemy import ColumnElement, true
+
+from core.access import Actor
+from core.jobs.model import Job
+
+
+def visible_to(actor: Actor) -> ColumnElement[bool]:
+    """Return the condition on jobs that the actor may see."""
+    return true() if actor.is_admin else Job.owner_id == actor.user_id
+
+
+def may_read(actor: Actor, job: Job) -> bool:
+    """Return whether the actor may see the job."""
+    return actor.is_admin or job.owner_id == actor.user_id

@@ -1,0 +1,26 @@
+"""Connections to the Redis-protocol server."""
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from core.config import Settings
+
+# A request must never wait for a server that is gone; redis-py's defaults
+# would retry ten times and block for up to a minute.
+SHORT_TIMEOUT = 0.5
+
+
+def connect(settings: Settings, *, timeout: float = SHORT_TIMEOUT) -> "Redis":
+    """Return a client that gives up after `timeout` seconds and never retries. Opens nothing yet."""
+    return Redis.from_url(
+        settings.redis_url,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def connect_blocking(settings: Settings) -> "Redis":
+    """Return a client for a worker, which waits for jobs as long as it takes."""
+    return Redis.from_url(settings.redis_url, socket_connect_timeout=SHORT_TIMEOUT)

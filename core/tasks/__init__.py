@@ -1,0 +1,1 @@
+"""Tasks: the thing that Tasklane is about."""

@@ -1,0 +1,69 @@
+"""Rules for text that people send, enforced where models are assigned.
+
+The HTTP models check the same limits earlier and for all fields at once; these
+hold for every other way in, such as commands and imports.
+"""
+
+import re
+
+from email_validator import EmailNotValidError, validate_email
+
+from core.errors import Invalid
+
+USERNAME = re.compile(r"[A-Za-z0-9_.-]{3,80}")
+
+
+def _refuse(field: str, sentence: str) -> Invalid:
+    return Invalid("The request has invalid fields.", details={field: [sentence]})
+
+
+def storable(field: str, value: str) -> str:
+    """Return `value`; raise Invalid for characters that no engine stores alike."""
+    if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        raise _refuse(field, "Must not contain NUL or unpaired surrogate characters.")
+    return value
+
+
+def line(field: str, value: str, *, shortest: int = 1, longest: int) -> str:
+    """Return `value` trimmed; raise Invalid unless shortest..longest characters remain."""
+    value = storable(field, value).strip()
+    if not shortest <= len(value) <= longest:
+        raise _refuse(field, f"Must be {shortest} to {longest} characters long and not blank.")
+    return value
+
+
+def username(value: str) -> str:
+    """Return a valid username; raise Invalid otherwise."""
+    if not USERNAME.fullmatch(value):
+        raise _refuse("username", "Must be 3 to 80 letters, digits, '_', '.' or '-'.")
+    return value
+
+
+def email(value: str) -> str:
+    """Return the address with its domain normalised (RFC 5321, 4.1.2); raise Invalid otherwise.
+
+    Internal domains such as corp.local are welcome; the local part is ASCII, so
+    that upper and lower case compare alike on every engine.
+    """
+    try:
+        checked = validate_email(
+            storable("email", value.strip()),
+            check_deliverability=False,
+            allow_smtputf8=False,
+            globally_deliverable=False,
+        )
+    except EmailNotValidError:
+        raise _refuse("email", "Must be a valid e-mail address.") from None
+    normalized = checked.ascii_email or checked.normalized
+    if len(normalized) > 120:
+        raise _refuse("email", "Must be at most 120 characters long.")
+    if "." not in checked.ascii_domain:
+        raise _refuse("email", "Must be a valid e-mail address.")
+    return normalized
+
+
+def password(value: str, *, field: str = "password") -> str:
+    """Return an acceptable password, 8 to 128 characters; raise Invalid otherwise."""
+    if not 8 <= len(storable(field, value)) <= 128:
+        raise _refuse(field, "Must be 8 to 128 characters long.")
+    return value

@@ -1,0 +1,48 @@
+"""The user."""
+
+from datetime import datetime
+
+from sqlalchemy import Index, String, func
+from sqlalchemy.orm import Mapped, mapped_column, validates
+
+from core import clock, texts
+from core.access import Role
+from core.db import Base, BigId, enum_type
+
+
+class User(Base):
+    """A person with an account."""
+
+    __tablename__ = "users"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    username: Mapped[str] = mapped_column(String(80))
+    email: Mapped[str] = mapped_column(String(120))
+    name: Mapped[str | None] = mapped_column(String(80))
+    password_hash: Mapped[str] = mapped_column(String(255))
+    role: Mapped[Role] = mapped_column(
+        enum_type(Role, "role"),
+        default=Role.USER,
+    )
+    is_active: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
+
+    @validates("username")
+    def _valid_username(self, key: str, value: str) -> str:
+        return texts.username(value)
+
+    @validates("email")
+    def _valid_email(self, key: str, value: str) -> str:
+        return texts.email(value)
+
+    @validates("name")
+    def _valid_name(self, key: str, value: str | None) -> str | None:
+        return None if value is None else texts.line("name", value, shortest=2, longest=80)
+
+
+# Unique without regard to case; both columns are ASCII where case matters, so
+# lower() means the same on every engine.
+Index("uq_users_username", func.lower(User.username), unique=True)
+Index("uq_users_email", func.lower(User.email), unique=True)

@@ -1,0 +1,44 @@
+"""Queries over users."""
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from core.users.model import User
+
+
+class UserRepository:
+    """Users in the database. Never commits and never authorises."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def add(self, user: User) -> User:
+        self.session.add(user)
+        self.session.flush()
+        return user
+
+    def find(self, user_id: int) -> User | None:
+        return self.session.get(User, user_id)
+
+    def find_for_update(self, user_id: int) -> User | None:
+        return self.session.get(User, user_id, with_for_update=True, populate_existing=True)
+
+    def find_by_login(self, login: str) -> User | None:
+        """Return the user with this username or e-mail address, whatever the case."""
+        key = login.strip().lower()
+        # A username cannot contain '@', so the two can never mean different people.
+        column = User.email if "@" in key else User.username
+        return self.session.scalar(select(User).where(func.lower(column) == key))
+
+    def find_taken(self, *, username: str, email: str) -> list[User]:
+        """Return the users who already have this username or this address."""
+        return list(
+            self.session.scalars(
+                select(User).where(
+                    or_(func.lower(User.username) == username.lower(), func.lower(User.email) == email.lower())
+                )
+            )
+        )
+
+    def all(self) -> list[User]:
+        return list(self.session.scalars(select(User).order_by(User.id)))

@@ -1,0 +1,34 @@
+"""What travels through Redis: the id of a job row and the number of its attempt, no more.
+
+The row says what to do, and only functions of the allow-list in
+`core.jobs.kinds` are ever called: whoever can write to Redis cannot run code.
+"""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from rq.job import Job
+
+ENTRY = "workers.runner.run_job"
+
+
+class ForeignMessage(Exception):
+    """A message that the relay has not sent."""
+
+
+class WakeUp(Job):
+    """An RQ job that can only be a call of the entry point."""
+
+    @property
+    def func(self) -> Callable[..., Any]:
+        """Return the entry point. Raises ForeignMessage for any other function."""
+        if self.func_name != ENTRY or self.instance is not None:
+            raise ForeignMessage(f"Refused to call {self.func_name!r}.")
+        function: Callable[..., Any] = super().func
+        return function
+
+
+def message_id(job_id: UUID, attempt: int) -> str:
+    """Return the RQ id of one attempt; RQ then refuses to queue it twice."""
+    return f"{job_id}-{attempt}"
