@@ -72,7 +72,7 @@ def paginate(
     identity: InstrumentedAttribute[Any],
 ) -> Page:
     """Run `query` for one page. Raises Malformed or Expired for a bad sort or cursor."""
-    keys = _keys(request.sort or default_sort, sortable, identity)
+    keys = _keys(default_sort if request.sort is None else request.sort, sortable, identity)
     binding = _binding(request, keys)
     signer = URLSafeTimedSerializer(request.signing_key, salt="paging")
     ordered = query.order_by(*_order(keys)).limit(request.size + 1)

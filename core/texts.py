@@ -4,13 +4,24 @@ The HTTP models check the same limits earlier and for all fields at once; these
 hold for every other way in, such as commands and imports.
 """
 
+import contextlib
 import re
+from datetime import date
 
-from email_validator import EmailNotValidError, validate_email
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
 from core.errors import Invalid
 
 USERNAME = re.compile(r"[A-Za-z0-9_.-]{3,80}")
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def day(value: str) -> date:
+    """Return a calendar day written as YYYY-MM-DD (RFC 3339, full-date); raise ValueError otherwise."""
+    # date.fromisoformat takes week dates and compact forms too.
+    if not DAY.fullmatch(value):
+        raise ValueError(f"{value!r} is not a calendar day.")
+    return date.fromisoformat(value)
 
 
 def _refuse(field: str, sentence: str) -> Invalid:
@@ -45,6 +56,9 @@ def email(value: str) -> str:
     Internal domains such as corp.local are welcome; the local part is ASCII, so
     that upper and lower case compare alike on every engine.
     """
+    with contextlib.suppress(ValueError):
+        # Many an internal network is called corp.local, whatever RFC 6762 says.
+        SPECIAL_USE_DOMAIN_NAMES.remove("local")
     try:
         checked = validate_email(
             storable("email", value.strip()),

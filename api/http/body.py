@@ -6,7 +6,6 @@ wants 422 with one list of sentences for each field path.
 
 import difflib
 from collections.abc import Callable, Iterator
-from datetime import date
 from typing import Any
 
 from flask import request
@@ -16,6 +15,7 @@ from jsonschema import Draft4Validator, FormatChecker, ValidationError
 from werkzeug.exceptions import UnsupportedMediaType
 
 from api.http import json
+from core import texts
 from core.errors import Invalid, Malformed
 
 SERVER_OWNED = frozenset({"id", "owner_id", "version", "created_at", "updated_at", "completed_at", "role", "is_active"})
@@ -25,7 +25,7 @@ _formats = FormatChecker(formats=())
 
 @_formats.checks("date", raises=ValueError)
 def _is_date(value: object) -> bool:
-    return not isinstance(value, str) or (len(value) == 10 and bool(date.fromisoformat(value)))
+    return not isinstance(value, str) or bool(texts.day(value))
 
 
 def load_body(model: ModelBase, *, missing_status: int = 422, needs_a_field: bool = False) -> dict[str, Any]:
@@ -76,7 +76,7 @@ class _Shape:
     def __init__(self, model: ModelBase) -> None:
         self.trimmed = frozenset(name for name, field in model.items() if getattr(field, "trim", False))
         self.converters: dict[str, Callable[[str], Any]] = {
-            name: date.fromisoformat for name, field in model.items() if field.__schema_format__ == "date"
+            name: texts.day for name, field in model.items() if field.__schema_format__ == "date"
         }
         self.validator = Draft4Validator(_model_schema(model), format_checker=_formats)
 

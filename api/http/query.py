@@ -9,6 +9,7 @@ from typing import Any
 from flask import request
 from flask_restx import reqparse
 
+from core import texts
 from core.bootstrap import current_settings
 from core.db import MAX_ID
 from core.errors import Malformed
@@ -63,11 +64,9 @@ def boolean(value: str) -> bool:
 def day(value: str) -> date:
     """Convert a calendar day, ISO 8601."""
     try:
-        if len(value) == 10:
-            return date.fromisoformat(value)
+        return texts.day(value)
     except ValueError:
-        pass
-    raise ValueError("Must be a calendar day such as 2026-11-20.")
+        raise ValueError("Must be a calendar day such as 2026-11-20.") from None
 
 
 def moment(value: str) -> datetime:

@@ -48,7 +48,8 @@ class SecureResource(Resource):
             is_public = cls.permissions[name.upper()] is Permission.PUBLIC
             codes = {400, 406, 500, 503}
             codes |= set() if is_public else {401}
-            codes |= {413, 415, 422} if _body_model(verb) else set()
+            codes |= set() if name == "get" else {413}
+            codes |= {415, 422} if _body_model(verb) else set()
             document(refuses(*codes)(verb), security=[] if is_public else SECURITY)
 
     @property

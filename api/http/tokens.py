@@ -46,10 +46,14 @@ def issue(grant: Grant) -> dict[str, Any]:
 def verify(*, refresh: bool) -> Actor:
     """Return the verified caller. Raises a JWT error or Unauthenticated."""
     verify_jwt_in_request(refresh=refresh)
-    session_id = get_jwt().get("sid")
+    claims = get_jwt()
+    session_id = claims.get("sid")
     if not isinstance(session_id, str):
         raise Unauthenticated("This token is not valid here.")
-    return auth.authenticate(session_id=session_id)
+    actor = auth.authenticate(session_id=session_id)
+    if claims.get("sub") != str(actor.user_id):
+        raise Unauthenticated("This token is not valid here.")
+    return actor
 
 
 def presented_jti() -> str:

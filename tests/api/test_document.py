@@ -1,0 +1,120 @@
+"""The OpenAPI document: complete, consistent, and true of what is served."""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask_restx import Namespace
+from flask_restx.swagger import extract_path
+
+from api.http.security import SecureResource
+from core.access import Permission
+from tests.support.document import document_of
+from tests.support.people import Person
+
+VERBS = ("get", "post", "put", "patch", "delete")
+
+
+def operations(app: Flask) -> list[tuple[str, str, dict[str, Any]]]:
+    paths = document_of(app)["paths"]
+    return [(path, verb, item[verb]) for path, item in paths.items() for verb in VERBS if verb in item]
+
+
+def test_every_route_is_documented_and_nothing_else(app: Flask) -> None:
+    routes = {
+        (extract_path(rule.rule).removeprefix("/api"), method.lower())
+        for rule in app.url_map.iter_rules()
+        if rule.rule.startswith("/api/v1/")
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    assert {(path, verb) for path, verb, _ in operations(app)} == routes
+
+
+def test_every_operation_is_described_with_models_codes_and_security(app: Flask) -> None:
+    ids = set()
+    for path, verb, operation in operations(app):
+        where = f"{verb} {path}"
+        assert operation["summary"][0].isupper(), where
+        assert operation["operationId"] not in ids, where
+        ids.add(operation["operationId"])
+        codes = set(operation["responses"])
+        assert any(code.startswith("2") for code in codes), where
+        assert {"400", "406", "500", "503"} <= codes, where
+        for code, answer in operation["responses"].items():
+            assert answer["description"].endswith("."), where
+            assert ("schema" in answer) == (code != "204"), where
+        is_public = operation["security"] == []
+        assert is_public or {"401"} <= codes, where
+        has_body = any(parameter["in"] == "body" for parameter in operation.get("parameters", []))
+        assert ({"415", "422"} <= codes) == has_body, where
+        if codes & {"201", "202"}:
+            code = (codes & {"201", "202"}).pop()
+            assert "Location" in operation["responses"][code]["headers"], where
+
+
+def test_every_parameter_has_a_type_and_a_meaning(app: Flask) -> None:
+    for path, item in document_of(app)["paths"].items():
+        shared = item.get("parameters", [])
+        for verb in set(item) & set(VERBS):
+            for parameter in [*shared, *item[verb].get("parameters", [])]:
+                where = f"{verb} {path} {parameter['name']}"
+                assert parameter["in"] in ("path", "query", "body"), where
+                assert "schema" in parameter or parameter["type"], where
+                assert parameter["in"] == "body" or parameter.get("description"), where
+
+
+def test_every_reference_leads_somewhere_and_every_property_has_a_type(app: Flask) -> None:
+    definitions = document_of(app)["definitions"]
+
+    def references(part: Any) -> list[str]:
+        if isinstance(part, dict):
+            own = [part["$ref"]] if isinstance(part.get("$ref"), str) else []
+            return own + [found for value in part.values() for found in references(value)]
+        return [found for value in part for found in references(value)] if isinstance(part, list) else []
+
+    for reference in references(document_of(app)):
+        assert reference.removeprefix("#/definitions/") in definitions
+    for name, definition in definitions.items():
+        for field, schema in definition["properties"].items():
+            assert "type" in schema or "$ref" in schema or "allOf" in schema, f"{name}.{field}"
+
+
+def test_the_authorize_dialog_can_log_in(app: Flask, ada: Person) -> None:
+    document = document_of(app)
+    dialog = document["securityDefinitions"]["Password"]
+    assert (dialog["type"], dialog["flow"]) == ("oauth2", "password")
+    assert dialog["tokenUrl"] == "/api/v1/auth/login"
+    assert document["securityDefinitions"]["Bearer"]["in"] == "header"
+    assert document["paths"]["/v1/tasks"]["post"]["security"] == [{"Password": []}, {"Bearer": []}]
+    assert document["paths"]["/v1/welcome"]["get"]["security"] == []
+
+
+def test_list_parameters_show_their_bounds_and_choices(app: Flask) -> None:
+    parameters = {p["name"]: p for p in document_of(app)["paths"]["/v1/tasks"]["get"]["parameters"]}
+    assert parameters["per_page"]["maximum"] == 100
+    assert parameters["status"]["items"]["enum"] == ["pending", "in_progress", "completed", "cancelled"]
+    assert parameters["overdue"]["type"] == "boolean"
+    assert "due_date[gte]" in parameters
+
+
+def test_a_verb_without_a_permission_fails_at_import() -> None:
+    with pytest.raises(TypeError, match=r"Forgetful\.post names no permission"):
+
+        class Forgetful(SecureResource):
+            permissions = {"GET": Permission.PUBLIC}
+
+            def get(self) -> None:
+                """Do nothing."""
+
+            def post(self) -> None:
+                """Do nothing either."""
+
+
+def test_the_document_is_made_of_models_with_unique_names() -> None:
+    from api.v1 import NAMESPACES
+
+    seen: dict[str, Namespace] = {}
+    for namespace in NAMESPACES:
+        for name in namespace.models:
+            assert name not in seen, f"{name} is defined in {namespace.name} and {seen[name].name}"
+            seen[name] = namespace

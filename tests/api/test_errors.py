@@ -1,0 +1,395 @@
+"""The error contract: every error of every layer in one shape, and no input gives a 500."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError
+
+from core.errors import Unavailable
+from tests.support.people import PASSWORD, Person
+
+JSON = {"Content-Type": "application/json"}
+
+
+def error(response: Any) -> Any:
+    assert response.mimetype == "application/json", response.text
+    body = response.get_json()
+    assert set(body) == {"status", "error"}
+    assert body["status"] == "error"
+    assert set(body["error"]) <= {"message", "code", "request_id", "details"}
+    assert body["error"]["request_id"] == response.headers["X-Request-ID"]
+    return body["error"]
+
+
+# --- routing --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/api/nothing", "/api/v1", "/api/v1/nothing", "/api/v1/tasks/1/nothing", "/x.php"]
+)
+def test_an_unknown_path_is_404_and_lists_no_routes(anonymous: Person, path: str) -> None:
+    response = anonymous.client.get(path)
+    assert response.status_code == 404
+    assert error(response)["code"] == "not_found"
+    assert "tasks" not in error(response)["message"]
+
+
+def test_a_wrong_method_is_405_and_names_the_right_ones(anonymous: Person) -> None:
+    response = anonymous.client.delete("/api/v1/tasks")
+    assert response.status_code == 405
+    assert error(response)["code"] == "method_not_allowed"
+    assert {"GET", "POST"} <= set(response.headers["Allow"].split(", "))
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/xml", "image/*", "application/json;q=0"])
+def test_what_cannot_be_answered_is_406_before_anything_happens(ada: Person, accept: str) -> None:
+    response = ada.post("/tasks", {"title": "x"}, headers={"Accept": accept})
+    assert response.status_code == 406
+    assert error(response)["code"] == "not_acceptable"
+    assert ada.get("/tasks").get_json()["data"] == []
+
+
+@pytest.mark.parametrize(
+    "accept", ["", "*/*", "application/*", "text/html, */*;q=0.1", "application/json", "nonsense, */*"]
+)
+def test_whoever_takes_json_gets_json(ada: Person, accept: str) -> None:
+    assert ada.get("/tasks", headers={"Accept": accept}).status_code == 200
+
+
+def test_problem_details_for_those_who_ask_for_them(ada: Person) -> None:
+    response = ada.post("/tasks", {}, headers={"Accept": "application/problem+json"})
+    assert response.status_code == 422
+    assert response.mimetype == "application/problem+json"
+    assert response.get_json() == {
+        "type": "about:blank",
+        "title": "Unprocessable Entity",
+        "status": 422,
+        "detail": "The request has invalid fields.",
+        "code": "validation_failed",
+        "request_id": response.headers["X-Request-ID"],
+        "errors": {"title": ["This field is required."]},
+    }
+    assert ada.get("/tasks", headers={"Accept": "application/problem+json"}).status_code == 200
+
+
+# --- bodies ---------------------------------------------------------------------
+
+
+BROKEN = [
+    b"",
+    b"{",
+    b"nonsense",
+    b"{'title': 'x'}",
+    b'{"title": "x",}',
+    b'{"title": "x"} {}',
+    b"null",
+    b"[]",
+    b"5",
+    b'"title"',
+    b"true",
+    b'{"title": NaN}',
+    b'{"title": Infinity}',
+    b'{"title": -Infinity}',
+    b'{"title": 1e400}',
+    b'{"title": "a", "title": "b"}',
+    b'{"title": {"a": 1, "a": 2}}',
+    b'{"title": "\xff"}',
+    b'\xef\xbb\xbf{"title": "x"}',
+    b'{"title": "a\nb"}',
+    b'{"title": "\\ud8"}',
+    b'{"title": ' + b"[" * 33 + b"]" * 33 + b"}",
+    b'{"title": ' + b"[" * 100_000 + b"}",
+    b'{"title": ' + b'{"a":' * 5_000 + b"1" + b"}" * 5_000 + b"}",
+    b"[" * 500_000,
+]
+
+
+@pytest.mark.parametrize("raw", BROKEN, ids=lambda raw: repr(raw[:30]))
+def test_a_broken_body_is_400(ada: Person, raw: bytes) -> None:
+    response = ada.post("/tasks", data=raw, headers=JSON)
+    assert response.status_code == 400
+    assert error(response)["code"] == "bad_request"
+
+
+STRANGE = [
+    b'{"title": "\\ud800"}',
+    b'{"title": "\\u0000"}',
+    b'{"title": "x", "\\ud800": 1}',
+    b'{"title": "x", "\\u0000": 1}',
+    b'{"title": "x", "assignee_id": 9223372036854775808}',
+    b'{"title": "x", "assignee_id": -9223372036854775809}',
+    b'{"title": "x", "assignee_id": ' + b"9" * 10_000 + b"}",
+    b'{"title": "x", "description": [[[["\\u0000"]]]]}',
+    b'{"title": "x", "__proto__": {}}',
+    b'{"title": "x", "": 1}',
+    b'{"title": ' + b"[" * 31 + b"]" * 31 + b"}",
+    b'{"title": "' + b"[{" * 100 + b'\\"[", "x": 1}',
+    b'{"title": 1e308}',
+]
+
+
+@pytest.mark.parametrize("raw", STRANGE, ids=lambda raw: repr(raw[:40]))
+def test_a_strange_value_is_422_with_its_field(ada: Person, raw: bytes) -> None:
+    response = ada.post("/tasks", data=raw, headers=JSON)
+    assert response.status_code == 422
+    assert error(response)["details"]
+    assert ada.get("/tasks").get_json()["data"] == []
+
+
+@pytest.mark.parametrize(
+    "content_type", [None, "text/plain", "application/xml", "multipart/form-data; boundary=x", "application/jsonp", "x"]
+)
+def test_a_body_that_is_not_json_is_415(ada: Person, content_type: str | None) -> None:
+    headers = {} if content_type is None else {"Content-Type": content_type}
+    response = ada.post("/tasks", data=b'{"title": "x"}', headers=headers)
+    assert response.status_code == 415
+    assert error(response)["code"] == "unsupported_media_type"
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8", "APPLICATION/JSON"])
+def test_json_may_be_announced_in_several_ways(ada: Person, content_type: str) -> None:
+    response = ada.post("/tasks", data=b'{"title": "x"}', headers={"Content-Type": content_type})
+    assert response.status_code == 201
+
+
+@pytest.mark.parametrize("path", ["/tasks", "/auth/login", "/tasks/1/process"])
+def test_a_body_over_one_mebibyte_is_413(ada: Person, path: str) -> None:
+    response = ada.post(path, data=b'{"title": "' + b"x" * 1024 * 1024 + b'"}', headers=JSON)
+    assert response.status_code == 413
+    assert error(response)["code"] == "content_too_large"
+
+
+def test_a_stranger_learns_nothing_about_what_would_be_valid(anonymous: Person) -> None:
+    for response in (anonymous.post("/tasks", {}), anonymous.get("/tasks?page=0"), anonymous.get("/tasks/1")):
+        assert response.status_code == 401
+        assert error(response)["code"] == "unauthenticated"
+        assert "details" not in error(response)
+
+
+# --- the layers below -------------------------------------------------------------
+
+
+class Driver(Exception):
+    """What a database driver would raise; its text must stay inside."""
+
+
+@pytest.mark.parametrize(
+    ("raised", "status", "code"),
+    [
+        (RuntimeError("canary"), 500, "internal_error"),
+        (KeyError("canary"), 500, "internal_error"),
+        (RecursionError("canary"), 500, "internal_error"),
+        (OperationalError("SELECT canary", {}, Driver("canary")), 503, "unavailable"),
+        (IntegrityError("INSERT canary", {}, Driver("canary")), 409, "conflict"),
+        (DataError("INSERT canary", {}, Driver("canary")), 422, "validation_failed"),
+        (Unavailable("The upstream is away."), 503, "unavailable"),
+    ],
+)
+def test_an_error_of_a_lower_layer_tells_nothing_of_it(
+    ada: Person, monkeypatch: pytest.MonkeyPatch, raised: Exception, status: int, code: str
+) -> None:
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise raised
+
+    monkeypatch.setattr("core.tasks.service.get", fail)
+    # None of these codes can come from this operation in truth, so the document is not asked.
+    client = FlaskClient(ada.app, ada.app.response_class)
+    response = client.get("/api/v1/tasks/1", headers={"Authorization": f"Bearer {ada.tokens['access_token']}"})
+    assert response.status_code == status
+    assert error(response)["code"] == code
+    assert "canary" not in response.text
+    assert ("Retry-After" in response.headers) == (status == 503)
+
+
+def test_a_bug_is_logged_with_the_request_id(
+    ada: Person, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("core.tasks.service.get", lambda *args, **kwargs: 1 / 0)
+    ada.get("/tasks/1", headers={"X-Request-ID": "find-me"})
+    record = next(record for record in caplog.records if record.exc_info)
+    assert "ZeroDivisionError" in caplog.text
+    assert record.getMessage() == "Unexpected error"
+
+
+@pytest.mark.parametrize("config_name_is_production_like", [False, True])
+def test_errors_look_the_same_outside_test_mode(
+    remake_app: Callable[..., Flask], ada: Person, config_name_is_production_like: bool
+) -> None:
+    """Test mode hides that Flask-RESTX turns JWT errors into 500 (flask-restx issue 512)."""
+    app = remake_app()
+    app.testing = not config_name_is_production_like
+    app.debug = not config_name_is_production_like
+    person = Person(app)
+    assert person.get("/auth/me").status_code == 401
+    assert person.get("/auth/me", token="garbage").status_code == 401
+    assert person.get("/auth/me", token=ada.tokens["refresh_token"]).status_code == 401
+    assert person.client.get("/api/v1/nothing").status_code == 404
+
+
+# --- everything at once -----------------------------------------------------------
+
+TEXTS = [
+    "",
+    " ",
+    "\x00",
+    "\ud800",
+    "'; DROP TABLE tasks; --",
+    "x" * 200_000,
+    "\r\nSet-Cookie: a=b",
+    "{{7*7}}",
+    "%s%n",
+    "\U0001f4a9",
+]
+VALUES: list[Any] = [*TEXTS, None, True, -1, 0, 2**31, 2**63, -(2**63) - 1, 1.5, 1e308, [], [1], {}, {"a": 1}, [[[]]]]
+BODIES = ["/tasks", "/auth/register", "/auth/login", "/auth/password"]
+FIELDS = [
+    "title",
+    "description",
+    "status",
+    "due_date",
+    "assignee_id",
+    "username",
+    "email",
+    "password",
+    "name",
+    "old_password",
+    "new_password",
+]
+
+
+@pytest.mark.parametrize("path", BODIES)
+@pytest.mark.parametrize("field", FIELDS)
+def test_no_value_of_any_field_gives_a_500(ada: Person, path: str, field: str) -> None:
+    whole = {
+        "/tasks": {"title": "x"},
+        "/auth/register": {"username": "grace", "email": "grace@example.com", "password": PASSWORD},
+        "/auth/login": {"username": "ada", "password": PASSWORD},
+        "/auth/password": {"old_password": "wrong", "new_password": PASSWORD},
+    }[path]
+    for value in VALUES:
+        response = ada.post(path, {**whole, field: value})
+        assert response.status_code < 500, (path, field, value)
+
+
+@pytest.mark.parametrize(
+    "path", ["/tasks/{}", "/jobs/{}", "/tasks/process/status/{}", "/greet/{}", "/tasks/{}/status", "/{}"]
+)
+def test_no_path_gives_a_500(ada: Person, path: str) -> None:
+    from urllib.parse import quote
+
+    hostile = [
+        "..",
+        "../..",
+        "%2e%2e%2f",
+        "%00",
+        "%0d%0aX: y",
+        "%ff%fe",
+        "%ed%a0%80",
+        "a" * 5_000,
+        "9" * 5_000,
+        "-1",
+        "1e3",
+        "0x10",
+        "١",
+        quote("💩"),
+        "%",
+        "%zz",
+        ";",
+        "?",
+        "*",
+        "null",
+        "[1]",
+        "{1}",
+    ]
+    for part in hostile:
+        for method in ("GET", "PUT", "DELETE", "POST", "PATCH", "HEAD", "OPTIONS"):
+            response = (
+                ada.client.open(
+                    "/api/v1" + path.format(part),
+                    method=method,
+                    headers={"Authorization": f"Bearer {ada.tokens['access_token']}"},
+                )
+                if path == "/{}"
+                else ada.open(method, path.format(part))
+            )
+            assert response.status_code < 500, (method, path, part)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "page",
+        "per_page",
+        "cursor",
+        "sort",
+        "status",
+        "owner_id",
+        "assignee_id",
+        "overdue",
+        "q",
+        "due_date",
+        "due_date[lt]",
+        "created_at[gte]",
+        "x",
+    ],
+)
+def test_no_query_gives_a_500(ada: Person, name: str) -> None:
+    for value in [
+        *[t for t in TEXTS if t != "\ud800"],
+        "-1",
+        "0",
+        "9" * 30,
+        "1e3",
+        "NaN",
+        "0001-01-01",
+        "9999-12-31",
+        "9999-12-31T23:59:59-14:00",
+        "me",
+        "null",
+        "title,-id,title",
+        ".eJw",
+        "a.b.c",
+        "💩",
+    ]:
+        response = ada.get("/tasks", query_string={name: value})
+        assert response.status_code in (200, 400), (name, value)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "a b"},
+        {"Host": "[::1"},
+        {"Host": "evil.example\\x"},
+        {"Host": ""},
+        {"Host": "x" * 300},
+        {"Host": "exa\u00e4mple"},
+        {"X-Fields": "id,title"},
+        {"X-Fields": "{{{"},
+        {"X-HTTP-Method-Override": "DELETE"},
+        {"X-Forwarded-For": "' OR 1=1"},
+        {"X-Forwarded-Host": "evil.example"},
+        {"Accept": "q=;;,"},
+        {"Accept": "application/json;q=x"},
+        {"Accept-Encoding": "\u00ff"},
+        {"Range": "bytes=0-1"},
+        {"If-Match": "\u00ff"},
+        {"Cookie": "a=\u00ff; ==;;"},
+        {"Content-Length": "0"},
+        {"Transfer-Encoding": "chunked"},
+    ],
+)
+def test_no_header_gives_a_500(ada: Person, headers: dict[str, str]) -> None:
+    for method, path, body in [("GET", "/tasks", None), ("POST", "/tasks", {"title": "x"}), ("GET", "/echo", None)]:
+        response = ada.open(method, path, body, headers=dict(headers))
+        assert response.status_code < 500
+        assert "evil.example" not in response.headers.get("Location", "")
+
+
+def test_the_fields_mask_of_restx_has_no_effect(ada: Person) -> None:
+    task = ada.create_task()
+    shown = ada.get(f"/tasks/{task['id']}", headers={"X-Fields": "{data{id}}"})
+    assert shown.get_json()["data"] == task

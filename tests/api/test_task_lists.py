@@ -1,0 +1,221 @@
+"""Lists: pages, cursors, filters and sorting, on the list of tasks."""
+
+import re
+import time
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from itsdangerous import TimestampSigner
+
+from tests.support.people import Person
+
+
+def titles(response: Any) -> list[str]:
+    assert response.status_code == 200, response.text
+    return [row["title"] for row in response.get_json()["data"]]
+
+
+def pagination(response: Any) -> Any:
+    return response.get_json()["meta"]["pagination"]
+
+
+def links(response: Any) -> dict[str, str]:
+    return {rel: url for url, rel in re.findall(r'<([^>]+)>; rel="(\w+)"', response.headers["Link"])}
+
+
+@pytest.fixture
+def five(ada: Person) -> Person:
+    ada.create_task(title="a", due_date="2020-01-01")
+    ada.create_task(title="b", status="in_progress", due_date="2999-01-01")
+    ada.create_task(title="c", status="completed", due_date="2020-01-01")
+    ada.create_task(title="d", description="About 100% of_it")
+    ada.create_task(title="e", status="cancelled")
+    return ada
+
+
+def test_a_list_is_newest_first_and_says_where_it_stands(five: Person) -> None:
+    response = five.get("/tasks?per_page=2")
+    assert titles(response) == ["e", "d"]
+    shown = pagination(response)
+    assert {name: shown[name] for name in ("page", "per_page", "pages", "total")} == {
+        "page": 1,
+        "per_page": 2,
+        "pages": 3,
+        "total": 5,
+    }
+    assert isinstance(shown["next_cursor"], str)
+    assert set(links(response)) == {"first", "last", "next"}
+
+
+def test_the_links_lead_through_all_pages_and_keep_the_filters(five: Person) -> None:
+    seen, url = [], "/tasks?per_page=2&status=pending,completed"
+    while url:
+        response = five.get(url)
+        seen += titles(response)
+        target = links(response).get("next", "")
+        url = target.removeprefix("http://localhost")
+        if url:
+            assert parse_qs(urlsplit(url).query)["status"] == ["pending,completed"]
+    assert seen == ["d", "c", "a"]
+    assert set(links(five.get("/tasks?per_page=2&page=3"))) == {"first", "last", "prev"}
+
+
+def test_a_page_after_the_last_is_empty(five: Person) -> None:
+    response = five.get("/tasks?page=9")
+    assert titles(response) == []
+    assert pagination(response)["total"] == 5
+
+
+def test_an_empty_list_has_no_pages(ada: Person) -> None:
+    response = ada.get("/tasks")
+    assert pagination(response) == {"page": 1, "per_page": 20, "pages": 0, "total": 0, "next_cursor": None}
+
+
+@pytest.mark.parametrize(
+    "sort", ["-created_at", "created_at", "title", "-title", "due_date", "-due_date", "status,-due_date", "-id", "id"]
+)
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_walking_by_cursor_sees_every_task_once_in_the_order_of_the_pages(five: Person, sort: str, size: int) -> None:
+    whole = titles(five.get(f"/tasks?sort={sort}"))
+    seen, cursor = [], ""
+    for _ in range(10):
+        response = five.get("/tasks", query_string={"sort": sort, "per_page": size, "cursor": cursor})
+        seen += titles(response)
+        shown = pagination(response)
+        assert (shown["page"], shown["pages"], shown["total"]) == (None, None, None)
+        if shown["next_cursor"] is None:
+            break
+        cursor = shown["next_cursor"]
+    assert seen == whole
+    assert len(whole) == 5
+
+
+def test_nulls_are_last_in_both_directions(five: Person) -> None:
+    assert titles(five.get("/tasks?sort=due_date,title")) == ["a", "c", "b", "d", "e"]
+    assert titles(five.get("/tasks?sort=-due_date,title")) == ["b", "a", "c", "d", "e"]
+
+
+def test_page_mode_hands_out_a_cursor_that_goes_on(five: Person) -> None:
+    cursor = pagination(five.get("/tasks?per_page=2"))["next_cursor"]
+    assert titles(five.get("/tasks", query_string={"per_page": 2, "cursor": cursor})) == ["c", "b"]
+
+
+def test_a_task_created_meanwhile_does_not_shift_a_cursor(five: Person) -> None:
+    cursor = pagination(five.get("/tasks?per_page=2"))["next_cursor"]
+    five.create_task(title="f")
+    assert titles(five.get("/tasks", query_string={"per_page": 2, "cursor": cursor})) == ["c", "b"]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("status=pending", ["d", "a"]),
+        ("status=pending,in_progress", ["d", "b", "a"]),
+        ("overdue=true", ["a"]),
+        ("overdue=false", ["e", "d", "c", "b"]),
+        ("q=D", ["d"]),
+        ("q=100%25", ["d"]),
+        ("q=of_i", ["d"]),
+        ("q=ofXi", []),
+        ("owner_id=me", ["e", "d", "c", "b", "a"]),
+        ("assignee_id=me", []),
+        ("due_date=2020-01-01", ["c", "a"]),
+        ("due_date[gte]=2020-01-02", ["b"]),
+        ("due_date[lt]=2020-01-02&status=pending", ["a"]),
+        ("due_date[gt]=2020-01-01&due_date[lte]=2999-01-01", ["b"]),
+        ("created_at[lt]=2020-01-01", []),
+        ("created_at[gte]=2020-01-01T00:00:00Z", ["e", "d", "c", "b", "a"]),
+        ("created_at[gte]=2020-01-01T00:00:00+02:00", ["e", "d", "c", "b", "a"]),
+        ("completed_at[gte]=2020-01-01", ["c"]),
+    ],
+)
+def test_filters_narrow_the_list(five: Person, query: str, expected: list[str]) -> None:
+    response = five.get(f"/tasks?{query}")
+    assert titles(response) == expected
+    assert pagination(response)["total"] == len(expected)
+
+
+def test_a_filter_by_person_never_shows_what_the_caller_may_not_see(five: Person, bob: Person) -> None:
+    assert titles(bob.get(f"/tasks?owner_id={five.user_id}")) == []
+    shared = five.create_task(title="shared", assignee_id=bob.user_id)
+    assert titles(bob.get("/tasks?assignee_id=me")) == ["shared"]
+    assert titles(five.get(f"/tasks?assignee_id={bob.user_id}")) == [shared["title"]]
+
+
+@pytest.mark.parametrize(
+    ("query", "name", "sentence"),
+    [
+        ("stauts=pending", "stauts", "Unknown parameter. Did you mean 'status'?"),
+        ("due_date[ge]=2020-01-01", "due_date[ge]", "Unknown parameter. Did you mean 'due_date[gte]'?"),
+        (
+            "status=pendign",
+            "status",
+            "Must be one of pending, in_progress, completed, cancelled. Did you mean 'pending'?",
+        ),
+        ("status=", "status", "Must be one of pending, in_progress, completed, cancelled."),
+        ("page=0", "page", None),
+        ("page=-1", "page", None),
+        ("page=1.5", "page", None),
+        ("page=99999999999999999999", "page", None),
+        ("page=%D9%A1", "page", None),
+        ("per_page=0", "per_page", None),
+        ("per_page=101", "per_page", "Must be an integer from 1 to 100."),
+        ("page=1&page=2", "page", "Given more than once."),
+        ("page=1&cursor=", "cursor", "Cannot be combined with page."),
+        ("cursor=nonsense", "cursor", "Use next_cursor of an earlier page."),
+        ("sort=colour", "sort", None),
+        ("sort=title,title", "sort", None),
+        ("sort=", "sort", None),
+        ("overdue=yes", "overdue", "Must be true or false."),
+        ("overdue=True", "overdue", "Must be true or false."),
+        ("owner_id=abc", "owner_id", None),
+        ("owner_id=9223372036854775808", "owner_id", None),
+        ("due_date[lt]=2026-02-30", "due_date[lt]", "Must be a calendar day such as 2026-11-20."),
+        ("created_at[lt]=yesterday", "created_at[lt]", "Must be a moment such as 2026-11-20T09:30:00Z."),
+        ("created_at[lt]=0001-01-01T00:00:00%2B14:00", "created_at[lt]", None),
+        ("q=", "q", None),
+        ("q=a%00b", "q", None),
+        ("%00=1", "\\x00", "Unknown parameter."),
+    ],
+)
+def test_a_parameter_that_cannot_be_used_is_named(ada: Person, query: str, name: str, sentence: str | None) -> None:
+    response = ada.get(f"/tasks?{query}")
+    assert response.status_code == 400
+    details = response.get_json()["error"]["details"]
+    assert list(details) == [name]
+    if sentence is not None:
+        assert details[name] == [sentence]
+
+
+def test_the_last_possible_page_is_merely_empty(ada: Person) -> None:
+    assert titles(ada.get(f"/tasks?page={2**63 // 100}&per_page=100")) == []
+
+
+def test_a_cursor_is_bound_to_sort_and_filters(five: Person) -> None:
+    cursor = pagination(five.get("/tasks?per_page=2"))["next_cursor"]
+    for other in ({"sort": "title"}, {"status": "pending"}):
+        response = five.get("/tasks", query_string={"per_page": 2, "cursor": cursor, **other})
+        assert response.status_code == 400
+        assert "cursor" in response.get_json()["error"]["details"]
+
+
+def test_a_forged_cursor_is_refused(five: Person) -> None:
+    cursor = pagination(five.get("/tasks?per_page=2"))["next_cursor"]
+    assert five.get("/tasks", query_string={"per_page": 2, "cursor": cursor[:-2] + "xx"}).status_code == 400
+
+
+def test_a_cursor_that_is_too_old_is_gone(five: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    cursor = pagination(five.get("/tasks?per_page=2"))["next_cursor"]
+    later = int(time.time()) + 8 * 24 * 3600
+    monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda self: later)
+    response = five.get("/tasks", query_string={"per_page": 2, "cursor": cursor})
+    assert response.status_code == 410
+    assert response.get_json()["error"]["code"] == "gone"
+
+
+def test_an_operation_without_parameters_refuses_any(ada: Person) -> None:
+    task = ada.create_task()
+    assert ada.get(f"/tasks/{task['id']}?verbose=1").status_code == 400
+    assert ada.post("/tasks?dry_run=true", {"title": "x"}).status_code == 400
+    assert len(titles(ada.get("/tasks"))) == 1

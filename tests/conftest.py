@@ -1,0 +1,163 @@
+"""Fixtures: real databases, a real Redis-protocol server, and people who use the API."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import flask_migrate
+import pytest
+from flask import Flask
+from sqlalchemy import delete
+
+from api import create_app
+from api.http.limits import limiter
+from core.access import Role
+from core.config import ROOT, Settings, load_settings
+from core.db import Base, db
+from tests.support.people import Person, make_person
+from tests.support.servers import PostgresServer, RedisServer
+
+ENGINES = ("sqlite", "postgresql")
+
+
+@pytest.fixture(autouse=True)
+def _push_request_context() -> None:
+    """Replace pytest-flask's fixture of this name.
+
+    It keeps one context open through a whole test, in which all requests would
+    share one database session; real requests do not.
+    """
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    server = PostgresServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def own_redis_server() -> Iterator[RedisServer]:
+    """A server that a test may kill."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def engine_name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def new_database_url(
+    engine_name: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], str]:
+    def create() -> str:
+        if engine_name == "sqlite":
+            return f"sqlite:///{tmp_path_factory.mktemp('db') / 'test.db'}"
+        server: PostgresServer = request.getfixturevalue("postgres")
+        return server.create_database()
+
+    return create
+
+
+@pytest.fixture(scope="session")
+def make_settings(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Settings]:
+    def make(database_url: str, redis_url: str, **overrides: Any) -> Settings:
+        keys = {name.replace("__", "."): value for name, value in overrides.items()}
+        return load_settings(
+            "testing",
+            environ={"TASKLANE_INSTANCE_PATH": str(tmp_path_factory.mktemp("instance"))},
+            overrides={"database_url": database_url, "redis_url": redis_url, **keys},
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def application(
+    new_database_url: Callable[[], str], make_settings: Callable[..., Settings], redis_server: RedisServer
+) -> Iterator[Flask]:
+    """The web application on a migrated database, once for each engine."""
+    app = create_app(settings=make_settings(new_database_url(), redis_server.url))
+    with app.app_context():
+        flask_migrate.upgrade()
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
+def empty(app: Flask) -> None:
+    with app.app_context(), db.engine.begin() as connection:
+        for table in reversed(Base.metadata.sorted_tables):
+            connection.execute(delete(table))
+
+
+@pytest.fixture
+def app(application: Flask, redis_server: RedisServer) -> Iterator[Flask]:
+    yield application
+    empty(application)
+    with redis_server.client as client:
+        client.flushall()
+
+
+@pytest.fixture
+def remake_app(app: Flask, make_settings: Callable[..., Settings]) -> Iterator[Callable[..., Flask]]:
+    """Return a function that makes another application on the same database, with other settings."""
+    made = []
+
+    def remake(**overrides: Any) -> Flask:
+        settings: Settings = app.extensions["tasklane"]
+        keys = {
+            "database_url": settings.database_url,
+            "redis_url": settings.redis_url,
+            "jwt_secret_key": settings.jwt_secret_key,
+            "secret_key": settings.secret_key,
+        }
+        other = create_app(settings=make_settings(**{**keys, **overrides}))
+        made.append(other)
+        return other
+
+    yield remake
+    # The limiter belongs to the process, which has one application outside the tests.
+    limiter.enabled = False
+    for other in made:
+        with other.app_context():
+            db.engine.dispose()
+
+
+@pytest.fixture
+def anonymous(app: Flask) -> Person:
+    return Person(app)
+
+
+@pytest.fixture
+def ada(app: Flask) -> Person:
+    return make_person(app, "ada")
+
+
+@pytest.fixture
+def bob(app: Flask) -> Person:
+    return make_person(app, "bob")
+
+
+@pytest.fixture
+def admin(app: Flask) -> Person:
+    return make_person(app, "root.admin", Role.ADMIN)
+
+
+@pytest.fixture
+def outbox(app: Flask) -> Path:
+    settings: Settings = app.extensions["tasklane"]
+    return settings.instance_path / "outbox"
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT

@@ -1,0 +1,81 @@
+"""People who use the API in tests."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from core.access import Actor, Role
+from core.users import service as users
+from tests.support.document import CheckedClient
+
+PASSWORD = "correct horse battery"
+
+
+@dataclass
+class Person:
+    """Somebody with a client of their own; logged in if there is a token."""
+
+    app: Flask
+    username: str = ""
+    user_id: int = 0
+    role: Role = Role.USER
+    tokens: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.app.test_client_class = CheckedClient
+        self.client: FlaskClient = self.app.test_client(use_cookies=False)
+
+    @property
+    def actor(self) -> Actor:
+        return Actor(self.user_id, self.role)
+
+    def log_in(self, password: str = PASSWORD) -> TestResponse:
+        response = self.post("/auth/login", {"username": self.username, "password": password}, token="")
+        if response.status_code == 200:
+            self.tokens = response.get_json()
+        return response
+
+    def open(
+        self, method: str, path: str, body: Any = None, *, token: str | None = None, **kwargs: Any
+    ) -> TestResponse:
+        headers = dict(kwargs.pop("headers", {}))
+        token = self.tokens.get("access_token", "") if token is None else token
+        if token:
+            headers.setdefault("Authorization", f"Bearer {token}")
+        if body is not None:
+            kwargs["json"] = body
+        prefix = "" if path.startswith(("/api", "/health")) else "/api/v1"
+        return self.client.open(prefix + path, method=method, headers=headers, **kwargs)
+
+    def get(self, path: str, **kwargs: Any) -> TestResponse:
+        return self.open("GET", path, **kwargs)
+
+    def post(self, path: str, body: Any = None, **kwargs: Any) -> TestResponse:
+        return self.open("POST", path, body, **kwargs)
+
+    def put(self, path: str, body: Any = None, **kwargs: Any) -> TestResponse:
+        return self.open("PUT", path, body, **kwargs)
+
+    def patch(self, path: str, body: Any = None, **kwargs: Any) -> TestResponse:
+        return self.open("PATCH", path, body, **kwargs)
+
+    def delete(self, path: str, **kwargs: Any) -> TestResponse:
+        return self.open("DELETE", path, **kwargs)
+
+    def create_task(self, **fields: Any) -> dict[str, Any]:
+        response = self.post("/tasks", {"title": "Water the plants", **fields})
+        assert response.status_code == 201, response.text
+        task: dict[str, Any] = response.get_json()["data"]
+        return task
+
+
+def make_person(app: Flask, username: str, role: Role = Role.USER, *, logged_in: bool = True) -> Person:
+    with app.app_context():
+        user = users.create(username=username, email=f"{username}@example.com", password=PASSWORD, role=role)
+    person = Person(app, username, user.id, role)
+    if logged_in:
+        assert person.log_in().status_code == 200
+    return person

