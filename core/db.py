@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import BigInteger, DateTime, Dialect, Engine, Enum, Integer, MetaData, event
+from sqlalchemy import BigInteger, DateTime, Dialect, Engine, Enum, Integer, MetaData, event, inspect, select
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -159,6 +159,19 @@ def transaction() -> Iterator[Session]:
             raise
         finally:
             session.info.pop(_WRITING, None)
+
+
+Row = TypeVar("Row", bound=Base)
+
+
+def find_locked(session: Session, model: type[Row], row_id: Any) -> Row | None:
+    """Return a row as it is now, locked where the engine locks rows, so that changes queue up instead of failing.
+
+    Unlike `Session.get` it does not mind that an earlier version of the row is
+    in the session: nothing was decided by that one.
+    """
+    query = select(model).where(inspect(model).primary_key[0] == row_id).with_for_update()
+    return session.scalar(query, execution_options={"populate_existing": True})
 
 
 def _conflict(error: IntegrityError) -> Conflict | None:

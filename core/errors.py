@@ -33,6 +33,18 @@ class Unauthenticated(DomainError):
     code = "unauthenticated"
 
 
+class InvalidToken(Unauthenticated):
+    """A token was presented that is malformed, forged, of the wrong kind, or of an ended session."""
+
+    code = "invalid_token"
+
+
+class ExpiredToken(InvalidToken):
+    """The token was good, and its time is over; the refresh token helps."""
+
+    code = "token_expired"
+
+
 class Forbidden(DomainError):
     """The caller is known, but may not do this."""
 

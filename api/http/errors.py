@@ -11,9 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response, current_app, request
-from flask_jwt_extended.exceptions import JWTExtendedException, NoAuthorizationError
 from flask_limiter import RateLimitExceeded
-from jwt.exceptions import ExpiredSignatureError, PyJWTError
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -87,9 +85,10 @@ def describe(error: Exception) -> Failure:
     """Return what may be told of an exception."""
     if isinstance(error, domain.DomainError):
         status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
-        return Failure(status, error.code, error.message, error.details, _headers(status))
-    if isinstance(error, JWTExtendedException | PyJWTError):
-        return _bad_token(error)
+        headers = _headers(status)
+        if isinstance(error, domain.InvalidToken):
+            headers["WWW-Authenticate"] += ', error="invalid_token"'  # RFC 6750, section 3.1
+        return Failure(status, error.code, error.message, error.details, headers)
     if isinstance(error, HTTPException):
         return _from_framework(error)
     if isinstance(error, StaleDataError):
@@ -105,16 +104,6 @@ def describe(error: Exception) -> Failure:
         return Failure(503, "unavailable", "A part of the service does not answer. Try again.", headers=_headers(503))
     log.error("Unexpected error", exc_info=error)
     return Failure(500, "internal_error", "Something went wrong. The request id helps to find out what.")
-
-
-def _bad_token(error: Exception) -> Failure:
-    if isinstance(error, NoAuthorizationError) and "Authorization" not in request.headers:
-        return Failure(401, "unauthenticated", "Credentials are needed.", headers=_headers(401))
-    expired = isinstance(error, ExpiredSignatureError)
-    message = "This token has expired." if expired else "This token is not valid here."
-    # RFC 6750, section 3.1.
-    challenge = {"WWW-Authenticate": 'Bearer realm="tasklane", error="invalid_token"'}
-    return Failure(401, "token_expired" if expired else "invalid_token", message, headers=challenge)
 
 
 def _from_framework(error: HTTPException) -> Failure:

@@ -3,14 +3,18 @@
 from datetime import timedelta
 from typing import Any
 
-from flask import Flask
+from flask import Flask, request
 from flask_jwt_extended import JWTManager, create_access_token, create_refresh_token, get_jwt, verify_jwt_in_request
+from flask_jwt_extended.exceptions import JWTExtendedException
+from jwt.exceptions import ExpiredSignatureError, PyJWTError
 
 from core.access import Actor
 from core.auth import service as auth
 from core.auth.service import Grant
 from core.bootstrap import current_settings
-from core.errors import Unauthenticated
+from core.errors import ExpiredToken, InvalidToken, Unauthenticated
+
+NOT_VALID = "This token is not valid here."
 
 
 def init_tokens(app: Flask) -> None:
@@ -44,15 +48,22 @@ def issue(grant: Grant) -> dict[str, Any]:
 
 
 def verify(*, refresh: bool) -> Actor:
-    """Return the verified caller. Raises a JWT error or Unauthenticated."""
-    verify_jwt_in_request(refresh=refresh)
+    """Return the verified caller. Raises Unauthenticated, and nothing of the JWT libraries."""
+    if "Authorization" not in request.headers:
+        raise Unauthenticated("Credentials are needed.")
+    try:
+        verify_jwt_in_request(refresh=refresh)
+    except ExpiredSignatureError:
+        raise ExpiredToken("This token has expired.") from None
+    except (JWTExtendedException, PyJWTError, ValueError):
+        raise InvalidToken(NOT_VALID) from None
     claims = get_jwt()
     session_id = claims.get("sid")
     if not isinstance(session_id, str):
-        raise Unauthenticated("This token is not valid here.")
+        raise InvalidToken(NOT_VALID)
     actor = auth.authenticate(session_id=session_id)
     if claims.get("sub") != str(actor.user_id):
-        raise Unauthenticated("This token is not valid here.")
+        raise InvalidToken(NOT_VALID)
     return actor
 
 

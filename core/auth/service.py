@@ -15,7 +15,7 @@ from core.auth import passwords
 from core.auth.model import LoginSession, RefreshToken
 from core.auth.repository import SessionRepository
 from core.db import db, transaction
-from core.errors import Invalid, Unauthenticated
+from core.errors import Invalid, InvalidToken, Unauthenticated
 from core.users.repository import UserRepository
 
 WRONG_CREDENTIALS = "The username or the password is wrong."
@@ -57,13 +57,13 @@ def login(*, username: str, password: str, lifetime: timedelta) -> Grant:
 
 
 def authenticate(*, session_id: str) -> Actor:
-    """Return who holds the session. Raises Unauthenticated if it has ended or the account is inactive.
+    """Return who holds the session. Raises InvalidToken if it has ended or the account is inactive.
 
     Asked for every request, so that a logout or a deactivation holds at once.
     """
     holder = SessionRepository(db.session()).find_holder(session_id)
     if holder is None or holder.revoked_at is not None or holder.expires_at <= clock.now() or not holder.is_active:
-        raise Unauthenticated(SESSION_ENDED)
+        raise InvalidToken(SESSION_ENDED)
     return Actor(holder.id, holder.role, session_id)
 
 
@@ -72,7 +72,7 @@ def refresh(actor: Actor, *, jti: str, lifetime: timedelta) -> Grant:
 
     A token that was used before means that it was stolen, by its first user or
     by its second; the whole session is revoked (RFC 9700, section 4.14.2).
-    Raises Unauthenticated.
+    Raises InvalidToken.
     """
     session_id = actor.session_id or ""
     now = clock.now()
@@ -87,7 +87,7 @@ def refresh(actor: Actor, *, jti: str, lifetime: timedelta) -> Grant:
         else:
             sessions.revoke(now, LoginSession.id == session_id)
     if not is_first:
-        raise Unauthenticated("This refresh token was used before, so its session has been ended. Log in again.")
+        raise InvalidToken("This refresh token was used before, so its session has been ended. Log in again.")
     return Grant(actor.user_id, actor.role, session_id, replacement.jti)
 
 
@@ -113,7 +113,7 @@ def change_password(actor: Actor, *, old_password: str, new_password: str) -> No
     with transaction() as session:
         locked = UserRepository(session).find_for_update(actor.user_id)
         if locked is None:
-            raise Unauthenticated(SESSION_ENDED)
+            raise InvalidToken(SESSION_ENDED)
         locked.password_hash = new_hash
         SessionRepository(session).revoke(
             clock.now(), LoginSession.user_id == actor.user_id, LoginSession.id != actor.session_id

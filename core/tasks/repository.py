@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.orm import Session
 
+from core.db import find_locked
 from core.tasks.model import Task
 
 
@@ -23,8 +24,7 @@ class TaskRepository:
         return self.session.get(Task, task_id)
 
     def find_for_update(self, task_id: int) -> Task | None:
-        """Return the task, locked where the engine locks rows, so that changes queue up instead of failing."""
-        return self.session.get(Task, task_id, with_for_update=True, populate_existing=True)
+        return find_locked(self.session, Task, task_id)
 
     def delete(self, task: Task) -> None:
         self.session.delete(task)

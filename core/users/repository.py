@@ -3,6 +3,7 @@
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
+from core.db import find_locked
 from core.users.model import User
 
 
@@ -21,7 +22,7 @@ class UserRepository:
         return self.session.get(User, user_id)
 
     def find_for_update(self, user_id: int) -> User | None:
-        return self.session.get(User, user_id, with_for_update=True, populate_existing=True)
+        return find_locked(self.session, User, user_id)
 
     def find_by_login(self, login: str) -> User | None:
         """Return the user with this username or e-mail address, whatever the case."""

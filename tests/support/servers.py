@@ -82,6 +82,10 @@ class RedisServer:
         self.process.wait()
         self.process = None
 
+    def forget(self) -> None:
+        """Lose all data, as a server without persistence does when it ends."""
+        shutil.rmtree(self.folder / "appendonlydir")
+
     def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()

@@ -1,0 +1,180 @@
+"""The one way to write: all or nothing, no lost update, no lock error, on both engines."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from flask import Flask
+from sqlalchemy import insert, select, text
+from sqlalchemy.exc import IntegrityError
+
+from core.access import Actor
+from core.db import db, find_locked, transaction
+from core.errors import Conflict, NotFound
+from core.tasks import service as tasks
+from core.tasks.model import Task
+from core.users.model import User
+from tests.support.people import Person
+
+
+def run_in_threads(app: Flask, count: int, work: Callable[[int], None]) -> list[BaseException]:
+    errors: list[BaseException] = []
+
+    def run(number: int) -> None:
+        try:
+            with app.app_context():
+                work(number)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return errors
+
+
+def test_parallel_changes_of_one_task_lose_nothing_and_never_fail_on_a_lock(app: Flask, ada: Person) -> None:
+    task_id = ada.create_task(description="")["id"]
+
+    def append(number: int) -> None:
+        for _ in range(15):
+            with transaction() as session:
+                task = find_locked(session, Task, task_id)
+                assert task is not None
+                task.description = (task.description or "") + "x"
+
+    assert run_in_threads(app, 8, append) == []
+    with app.app_context():
+        task = tasks.get(ada.actor, task_id=task_id)
+        assert task.description == "x" * 120
+        assert task.version == 121
+
+
+def test_reading_before_writing_does_not_upgrade_a_read_transaction(app: Flask, ada: Person) -> None:
+    """SQLite answers such an upgrade with 'database is locked' at once, whatever the timeout."""
+    task_id = ada.create_task()["id"]
+
+    def read_then_write(number: int) -> None:
+        for _ in range(10):
+            tasks.get(ada.actor, task_id=task_id)
+            tasks.change(ada.actor, task_id=task_id, title=f"{number}")
+
+    assert run_in_threads(app, 6, read_then_write) == []
+
+
+def test_an_error_rolls_everything_back(app: Flask, ada: Person) -> None:
+    task_id = ada.create_task()["id"]
+
+    def fail() -> None:
+        with transaction() as session:
+            session.get_one(Task, task_id).title = "Half"
+            session.flush()
+            raise NotFound("Something else is missing.")
+
+    with app.app_context():
+        with pytest.raises(NotFound):
+            fail()
+        assert db.session.scalar(select(Task.title)) == "Water the plants"
+
+
+def test_a_service_inside_a_transaction_joins_it(app: Flask, ada: Person) -> None:
+    def fail() -> None:
+        with transaction():
+            tasks.create(ada.actor, title="Never stored")
+            raise NotFound("Something else is missing.")
+
+    with app.app_context():
+        with pytest.raises(NotFound):
+            fail()
+        assert db.session.scalars(select(Task)).all() == []
+
+
+def test_a_change_outside_a_transaction_is_a_bug(app: Flask, ada: Person) -> None:
+    task_id = ada.create_task()["id"]
+    with app.app_context():
+        db.session.get_one(Task, task_id).title = "Stray"
+        with pytest.raises(RuntimeError, match="outside transaction"):
+            db.session.commit()
+        db.session.rollback()
+
+
+def test_a_race_for_a_unique_name_is_a_conflict_that_names_the_field(app: Flask, ada: Person) -> None:
+    def add() -> None:
+        with transaction() as session:
+            session.add(User(username="ADA", email="other@example.com", password_hash="x"))
+
+    with app.app_context(), pytest.raises(Conflict) as caught:
+        add()
+    assert caught.value.details == {"username": ["This value is already taken."]}
+
+
+def test_foreign_keys_and_checks_are_enforced(app: Flask, ada: Person) -> None:
+    def owned_by_nobody() -> None:
+        with transaction() as session:
+            session.add(Task(title="x", owner_id=10**9))
+
+    def unknown_status() -> None:
+        with transaction() as session:
+            session.execute(text("UPDATE users SET role = 'king'"))
+
+    with app.app_context():
+        for broken in (owned_by_nobody, unknown_status):
+            with pytest.raises(IntegrityError):
+                broken()
+
+
+def test_sqlite_is_durable_and_shared(app: Flask) -> None:
+    with app.app_context():
+        if db.engine.dialect.name != "sqlite":
+            assert db.engine.dialect.name == "postgresql"
+            return
+        pragmas = {
+            name: db.session.scalar(text(f"PRAGMA {name}"))
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 15_000}
+
+
+def test_a_moment_comes_back_in_utc_whatever_zone_it_was_given_in(app: Flask, ada: Person) -> None:
+    given = datetime(2026, 3, 29, 3, 30, 0, 123456, tzinfo=timezone(timedelta(hours=5, minutes=45)))
+    with app.app_context():
+        with transaction() as session:
+            session.execute(
+                insert(Task).values(title="x", owner_id=ada.user_id, created_at=given, version=1, status="pending")
+            )
+        stored = db.session.scalar(select(Task.created_at))
+        assert stored == given
+        assert stored is not None
+        assert stored.tzinfo is UTC
+
+
+def test_a_moment_without_a_zone_is_refused(app: Flask, ada: Person) -> None:
+    with app.app_context(), pytest.raises(Exception, match="without a time zone"), transaction() as session:
+        session.add(Task(title="x", owner_id=ada.user_id, created_at=datetime(2026, 1, 1)))
+
+
+def test_the_domain_refuses_what_the_api_would_have_refused(app: Flask, ada: Person) -> None:
+    """Commands and imports come in by other doors than HTTP."""
+    from core.errors import Invalid
+    from core.users import service as users
+
+    with app.app_context():
+        for fields in (
+            {"title": " "},
+            {"title": "x" * 151},
+            {"title": "a\x00b"},
+            {"title": "x", "description": "\ud800"},
+        ):
+            with pytest.raises(Invalid):
+                tasks.create(Actor(ada.user_id, ada.role), **fields)
+        for name, email, password in (
+            ("a b", "x@example.com", "long enough"),
+            ("eve", "nonsense", "long enough"),
+            ("eve", "x@localhost", "long enough"),
+            ("eve", "x@example.com", "short"),
+        ):
+            with pytest.raises(Invalid):
+                users.create(username=name, email=email, password=password)

@@ -1,0 +1,156 @@
+"""Real worker and scheduler processes, on a real Redis-protocol server and both databases."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from core.config import ROOT, Settings
+from tests.support.people import Person
+from tests.support.servers import RedisServer
+
+
+@contextmanager
+def process(app: Flask, *arguments: str, **environ: str) -> Iterator[subprocess.Popen[bytes]]:
+    settings: Settings = app.extensions["tasklane"]
+    variables = {
+        **os.environ,
+        "TASKLANE_ENV": "testing",
+        "TASKLANE_INSTANCE_PATH": str(settings.instance_path),
+        "DATABASE_URL": settings.database_url,
+        "REDIS_URL": settings.redis_url,
+        "LOG_LEVEL": "INFO",
+        **environ,
+    }
+    log = settings.instance_path / f"{arguments[0]}.log"
+    with log.open("ab") as file:
+        running = subprocess.Popen(
+            [sys.executable, str(ROOT / "manage.py"), *arguments], env=variables, stdout=file, stderr=file
+        )
+    try:
+        yield running
+    finally:
+        running.terminate()
+        try:
+            assert running.wait(15) == 0, log.read_text()
+        finally:
+            running.kill()
+
+
+def wait_for(read: Callable[[], Any], wanted: Callable[[Any], bool], *, seconds: float = 15) -> Any:
+    deadline = time.monotonic() + seconds
+    value = read()
+    while not wanted(value):
+        assert time.monotonic() < deadline, f"Still {value!r}"
+        time.sleep(0.05)
+        value = read()
+    return value
+
+
+def job_of(person: Person, job_id: str) -> Any:
+    return person.get(f"/jobs/{job_id}").get_json()["data"]
+
+
+def process_task(person: Person, **fields: Any) -> tuple[int, str]:
+    task = person.create_task(**fields)
+    return task["id"], person.post(f"/tasks/{task['id']}/process").get_json()["data"]["job_id"]
+
+
+def test_a_real_worker_processes_a_task_in_visible_steps(app: Flask, ada: Person) -> None:
+    task_id, job_id = process_task(ada, description="Before")
+    seen = set()
+    with process(app, "scheduler"), process(app, "worker", TASKLANE_PROCESSING__STEP_SECONDS="0.1"):
+
+        def look() -> Any:
+            job = job_of(ada, job_id)
+            seen.add((job["state"], job["progress"]))
+            return job
+
+        job = wait_for(look, lambda job: job["state"] == "succeeded")
+        wait_for(lambda: ada.get("/health/ready").get_json()["queue_depth"], lambda depth: depth == {})
+        assert ada.get("/health/ready").get_json()["workers"] == 1
+    assert job["attempts"] == 1
+    assert ("queued", 0) in seen
+    assert len([state for state in seen if state[0] == "started"]) >= 3
+    task = ada.get(f"/tasks/{task_id}").get_json()["data"]
+    assert (task["description"], task["status"]) == ("Before [Processed]", "completed")
+
+
+def test_a_worker_that_is_killed_in_the_middle_costs_time_and_nothing_else(app: Flask, ada: Person) -> None:
+    task_id, job_id = process_task(ada, description="Before")
+    settings = {"TASKLANE_PROCESSING__STEP_SECONDS": "0.2", "TASKLANE_JOBS__LEASE_SECONDS": "1.5"}
+    with process(app, "scheduler", **settings):
+        with process(app, "worker", **settings) as first:
+            wait_for(lambda: job_of(ada, job_id), lambda job: job["progress"] >= 20)
+            children = subprocess.run(
+                ["pgrep", "-P", str(first.pid)], capture_output=True, text=True, check=False
+            ).stdout
+            first.kill()
+            for child in children.split():
+                os.kill(int(child), signal.SIGKILL)
+            first.wait()
+            first.returncode = 0
+        with process(app, "worker", **settings):
+            job = wait_for(lambda: job_of(ada, job_id), lambda job: job["state"] == "succeeded")
+    assert job["attempts"] == 2
+    assert ada.get(f"/tasks/{task_id}").get_json()["data"]["description"] == "Before [Processed]"
+
+
+def test_a_stopping_worker_lets_a_short_job_finish_and_ignores_a_second_signal(app: Flask, ada: Person) -> None:
+    _, job_id = process_task(ada)
+    with process(app, "scheduler"), process(app, "worker", TASKLANE_PROCESSING__STEP_SECONDS="0.3") as worker:
+        wait_for(lambda: job_of(ada, job_id), lambda job: job["progress"] >= 20)
+        worker.terminate()
+        time.sleep(0.2)
+        worker.terminate()
+        assert worker.wait(10) == 0
+        assert job_of(ada, job_id)["state"] == "succeeded"
+
+
+def test_a_stopping_worker_hands_a_long_job_back_and_another_finishes_it(app: Flask, ada: Person) -> None:
+    task_id, job_id = process_task(ada, description="Before")
+    slow = {"TASKLANE_PROCESSING__STEP_SECONDS": "30", "TASKLANE_JOBS__SHUTDOWN_GRACE_SECONDS": "0.3"}
+    with process(app, "scheduler"):
+        with process(app, "worker", **slow) as worker:
+            wait_for(lambda: job_of(ada, job_id), lambda job: job["state"] == "started")
+            start = time.monotonic()
+            worker.terminate()
+            assert worker.wait(10) == 0
+            assert time.monotonic() - start < 5
+        with process(app, "worker"):
+            job = wait_for(lambda: job_of(ada, job_id), lambda job: job["state"] == "succeeded")
+    assert (job["attempts"], job["max_attempts"]) == (2, 5)
+    assert ada.get(f"/tasks/{task_id}").get_json()["data"]["description"] == "Before [Processed]"
+
+
+def test_work_goes_on_after_redis_was_killed_and_came_back_empty(
+    remake_app: Callable[..., Flask], ada: Person, own_redis_server: RedisServer
+) -> None:
+    app = remake_app(redis_url=own_redis_server.url)
+    person = Person(app, "ada", ada.user_id, ada.role, ada.tokens)
+    short = {"TASKLANE_JOBS__LEASE_SECONDS": "1"}
+    with process(app, "scheduler", **short):
+        process_task(person)
+        wait_for(lambda: own_redis_server.client.llen("rq:queue:default"), lambda length: length == 1)
+        own_redis_server.kill()
+        own_redis_server.forget()
+        _, job_id = process_task(person)
+        own_redis_server.start()
+        with process(app, "worker", **short):
+            wait_for(lambda: job_of(person, job_id), lambda job: job["state"] == "succeeded")
+            wait_for(lambda: person.get("/health/ready").get_json()["queue_depth"], lambda depth: depth == {})
+
+
+@pytest.mark.parametrize("arguments", [("worker", "--queues", "high,urgent"), ("worker", "--queues", "")])
+def test_an_unknown_queue_is_refused(app: Flask, arguments: tuple[str, ...]) -> None:
+    command = [sys.executable, str(ROOT / "manage.py"), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "The queues are high, default, low." in done.stderr

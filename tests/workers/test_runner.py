@@ -1,0 +1,258 @@
+"""What happens around every job: success, every way to fail, and who may call what."""
+
+import signal
+import time
+from typing import Any
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from rq import Queue
+from rq.exceptions import NoSuchJobError
+from rq.serializers import JSONSerializer
+from sqlalchemy import update
+
+from core.db import db, transaction
+from core.errors import Invalid
+from core.jobs import lifecycle
+from core.jobs.lifecycle import Run
+from core.jobs.model import Job, JobState
+from tests.support.people import Person
+from tests.support.servers import RedisServer
+from workers import runner
+from workers.jobs import processing
+from workers.relay import Relay
+from workers.runner import Stopping, run_job
+from workers.wakeup import ForeignMessage, WakeUp
+
+
+@pytest.fixture
+def ordered(ada: Person) -> tuple[int, UUID]:
+    """A task and the job that is to process it; no e-mails in between."""
+    task = ada.create_task(description="Before")
+    job_id = UUID(ada.post(f"/tasks/{task['id']}/process").get_json()["data"]["job_id"])
+    with ada.app.app_context(), transaction() as session:
+        session.execute(update(Job).where(Job.id != job_id).values(state=JobState.CANCELLED))
+    return task["id"], job_id
+
+
+def work(app: Flask, job_id: UUID, attempt: int = 0) -> Job:
+    with app.app_context():
+        run_job(str(job_id), attempt)
+    with app.app_context():
+        return db.session.get_one(Job, job_id)
+
+
+def test_a_task_is_processed_once(app: Flask, ada: Person, ordered: tuple[int, UUID]) -> None:
+    task_id, job_id = ordered
+    assert work(app, job_id).state is JobState.SUCCEEDED
+    assert work(app, job_id).state is JobState.SUCCEEDED
+    task = ada.get(f"/tasks/{task_id}").get_json()["data"]
+    assert (task["description"], task["status"]) == ("Before [Processed]", "completed")
+    assert task["completed_at"] is not None
+
+
+def test_each_job_adds_its_own_mark(app: Flask, ada: Person, ordered: tuple[int, UUID]) -> None:
+    task_id, job_id = ordered
+    work(app, job_id)
+    second = UUID(ada.post(f"/tasks/{task_id}/process").get_json()["data"]["job_id"])
+    work(app, second)
+    assert ada.get(f"/tasks/{task_id}").get_json()["data"]["description"] == "Before [Processed] [Processed]"
+
+
+def test_a_task_without_a_description_gets_the_mark_alone(app: Flask, ada: Person) -> None:
+    task_id = ada.create_task()["id"]
+    work(app, UUID(ada.post(f"/tasks/{task_id}/process").get_json()["data"]["job_id"]))
+    assert ada.get(f"/tasks/{task_id}").get_json()["data"]["description"] == " [Processed]"
+
+
+def test_the_progress_moves_in_steps(app: Flask, ordered: tuple[int, UUID], monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(Run, "report", lambda self, progress: seen.append(progress))
+    work(app, ordered[1])
+    assert seen == [20, 40, 60, 80]
+
+
+def test_a_task_that_is_gone_fails_the_job_for_good(app: Flask, ada: Person, ordered: tuple[int, UUID]) -> None:
+    task_id, job_id = ordered
+    ada.delete(f"/tasks/{task_id}")
+    job = work(app, job_id)
+    assert (job.state, job.error, job.attempts) == (JobState.FAILED, f"Task {task_id} no longer exists.", 1)
+
+
+def test_a_task_that_vanishes_while_it_is_processed_fails_the_job(
+    app: Flask, ada: Person, ordered: tuple[int, UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id, job_id = ordered
+    monkeypatch.setattr(processing.time, "sleep", lambda seconds: ada.delete(f"/tasks/{task_id}"))
+    assert work(app, job_id).error == f"Task {task_id} no longer exists."
+
+
+def test_a_task_that_was_cancelled_meanwhile_stays_cancelled(
+    app: Flask, ada: Person, ordered: tuple[int, UUID]
+) -> None:
+    task_id, job_id = ordered
+    ada.put(f"/tasks/{task_id}/status", {"status": "cancelled"})
+    assert work(app, job_id).error == f"Task {task_id} was cancelled."
+    assert ada.get(f"/tasks/{task_id}").get_json()["data"]["status"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("raised", "error"),
+    [
+        (ValueError("canary"), "The job failed unexpectedly (ValueError)."),
+        (Invalid("The title is too long."), "The title is too long."),
+    ],
+)
+def test_an_error_is_recorded_without_its_internals_and_tried_again(
+    app: Flask, ordered: tuple[int, UUID], monkeypatch: pytest.MonkeyPatch, raised: Exception, error: str
+) -> None:
+    def fail(seconds: float) -> None:
+        raise raised
+
+    monkeypatch.setattr(processing.time, "sleep", fail)
+    job = work(app, ordered[1])
+    assert (job.state, job.error, job.attempts) == (JobState.RETRYING, error, 1)
+    monkeypatch.undo()
+    assert work(app, ordered[1], attempt=1).state is JobState.SUCCEEDED
+
+
+def test_a_worker_that_must_stop_hands_its_job_back(
+    app: Flask, ordered: tuple[int, UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(seconds: float) -> None:
+        raise Stopping
+
+    monkeypatch.setattr(processing.time, "sleep", stop)
+    job = work(app, ordered[1])
+    assert (job.state, job.error) == (JobState.RETRYING, None)
+
+
+def test_a_run_that_lost_its_lease_ends_in_silence(
+    app: Flask, ordered: tuple[int, UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def take_away(seconds: float) -> None:
+        with transaction() as session:
+            session.execute(update(Job).values(lease_token="somebody else", state=JobState.STARTED))
+
+    monkeypatch.setattr(processing.time, "sleep", take_away)
+    assert work(app, ordered[1]).lease_token == "somebody else"
+
+
+def test_a_long_job_keeps_its_lease(app: Flask, ordered: tuple[int, UUID], monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = app.extensions["tasklane"]
+    monkeypatch.setattr(runner, "current_settings", lambda: _with_lease(settings, 0.3))
+    extended: list[str] = []
+    real = Run.extend
+    monkeypatch.setattr(Run, "extend", lambda self: (extended.append(self.token), real(self)))
+    slept = time.sleep
+    monkeypatch.setattr(processing.time, "sleep", lambda seconds: slept(0.15))
+    assert work(app, ordered[1]).state is JobState.SUCCEEDED
+    assert len(extended) >= 3
+
+
+def _with_lease(settings: Any, seconds: float) -> Any:
+    from dataclasses import replace
+
+    return replace(settings, jobs=replace(settings.jobs, lease_seconds=seconds))
+
+
+# --- what travels through Redis -----------------------------------------------------
+
+
+def test_the_relay_sends_what_is_due_to_the_queue_of_its_kind(
+    app: Flask, ordered: tuple[int, UUID], redis_server: RedisServer
+) -> None:
+    with app.app_context():
+        relay = Relay(app.extensions["tasklane"])
+        assert relay.send_due() == 1
+        assert relay.send_due() == 0
+    with redis_server.client as client:
+        queue = Queue("default", connection=client, serializer=JSONSerializer, job_class=WakeUp)
+        (message,) = queue.jobs
+        assert message.id == f"{ordered[1]}-0"
+        assert message.args == [str(ordered[1]), 0]
+        assert message.func is run_job
+
+
+def test_a_message_is_never_on_its_queue_twice(
+    app: Flask, ordered: tuple[int, UUID], redis_server: RedisServer
+) -> None:
+    with app.app_context():
+        relay = Relay(app.extensions["tasklane"])
+        for _ in range(3):
+            with transaction() as session:
+                session.execute(update(Job).where(Job.id == ordered[1]).values(due_at=Job.created_at))
+            relay.send_due()
+    with redis_server.client as client:
+        assert client.llen("rq:queue:default") == 1
+
+
+def test_a_redis_that_is_down_loses_nothing_and_delays_nothing(
+    app: Flask, ada: Person, own_redis_server: RedisServer, remake_app: Any
+) -> None:
+    other = remake_app(redis_url=own_redis_server.url)
+    ada_elsewhere = Person(other, "ada", ada.user_id, ada.role, ada.tokens)
+    own_redis_server.kill()
+    start = time.perf_counter()
+    task = ada_elsewhere.create_task()
+    accepted = ada_elsewhere.post(f"/tasks/{task['id']}/process")
+    assert time.perf_counter() - start < 0.5
+    assert accepted.status_code == 202
+    job_id = accepted.get_json()["data"]["job_id"]
+
+    with other.app_context():
+        relay = Relay(other.extensions["tasklane"])
+        assert relay.send_due() == 0
+        assert ada_elsewhere.get(f"/jobs/{job_id}").get_json()["data"]["state"] == "queued"
+        own_redis_server.start()
+        assert relay.send_due() == 3
+    with own_redis_server.client as client:
+        assert client.llen("rq:queue:default") == 1
+
+
+def test_a_redis_that_dies_between_two_messages_gets_the_rest_later(
+    app: Flask, ada: Person, own_redis_server: RedisServer, remake_app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = remake_app(redis_url=own_redis_server.url)
+    for _ in range(3):
+        ada.create_task()
+    with other.app_context():
+        relay = Relay(other.extensions["tasklane"])
+        real, sent = relay._send, []
+
+        def send_one_then_die(sending: lifecycle.Sending) -> None:
+            if len(sent) == 1:
+                own_redis_server.kill()
+            real(sending)
+            sent.append(sending)
+
+        monkeypatch.setattr(relay, "_send", send_one_then_die)
+        assert relay.send_due() == 1
+        monkeypatch.setattr(relay, "_send", real)
+        own_redis_server.start()
+        with transaction() as session:
+            session.execute(update(Job).where(Job.id != sent[0].job_id).values(due_at=Job.created_at))
+        assert relay.send_due() == 3
+
+
+@pytest.mark.parametrize("name", ["os.system", "workers.runner.resolve", "builtins.print"])
+def test_a_foreign_function_is_never_called(redis_server: RedisServer, app: Flask, name: str) -> None:
+    with redis_server.client as client:
+        planted = WakeUp.create(name, args=["touch /tmp/pwned"], connection=client, serializer=JSONSerializer)
+        with pytest.raises(ForeignMessage):
+            _ = planted.func
+        with pytest.raises(NoSuchJobError):
+            WakeUp.fetch("nothing", connection=client, serializer=JSONSerializer)
+
+
+def test_the_child_of_a_worker_turns_sigterm_into_an_orderly_stop() -> None:
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    try:
+        runner.TasklaneWorker.setup_work_horse_signals(object())  # type: ignore[arg-type]
+        with pytest.raises(Stopping):
+            signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGTERM, before[0])
+        signal.signal(signal.SIGINT, before[1])
