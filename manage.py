@@ -71,7 +71,7 @@ cli.add_command(shell_command)
 # --- running ---------------------------------------------------------------
 
 
-_exit_with_parent = click.option("--exit-with-parent", is_flag=True, hidden=True)
+_exit_with_parent = click.option("--exit-with-parent", type=int, metavar="PID", hidden=True)
 
 
 @cli.command()
@@ -138,11 +138,7 @@ def _refuse_address(host: str, port: int, error: OSError) -> NoReturn:
 def _prepare_database(settings: Settings) -> dict[str, str]:
     app = create_core_app(settings=settings)
     with app.app_context():
-        try:
-            flask_migrate.upgrade()
-        except OperationalError as error:
-            url = make_url(settings.database_url).render_as_string()
-            raise Failure(f"The database {url} cannot be used: {str(error.orig).strip()}.") from None
+        flask_migrate.upgrade()
         passwords = seed.create_demo_users() if seed.is_empty() else {}
         if passwords:
             seed.create_example_tasks()
@@ -150,7 +146,7 @@ def _prepare_database(settings: Settings) -> dict[str, str]:
 
 
 def _start_processes(supervisor: Supervisor, host: str, port: int) -> None:
-    common = ["--exit-with-parent"]
+    common = ["--exit-with-parent", str(os.getpid())]
     supervisor.start("web", [*MANAGE, "serve", "--host", host, "--port", str(port), *common])
     supervisor.start("worker", [*MANAGE, "worker", *common])
     supervisor.start("scheduler", [*MANAGE, "scheduler", *common])
@@ -179,7 +175,7 @@ def _announce(supervisor: Supervisor, host: str, port: int, passwords: dict[str,
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on. Default: PORT, else 5000.")
 @click.option("--threads", type=click.IntRange(1, 64), help="Requests served at once. Default: the setting `threads`.")
 @_exit_with_parent
-def serve(host: str | None, port: int | None, threads: int | None, exit_with_parent: bool) -> None:
+def serve(host: str | None, port: int | None, threads: int | None, exit_with_parent: int | None) -> None:
     """Serve the API with waitress, and nothing else. `worker` and `scheduler` do the slow work."""
     app = create_app()
     with app.app_context():
@@ -220,7 +216,7 @@ def _waitress_options(settings: Settings, threads: int | None) -> dict[str, obje
 @click.option("--queues", default=",".join(QUEUES), show_default=True, help="Queues to work on, most urgent first.")
 @click.option("--burst", is_flag=True, help="Leave when the queues are empty.")
 @_exit_with_parent
-def worker(queues: str, burst: bool, exit_with_parent: bool) -> None:
+def worker(queues: str, burst: bool, exit_with_parent: int | None) -> None:
     """Run jobs. SIGTERM lets a short job finish and hands a long one back."""
     names = [name.strip() for name in queues.split(",") if name.strip()]
     unknown = [name for name in names if name not in QUEUES]
@@ -233,18 +229,17 @@ def worker(queues: str, burst: bool, exit_with_parent: bool) -> None:
 
 @cli.command()
 @_exit_with_parent
-def scheduler(exit_with_parent: bool) -> None:
+def scheduler(exit_with_parent: int | None) -> None:
     """Send due jobs from the database to the queues. Several may run; no job is sent for two runs."""
     app = create_core_app()
     _die_with_parent(exit_with_parent)
     scheduler_process.run(app)
 
 
-def _die_with_parent(wanted: bool) -> None:
+def _die_with_parent(parent: int | None) -> None:
     """End this process when the one that started it is gone, even by kill -9."""
-    if not wanted:
+    if parent is None:
         return
-    parent = os.getppid()
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -287,7 +282,7 @@ def user() -> None:
 @user.command("create")
 @click.argument("name")
 @click.argument("email")
-@click.option("--role", type=click.Choice(list(Role)), default=Role.USER, show_default=True)
+@click.option("--role", type=click.Choice([role.value for role in Role]), default=Role.USER.value, show_default=True)
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input, one line.")
 @with_appcontext
 def create_user(name: str, email: str, role: str, password_stdin: bool) -> None:
@@ -367,6 +362,11 @@ def main() -> None:
         cli.main(prog_name=Path(sys.argv[0]).name, obj=ScriptInfo(create_app=_load_app))
     except (ConfigError, EmbeddedError, CommandError) as error:
         click.echo(f"tasklane: {error}", err=True)
+        sys.exit(1)
+    except OperationalError as error:
+        reason = str(error.orig).strip().splitlines()[0]
+        url = make_url(load_settings().database_url).render_as_string()
+        click.echo(f"tasklane: The database {url} cannot be used: {reason}.", err=True)
         sys.exit(1)
 
 

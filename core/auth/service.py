@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import uuid4
 
+from sqlalchemy.orm import Session
+
 from core import clock, texts
 from core.access import Actor, Role
 from core.auth import passwords
@@ -16,6 +18,7 @@ from core.auth.model import LoginSession, RefreshToken
 from core.auth.repository import SessionRepository
 from core.db import db, transaction
 from core.errors import Invalid, InvalidToken, Unauthenticated
+from core.users.model import User
 from core.users.repository import UserRepository
 
 WRONG_CREDENTIALS = "The username or the password is wrong."
@@ -45,14 +48,18 @@ def login(*, username: str, password: str, lifetime: timedelta) -> Grant:
         raise Unauthenticated(WRONG_CREDENTIALS)
     stronger = passwords.hash_password(password) if passwords.needs_rehash(user.password_hash) else None
     with transaction() as session:
-        sessions = SessionRepository(session)
-        now = clock.now()
-        row = LoginSession(id=secrets.token_hex(16), user_id=user.id, expires_at=now + lifetime)
-        sessions.add(row)
-        token = RefreshToken(jti=str(uuid4()), session_id=row.id, expires_at=row.expires_at)
-        sessions.add(token)
         if stronger:
             user.password_hash = stronger
+        return open_session(session, user, lifetime=lifetime)
+
+
+def open_session(session: Session, user: User, *, lifetime: timedelta) -> Grant:
+    """Open a session for a user whose identity is proven, in the caller's transaction."""
+    sessions = SessionRepository(session)
+    row = LoginSession(id=secrets.token_hex(16), user_id=user.id, expires_at=clock.now() + lifetime)
+    sessions.add(row)
+    token = RefreshToken(jti=str(uuid4()), session_id=row.id, expires_at=row.expires_at)
+    sessions.add(token)
     return Grant(user.id, user.role, row.id, token.jti)
 
 

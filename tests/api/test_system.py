@@ -113,7 +113,7 @@ def test_readiness_names_every_part(ada: Person, path: str) -> None:
         "status": "ok",
         "checks": {"database": "ok", "migrations": "ok", "redis": "ok"},
         "workers": 0,
-        "queue_depth": {"queued": 2},
+        "queue_depth": {"queued": 1},
     }
 
 

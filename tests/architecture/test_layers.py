@@ -77,9 +77,11 @@ def test_every_public_module_class_and_function_says_what_it_is_for(package: str
     for path, tree in sources(package):
         if ast.get_docstring(tree) is None and ast.unparse(tree):
             silent.append(path)
-        for node in tree.body:
-            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and ast.get_docstring(node) is None:
-                silent.append(f"{path}:{node.name}")
+        silent += [
+            f"{path}:{node.name}"
+            for node in tree.body
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and ast.get_docstring(node) is None
+        ]
     assert silent == []
 
 

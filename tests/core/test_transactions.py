@@ -18,14 +18,14 @@ from core.users.model import User
 from tests.support.people import Person
 
 
-def run_in_threads(app: Flask, count: int, work: Callable[[int], None]) -> list[BaseException]:
-    errors: list[BaseException] = []
+def run_in_threads(app: Flask, count: int, work: Callable[[int], None]) -> list[Exception]:
+    errors: list[Exception] = []
 
     def run(number: int) -> None:
         try:
             with app.app_context():
                 work(number)
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the test has to see it
             errors.append(error)
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]

