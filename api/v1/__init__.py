@@ -15,13 +15,13 @@ DESCRIPTION = """\
 A self-hosted task API for internal teams.
 
 Choose **Authorize** and log in with your username and password, or paste
-`Bearer <access token>`. Answers are `{"status": "success", "data": ...}`, errors
+`Bearer` and an access token. Answers are `{"status": "success", "data": ...}`, errors
 `{"status": "error", "error": {"message", "code", "request_id", "details"}}`.
 """
 
 AUTHORIZATIONS = {
     "Password": {"type": "oauth2", "flow": "password", "tokenUrl": "/api/v1/auth/login", "scopes": {}},
-    "Bearer": {"type": "apiKey", "in": "header", "name": "Authorization", "description": "Bearer <access token>"},
+    "Bearer": {"type": "apiKey", "in": "header", "name": "Authorization", "description": "Paste the word Bearer, a space, and an access token."},
 }
 
 
