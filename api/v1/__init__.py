@@ -21,7 +21,12 @@ Choose **Authorize** and log in with your username and password, or paste
 
 AUTHORIZATIONS = {
     "Password": {"type": "oauth2", "flow": "password", "tokenUrl": "/api/v1/auth/login", "scopes": {}},
-    "Bearer": {"type": "apiKey", "in": "header", "name": "Authorization", "description": "Paste the word Bearer, a space, and an access token."},
+    "Bearer": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Authorization",
+        "description": "Paste the word Bearer, a space, and an access token.",
+    },
 }
 
 
