@@ -7,12 +7,15 @@ hold for every other way in, such as commands and imports.
 import contextlib
 import re
 from datetime import date
+from decimal import Decimal
 
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
 from core.errors import Invalid
 
 USERNAME = re.compile(r"[A-Za-z0-9_.-]{3,80}")
+CENT = Decimal("0.01")
+MONEY_LIMIT = Decimal(10**10)
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -43,11 +46,30 @@ def line(field: str, value: str, *, shortest: int = 1, longest: int) -> str:
     return value
 
 
+def body(field: str, value: str, *, longest: int) -> str:
+    """Return `value` as it is; raise Invalid if it is blank or longer than `longest` characters."""
+    if not storable(field, value).strip() or len(value) > longest:
+        raise _refuse(field, f"Must be 1 to {longest} characters long and not blank.")
+    return value
+
+
+def matching(field: str, value: str, pattern: re.Pattern[str], sentence: str) -> str:
+    """Return `value`; raise Invalid with the sentence unless all of it matches."""
+    if not pattern.fullmatch(value):
+        raise _refuse(field, sentence)
+    return value
+
+
+def money(field: str, value: Decimal) -> Decimal:
+    """Return an exact amount with two decimal places; raise Invalid if it has more, or is negative or too large."""
+    if not value.is_finite() or value < 0 or value >= MONEY_LIMIT or value != value.quantize(CENT):
+        raise _refuse(field, "Must be a number from 0 to 9999999999.99 with at most two decimal places.")
+    return value.quantize(CENT) + 0  # The sum turns -0.00 into 0.00.
+
+
 def username(value: str) -> str:
     """Return a valid username; raise Invalid otherwise."""
-    if not USERNAME.fullmatch(value):
-        raise _refuse("username", "Must be 3 to 80 letters, digits, '_', '.' or '-'.")
-    return value
+    return matching("username", value, USERNAME, "Must be 3 to 80 letters, digits, '_', '.' or '-'.")
 
 
 def email(value: str) -> str:

@@ -29,6 +29,7 @@ class Task(Base):
         Index("ix_tasks_created_at_id", "created_at", "id"),
         Index("ix_tasks_owner_id_created_at_id", "owner_id", "created_at", "id"),
         Index("ix_tasks_assignee_id_created_at_id", "assignee_id", "created_at", "id"),
+        Index("ix_tasks_project_id_created_at_id", "project_id", "created_at", "id"),
         Index("ix_tasks_due_date_id", "due_date", "id"),
         {"sqlite_autoincrement": True},
     )
@@ -43,6 +44,8 @@ class Task(Base):
     due_date: Mapped[date | None]
     owner_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"))
     assignee_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("users.id"))
+    project_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("projects.id"))
+    item_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("items.id"), index=True)
     version: Mapped[int] = mapped_column(BigId, default=1)
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)

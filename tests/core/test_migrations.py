@@ -92,7 +92,7 @@ def test_the_due_date_arrives_and_leaves_without_touching_the_tasks(fresh: Flask
 
     before = row()
     assert "due_date" not in before
-    flask_migrate.upgrade()
+    flask_migrate.upgrade(revision="0002")
     assert row() == {**before, "due_date": None}
     flask_migrate.downgrade(revision="0001")
     assert row() == before

@@ -1,0 +1,1 @@
+"""Items: the things that tasks are about."""

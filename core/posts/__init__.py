@@ -1,0 +1,1 @@
+"""Posts: updates that people publish, about a task or about anything."""

@@ -1,0 +1,43 @@
+"""The post."""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column, validates
+
+from core import clock, texts
+from core.db import Base, BigId
+
+TITLE_LENGTH = 200
+CONTENT_LENGTH = 20_000
+
+
+class Post(Base):
+    """An update, optionally about a task, with which it goes."""
+
+    __tablename__ = "posts"
+    __table_args__ = (
+        Index("ix_posts_created_at_id", "created_at", "id"),
+        Index("ix_posts_user_id_created_at_id", "user_id", "created_at", "id"),
+        Index("ix_posts_task_id_created_at_id", "task_id", "created_at", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    title: Mapped[str] = mapped_column(String(TITLE_LENGTH))
+    content: Mapped[str] = mapped_column(Text)
+    user_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"))
+    task_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("tasks.id", ondelete="CASCADE"))
+    version: Mapped[int] = mapped_column(BigId, default=1)
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
+
+    __mapper_args__ = {"version_id_col": version}
+
+    @validates("title")
+    def _valid_title(self, key: str, value: str) -> str:
+        return texts.line("title", value, longest=TITLE_LENGTH)
+
+    @validates("content")
+    def _valid_content(self, key: str, value: str) -> str:
+        return texts.body("content", value, longest=CONTENT_LENGTH)

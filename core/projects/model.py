@@ -1,0 +1,71 @@
+"""The project and its members."""
+
+import re
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import ForeignKey, Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column, validates
+
+from core import clock, texts
+from core.db import Base, BigId, enum_type
+
+KEY = re.compile(r"[A-Z]{2,10}")
+NAME_LENGTH = 120
+
+
+class ProjectRole(StrEnum):
+    """What a member may do; each role includes the ones before it."""
+
+    VIEWER = "viewer"
+    EDITOR = "editor"
+    OWNER = "owner"
+
+
+class Project(Base):
+    """A team's tasks under one key."""
+
+    __tablename__ = "projects"
+    __table_args__ = (
+        Index("uq_projects_key", "key", unique=True),
+        Index("ix_projects_created_at_id", "created_at", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    key: Mapped[str] = mapped_column(String(10))
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    description: Mapped[str | None] = mapped_column(Text)
+    archived: Mapped[bool] = mapped_column(default=False)
+    version: Mapped[int] = mapped_column(BigId, default=1)
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
+
+    __mapper_args__ = {"version_id_col": version}
+
+    @validates("key")
+    def _valid_key(self, key: str, value: str) -> str:
+        return texts.matching("key", value, KEY, "Must be 2 to 10 capital letters A to Z.")
+
+    @validates("name")
+    def _valid_name(self, key: str, value: str) -> str:
+        return texts.line("name", value, longest=NAME_LENGTH)
+
+    @validates("description")
+    def _valid_description(self, key: str, value: str | None) -> str | None:
+        return None if value is None else texts.storable("description", value)
+
+
+class ProjectMember(Base):
+    """Somebody's role in a project."""
+
+    __tablename__ = "project_members"
+    __table_args__ = (
+        # From a person to their projects, with the role, without touching the table.
+        Index("ix_project_members_user_id_project_id_role", "user_id", "project_id", "role"),
+    )
+
+    project_id: Mapped[int] = mapped_column(BigId, ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"), primary_key=True)
+    role: Mapped[ProjectRole] = mapped_column(enum_type(ProjectRole, "role"))
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
