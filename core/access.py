@@ -22,6 +22,8 @@ class Permission(StrEnum):
     ACCOUNT_WRITE = "account:write"
     TASKS_READ = "tasks:read"
     TASKS_WRITE = "tasks:write"
+    PROJECTS_READ = "projects:read"
+    PROJECTS_WRITE = "projects:write"
     JOBS_READ = "jobs:read"
 
 

@@ -108,13 +108,13 @@ def add(target: reqparse.RequestParser, name: str, convert: Converter, text: str
     target.add_argument(name, type=convert, location="args", help=text, store_missing=False, **options)
 
 
-def list_parser(sortable: Mapping[str, Any], default_sort: str) -> reqparse.RequestParser:
+def list_parser(sortable: Mapping[str, Any], default_sort: str, *, identity: str = "id") -> reqparse.RequestParser:
     """Return a parser with the parameters that every list has."""
     target = parser()
     add(target, "page", integer(maximum=MAX_PAGE), "The number of the page, from 1.")
     add(target, "per_page", integer(maximum=MAX_PER_PAGE), "Entries on a page; 20 unless told.")
     add(target, "cursor", str, "next_cursor of the page before; empty for the first. Instead of page.")
-    names = ", ".join(sorted({*sortable, "id"}))
+    names = ", ".join(sorted({*sortable, identity}))
     add(target, "sort", str, f"Comma-separated, '-' for descending: {names}. Default: {default_sort}.")
     return target
 

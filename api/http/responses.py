@@ -159,6 +159,22 @@ def created(model: ModelBase, *, at: Callable[[Any], str] | None = None) -> Call
     return _answering(shape, 201, "Created.", _envelope(model), Location="Where the new resource is.")
 
 
+def created_or_replaced(model: ModelBase) -> Callable[[Verb], Verb]:
+    """Answer 201 at this very URL if the returned object `is_new`, else 200 (RFC 9110, section 9.3.4)."""
+
+    def shape(value: Any) -> Response:
+        if value.is_new:
+            return _success(marshal(model, value), 201, {"Location": request.base_url})
+        return _success(marshal(model, value))
+
+    def decorate(verb: Verb) -> Verb:
+        replaced = _answering(shape, 200, "Changed.", _envelope(model))(verb)
+        location = {"Location": {"description": "Where the new resource is.", "type": "string"}}
+        return document(replaced, responses={201: ("Created.", _envelope(model), {"headers": location})})
+
+    return decorate
+
+
 def accepted(verb: Verb) -> Verb:
     """Answer 202 with where to follow the returned job."""
 

@@ -28,6 +28,8 @@ _writable = {
     "description": NullableText(max_length=DESCRIPTION_LENGTH, example="It ends on the 30th."),
     "due_date": NullableDate(example="2026-12-01"),
     "assignee_id": NullableId(description="An active user.", example=None),
+    "project_id": NullableId(description="A project in which the caller may create tasks.", example=None),
+    "item_id": NullableId(description="The item that the task is about.", example=None),
 }
 
 task_out = ns.model(
@@ -40,6 +42,8 @@ task_out = ns.model(
         "due_date": NullableDate(required=True, example="2026-12-01"),
         "owner_id": Id(required=True),
         "assignee_id": NullableId(required=True),
+        "project_id": NullableId(required=True, description="Null for a personal task."),
+        "item_id": NullableId(required=True),
         "version": fields.Integer(required=True, description="Grows with every change.", example=1),
         "created_at": Moment(required=True),
         "updated_at": Moment(required=True),
@@ -65,6 +69,8 @@ list_query = query.list_parser(tasks.SORTABLE, "-created_at")
 query.add(list_query, "status", query.one_or_more(TaskStatus), "Only these, comma-separated.")
 query.add(list_query, "owner_id", query.user_reference, "Only tasks of this user; `me` is the caller.")
 query.add(list_query, "assignee_id", query.user_reference, "Only tasks assigned to this user; `me` is the caller.")
+query.add(list_query, "project_id", query.integer(), "Only tasks of this project.")
+query.add(list_query, "item_id", query.integer(), "Only tasks about this item.")
 query.add(list_query, "overdue", query.boolean, "Whether the due date has passed on an open task.")
 query.add(list_query, "q", query.words, "Only tasks whose title or description contains this.")
 query.add_range(list_query, "due_date", query.day)
@@ -86,6 +92,7 @@ class TaskCollection(SecureResource):
         return tasks.list_visible(self.actor, page=self.page, narrowed=self._narrowed(self.query))
 
     @ns.expect(task_in, validate=True)
+    @refuses(403, 409)
     @created(task_out)
     def post(self) -> Task:
         """Create a task.
@@ -103,6 +110,8 @@ class TaskCollection(SecureResource):
             status=arguments.get("status"),
             owner_id=user("owner_id"),
             assignee_id=user("assignee_id"),
+            project_id=arguments.get("project_id"),
+            item_id=arguments.get("item_id"),
             overdue=arguments.get("overdue"),
             q=arguments.get("q"),
             ranges=query.ranges(arguments, "due_date", *_MOMENTS),
@@ -139,10 +148,10 @@ class TaskItem(SecureResource):
         """Change some fields of a task; what is not given stays."""
         return tasks.change(self.actor, task_id=task_id, **self.body)
 
-    @refuses(403, 404)
+    @refuses(403, 404, 409)
     @no_content
     def delete(self, task_id: int) -> None:
-        """Delete a task; its owner and administrators may."""
+        """Delete a task; its owner, owners of its project and administrators may."""
         tasks.delete(self.actor, task_id=task_id)
 
 

@@ -12,6 +12,7 @@ from core.db import Base, BigId, enum_type
 
 KEY = re.compile(r"[A-Z]{2,10}")
 NAME_LENGTH = 120
+DESCRIPTION_LENGTH = 10_000
 
 
 class ProjectRole(StrEnum):

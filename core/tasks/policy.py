@@ -1,8 +1,10 @@
-"""Who may do what with which task."""
+"""Who may do what with which task. `role` is the actor's role in the task's project, if any."""
 
 from sqlalchemy import ColumnElement, or_, true
 
 from core.access import Actor
+from core.projects import policy as projects
+from core.projects.model import ProjectRole
 from core.tasks.model import Task
 
 # What an assignee may change on a task that somebody else owns.
@@ -10,29 +12,33 @@ ASSIGNEE_FIELDS = frozenset({"status", "description"})
 
 
 def visible_to(actor: Actor) -> ColumnElement[bool]:
-    """Return the condition on tasks that the actor may see."""
+    """Return the condition on tasks that the actor may see: owner, assignee, member of the project."""
     if actor.is_admin:
         return true()
-    return or_(Task.owner_id == actor.user_id, Task.assignee_id == actor.user_id)
+    return or_(
+        Task.owner_id == actor.user_id,
+        Task.assignee_id == actor.user_id,
+        Task.project_id.in_(projects.ids_of(actor.user_id)),
+    )
 
 
-def may_read(actor: Actor, task: Task) -> bool:
+def may_read(actor: Actor, task: Task, role: ProjectRole | None) -> bool:
     """Return whether the actor may see the task."""
-    return actor.is_admin or actor.user_id in (task.owner_id, task.assignee_id)
+    return actor.user_id in (task.owner_id, task.assignee_id) or projects.may_read(actor, role)
 
 
-def may_change(actor: Actor, task: Task, fields: set[str]) -> bool:
+def may_change(actor: Actor, task: Task, role: ProjectRole | None, fields: set[str]) -> bool:
     """Return whether the actor may change these fields of the task."""
-    if actor.is_admin or actor.user_id == task.owner_id:
+    if actor.user_id == task.owner_id or projects.may_edit_tasks(actor, role):
         return True
     return actor.user_id == task.assignee_id and fields <= ASSIGNEE_FIELDS
 
 
-def may_process(actor: Actor, task: Task) -> bool:
+def may_process(actor: Actor, task: Task, role: ProjectRole | None) -> bool:
     """Return whether the actor may have the task processed, which changes status and description."""
-    return may_change(actor, task, {"status", "description"})
+    return may_change(actor, task, role, {"status", "description"})
 
 
-def may_delete(actor: Actor, task: Task) -> bool:
+def may_delete(actor: Actor, task: Task, role: ProjectRole | None) -> bool:
     """Return whether the actor may delete the task."""
-    return actor.is_admin or actor.user_id == task.owner_id
+    return actor.user_id == task.owner_id or projects.may_manage(actor, role)

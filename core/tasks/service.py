@@ -1,5 +1,6 @@
 """What people and workers do with tasks."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
@@ -11,14 +12,16 @@ from core import clock
 from core.access import Actor
 from core.db import db, transaction
 from core.errors import Conflict, Forbidden, Invalid, JobFailed, NotFound
+from core.items.model import Item
 from core.jobs import service as jobs
 from core.jobs.kinds import EMAIL_TASK_CREATED, PROCESS_TASK
 from core.jobs.model import Job
 from core.paging import Page, PageRequest, paginate
+from core.projects import service as projects
 from core.ranges import Range
 from core.tasks import policy
 from core.tasks.model import Task, TaskStatus
-from core.tasks.repository import TaskRepository, mentions
+from core.tasks.repository import Access, TaskRepository, mentions
 from core.users.repository import UserRepository
 
 PROCESSED = " [Processed]"
@@ -27,6 +30,7 @@ SORTABLE = {
     name: getattr(Task, name)
     for name in ("title", "status", "due_date", "owner_id", "assignee_id", "created_at", "updated_at", "completed_at")
 }
+REFERENCES = frozenset({"assignee_id", "project_id", "item_id"})
 CLOSED = (TaskStatus.COMPLETED, TaskStatus.CANCELLED)
 
 
@@ -37,6 +41,8 @@ class TaskFilter:
     status: list[TaskStatus] | None = None
     owner_id: int | None = None
     assignee_id: int | None = None
+    project_id: int | None = None
+    item_id: int | None = None
     overdue: bool | None = None
     q: str | None = None
     ranges: dict[Literal["due_date", "created_at", "updated_at", "completed_at"], Range] = field(default_factory=dict)
@@ -50,18 +56,26 @@ def create(
     status: TaskStatus = TaskStatus.PENDING,
     due_date: date | None = None,
     assignee_id: int | None = None,
+    project_id: int | None = None,
+    item_id: int | None = None,
 ) -> Task:
     """Create a task owned by the actor and confirm it to them by e-mail.
 
-    Raises Invalid if the assignee is unknown or inactive.
+    Raises Invalid if the assignee, the item or the project cannot be used, and
+    Forbidden or Conflict if the actor may not put tasks into the project.
     """
     with transaction() as session:
-        if assignee_id is not None:
-            _require_assignable(session, assignee_id)
+        require_references(actor, session, assignee_id=assignee_id, project_id=project_id, item_id=item_id)
         task = Task(
-            title=title, description=description, due_date=due_date, owner_id=actor.user_id, assignee_id=assignee_id
+            title=title,
+            description=description,
+            due_date=due_date,
+            owner_id=actor.user_id,
+            assignee_id=assignee_id,
+            project_id=project_id,
+            item_id=item_id,
         )
-        _set_status(task, TaskStatus(status))
+        set_status(task, TaskStatus(status))
         TaskRepository(session).add(task)
         jobs.enqueue(session, EMAIL_TASK_CREATED, owner_id=actor.user_id, task_id=task.id)
     return task
@@ -69,10 +83,10 @@ def create(
 
 def get(actor: Actor, *, task_id: int) -> Task:
     """Return a task. Raises NotFound, or Forbidden for another's task."""
-    task = _require(TaskRepository(db.session()).find(task_id))
-    if not policy.may_read(actor, task):
+    access = _require(TaskRepository(db.session()).find_access(actor, task_id))
+    if not policy.may_read(actor, access.task, access.role):
         raise Forbidden("This task belongs to somebody else.")
-    return task
+    return access.task
 
 
 def list_visible(actor: Actor, *, page: PageRequest, narrowed: TaskFilter) -> Page:
@@ -90,6 +104,10 @@ def _conditions(narrowed: TaskFilter) -> list[ColumnElement[bool]]:
         conditions.append(Task.owner_id == narrowed.owner_id)
     if narrowed.assignee_id is not None:
         conditions.append(Task.assignee_id == narrowed.assignee_id)
+    if narrowed.project_id is not None:
+        conditions.append(Task.project_id == narrowed.project_id)
+    if narrowed.item_id is not None:
+        conditions.append(Task.item_id == narrowed.item_id)
     if narrowed.overdue is not None:
         late = (Task.due_date < clock.now().date()) & Task.status.not_in(CLOSED)
         # A task without a due date is not overdue, but SQL would call that unknown.
@@ -110,6 +128,8 @@ def replace(
     description: str | None = None,
     due_date: date | None = None,
     assignee_id: int | None = None,
+    project_id: int | None = None,
+    item_id: int | None = None,
 ) -> Task:
     """Replace everything that people may set; what is not given becomes null. Raises like `change`."""
     return change(
@@ -120,6 +140,8 @@ def replace(
         description=description,
         due_date=due_date,
         assignee_id=assignee_id,
+        project_id=project_id,
+        item_id=item_id,
     )
 
 
@@ -127,44 +149,46 @@ def change(actor: Actor, *, task_id: int, **values: Any) -> Task:
     """Change the given fields of a task and no others.
 
     Raises NotFound, Forbidden for another's task or for fields that an assignee
-    may not change, and Invalid if the new assignee is unknown or inactive.
+    may not change, Conflict if the project is archived, and Invalid if the new
+    assignee, item or project cannot be used.
     """
     with transaction() as session:
-        task = _require(TaskRepository(session).find_for_update(task_id))
-        changed = {name for name, value in values.items() if getattr(task, name) != value}
-        if not policy.may_change(actor, task, changed):
-            raise Forbidden("You may not change this task in this way.")
-        if "assignee_id" in changed and values["assignee_id"] is not None:
-            _require_assignable(session, values["assignee_id"])
-        for name in changed - {"status"}:
-            setattr(task, name, values[name])
-        if "status" in changed:
-            _set_status(task, TaskStatus(values["status"]))
-    return task
+        access = _require(TaskRepository(session).find_access(actor, task_id, lock=True))
+        changed = changed_fields(access.task, values)
+        require_changeable(actor, access, changed)
+        references = {name: values[name] for name in REFERENCES & changed.keys()}
+        require_references(actor, session, **references)
+        apply_changes(access.task, changed)
+    return access.task
 
 
 def delete(actor: Actor, *, task_id: int) -> None:
-    """Delete a task. Raises NotFound, or Forbidden unless the actor owns it or is an administrator."""
+    """Delete a task and the posts about it.
+
+    Raises NotFound, Forbidden unless the actor owns the task or its project or
+    is an administrator, and Conflict if the project is archived.
+    """
     with transaction() as session:
         tasks = TaskRepository(session)
-        task = _require(tasks.find_for_update(task_id))
-        if not policy.may_delete(actor, task):
-            raise Forbidden("Only the owner or an administrator may delete this task.")
-        tasks.delete(task)
+        access = _require(tasks.find_access(actor, task_id, lock=True))
+        require_deletable(actor, access)
+        tasks.delete(access.task)
 
 
 def start_processing(actor: Actor, *, task_id: int) -> Job:
     """Order the processing of a task.
 
-    Raises NotFound, Forbidden for another's task, Conflict for a cancelled one.
+    Raises NotFound, Forbidden for another's task, and Conflict for a cancelled
+    one or one of an archived project.
     """
     with transaction() as session:
-        task = _require(TaskRepository(session).find_for_update(task_id))
-        if not policy.may_process(actor, task):
+        access = _require(TaskRepository(session).find_access(actor, task_id, lock=True))
+        if not policy.may_process(actor, access.task, access.role):
             raise Forbidden("You may not have this task processed.")
-        if task.status is TaskStatus.CANCELLED:
+        _require_open_project(access)
+        if access.task.status is TaskStatus.CANCELLED:
             raise Conflict("A cancelled task cannot be processed. Set its status first.")
-        return jobs.enqueue(session, PROCESS_TASK, owner_id=actor.user_id, task_id=task.id)
+        return jobs.enqueue(session, PROCESS_TASK, owner_id=actor.user_id, task_id=task_id)
 
 
 def require_processable(session: Session, *, task_id: int) -> Task:
@@ -181,18 +205,66 @@ def finish_processing(session: Session, *, task_id: int) -> Task:
     """Mark the task as processed and completed, in the transaction that ends the job."""
     task = require_processable(session, task_id=task_id)
     task.description = (task.description or "") + PROCESSED
-    _set_status(task, TaskStatus.COMPLETED)
+    set_status(task, TaskStatus.COMPLETED)
     session.flush()
     return task
 
 
-def _require(task: Task | None) -> Task:
-    if task is None:
-        raise NotFound("There is no such task.")
-    return task
+# --- the rules that a change of one task and a bulk of many share -------------------
 
 
-def _set_status(task: Task, status: TaskStatus) -> None:
+def changed_fields(task: Task, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of the values that differ from the task."""
+    return {name: value for name, value in values.items() if getattr(task, name) != value}
+
+
+def require_changeable(actor: Actor, access: Access, changed: Mapping[str, Any]) -> None:
+    """Raise Forbidden or Conflict unless the actor may change these fields now."""
+    if not policy.may_change(actor, access.task, access.role, set(changed)):
+        raise Forbidden("You may not change this task in this way.")
+    _require_open_project(access)
+
+
+def require_deletable(actor: Actor, access: Access) -> None:
+    """Raise Forbidden or Conflict unless the actor may delete the task now."""
+    if not policy.may_delete(actor, access.task, access.role):
+        raise Forbidden("Only the owner of the task or of its project may delete it.")
+    _require_open_project(access)
+
+
+def require_references(
+    actor: Actor,
+    session: Session,
+    *,
+    assignee_id: int | None = None,
+    project_id: int | None = None,
+    item_id: int | None = None,
+) -> None:
+    """Raise Invalid, Forbidden or Conflict unless a task may refer to these."""
+    details: dict[str, list[str]] = {}
+    if assignee_id is not None:
+        user = UserRepository(session).find(assignee_id)
+        if user is None or not user.is_active:
+            details["assignee_id"] = ["There is no such active user."]
+    if item_id is not None and session.get(Item, item_id) is None:
+        details["item_id"] = ["There is no such item."]
+    if details:
+        raise Invalid("The request has invalid fields.", details=details)
+    if project_id is not None:
+        projects.require_open_for_tasks(actor, session, project_id=project_id)
+
+
+def apply_changes(task: Task, changed: Mapping[str, Any]) -> None:
+    """Set the fields, and what follows from them."""
+    for name, value in changed.items():
+        if name != "status":
+            setattr(task, name, value)
+    if "status" in changed:
+        set_status(task, TaskStatus(changed["status"]))
+
+
+def set_status(task: Task, status: TaskStatus) -> None:
+    """Set the status; the moment of completion follows it."""
     if status is not TaskStatus.COMPLETED:
         task.completed_at = None
     elif task.completed_at is None:
@@ -200,7 +272,12 @@ def _set_status(task: Task, status: TaskStatus) -> None:
     task.status = status
 
 
-def _require_assignable(session: Session, user_id: int) -> None:
-    user = UserRepository(session).find(user_id)
-    if user is None or not user.is_active:
-        raise Invalid("The request has invalid fields.", details={"assignee_id": ["There is no such active user."]})
+def _require_open_project(access: Access) -> None:
+    if access.archived:
+        raise Conflict("The project of this task is archived, so its tasks can only be read.")
+
+
+def _require(access: Access | None) -> Access:
+    if access is None:
+        raise NotFound("There is no such task.")
+    return access

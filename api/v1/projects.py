@@ -1,0 +1,173 @@
+"""Projects and their members over HTTP."""
+
+from typing import Any
+
+from flask_restx import Namespace, fields
+
+from api.http import query
+from api.http.fields import Id, Line, Moment, NullableLine, NullableText
+from api.http.responses import created, created_or_replaced, no_content, paged, refuses, returns
+from api.http.security import SecureResource
+from core.access import Permission
+from core.paging import Page
+from core.projects import service as projects
+from core.projects.model import DESCRIPTION_LENGTH, NAME_LENGTH, Project, ProjectRole
+
+ns = Namespace("projects", description="A team's tasks, and who may do what with them", path="/v1/projects")
+
+
+def _key(**options: Any) -> fields.String:
+    sentence = "2 to 10 capital letters, unique."
+    return fields.String(
+        min_length=2, max_length=10, pattern="^[A-Z]+$", example="OPS", description=sentence, **options
+    )
+
+
+def _name(**options: Any) -> Line:
+    return Line(max_length=NAME_LENGTH, example="Operations", **options)
+
+
+_optional = {
+    "description": NullableText(max_length=DESCRIPTION_LENGTH, example="Everything that runs."),
+    "archived": fields.Boolean(description="The tasks of an archived project can only be read.", example=False),
+}
+_ROLE = {
+    "enum": list(ProjectRole),
+    "example": "editor",
+    "description": "viewer reads, editor changes tasks, owner manages.",
+}
+
+project_out = ns.model(
+    "Project",
+    {
+        "id": Id(required=True),
+        "key": _key(required=True),
+        "name": _name(required=True),
+        "description": NullableText(required=True),
+        "archived": fields.Boolean(required=True),
+        "version": fields.Integer(required=True, description="Grows with every change.", example=1),
+        "created_at": Moment(required=True),
+        "updated_at": Moment(required=True),
+    },
+)
+project_in = ns.model(
+    "NewProject", {"key": _key(required=True), "name": _name(required=True), **_optional}, strict=True
+)
+project_patch = ns.model("ProjectPatch", {"key": _key(), "name": _name(), **_optional}, strict=True)
+member_out = ns.model(
+    "ProjectMember",
+    {
+        "project_id": Id(required=True),
+        "user_id": Id(required=True),
+        "username": fields.String(required=True, example="ada"),
+        "name": NullableLine(required=True, example="Ada Lovelace"),
+        "role": fields.String(required=True, **_ROLE),
+        "created_at": Moment(required=True),
+    },
+)
+member_in = ns.model("ProjectRole", {"role": fields.String(required=True, **_ROLE)}, strict=True)
+
+list_query = query.list_parser(projects.SORTABLE, "-created_at")
+query.add(list_query, "archived", query.boolean, "Only archived projects, or only the others.")
+members_query = query.list_parser(projects.MEMBER_SORTABLE, "user_id", identity="user_id")
+
+PROJECT_ID = {"project_id": "The number of the project."}
+USER_ID = {"user_id": "The number of the user."}
+
+
+@ns.route("")
+class ProjectCollection(SecureResource):
+    permissions = {"GET": Permission.PROJECTS_READ, "POST": Permission.PROJECTS_WRITE}
+
+    @ns.expect(list_query)
+    @refuses(410)
+    @paged(project_out)
+    def get(self) -> Page:
+        """List the caller's projects, newest first; administrators see all."""
+        return projects.list_visible(self.actor, page=self.page, archived=self.query.get("archived"))
+
+    @ns.expect(project_in, validate=True)
+    @refuses(409)
+    @created(project_out)
+    def post(self) -> Project:
+        """Create a project; the caller becomes its owner."""
+        return projects.create(self.actor, **self.body)
+
+
+@ns.route("/<int:project_id>")
+@ns.doc(params=PROJECT_ID)
+class ProjectItem(SecureResource):
+    permissions = {
+        "GET": Permission.PROJECTS_READ,
+        "PUT": Permission.PROJECTS_WRITE,
+        "PATCH": Permission.PROJECTS_WRITE,
+        "DELETE": Permission.PROJECTS_WRITE,
+    }
+
+    @refuses(403, 404)
+    @returns(project_out)
+    def get(self, project_id: int) -> Project:
+        """Read a project."""
+        return projects.get(self.actor, project_id=project_id)
+
+    @ns.expect(project_in, validate=True)
+    @refuses(403, 404, 409)
+    @returns(project_out)
+    def put(self, project_id: int) -> Project:
+        """Replace a project's settings; what is not given is cleared."""
+        return projects.replace(self.actor, project_id=project_id, **self.body)
+
+    @ns.expect(project_patch, validate=True)
+    @refuses(403, 404, 409)
+    @returns(project_out)
+    def patch(self, project_id: int) -> Project:
+        """Change some settings of a project."""
+        return projects.change(self.actor, project_id=project_id, **self.body)
+
+    @refuses(403, 404, 409)
+    @no_content
+    def delete(self, project_id: int) -> None:
+        """Delete a project that has no tasks."""
+        projects.delete(self.actor, project_id=project_id)
+
+
+@ns.route("/<int:project_id>/members")
+@ns.doc(params=PROJECT_ID)
+class MemberCollection(SecureResource):
+    permissions = {"GET": Permission.PROJECTS_READ}
+
+    @ns.expect(members_query)
+    @refuses(403, 404, 410)
+    @paged(member_out)
+    def get(self, project_id: int) -> Page:
+        """List the members of a project."""
+        return projects.list_members(self.actor, project_id=project_id, page=self.page)
+
+
+@ns.route("/<int:project_id>/members/<int:user_id>")
+@ns.doc(params={**PROJECT_ID, **USER_ID})
+class MemberItem(SecureResource):
+    permissions = {
+        "GET": Permission.PROJECTS_READ,
+        "PUT": Permission.PROJECTS_WRITE,
+        "DELETE": Permission.PROJECTS_WRITE,
+    }
+
+    @refuses(403, 404)
+    @returns(member_out)
+    def get(self, project_id: int, user_id: int) -> projects.Membership:
+        """Read somebody's role in a project."""
+        return projects.get_member(self.actor, project_id=project_id, user_id=user_id)
+
+    @ns.expect(member_in, validate=True)
+    @refuses(403, 404, 409)
+    @created_or_replaced(member_out)
+    def put(self, project_id: int, user_id: int) -> projects.Membership:
+        """Make somebody a member, or change their role."""
+        return projects.set_member(self.actor, project_id=project_id, user_id=user_id, **self.body)
+
+    @refuses(403, 404, 409)
+    @no_content
+    def delete(self, project_id: int, user_id: int) -> None:
+        """Take somebody out of a project; everybody may leave."""
+        projects.remove_member(self.actor, project_id=project_id, user_id=user_id)

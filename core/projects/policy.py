@@ -1,0 +1,46 @@
+"""Who may do what in a project. Administrators may do everything."""
+
+from sqlalchemy import ColumnElement, ScalarSelect, Select, select, true
+
+from core.access import Actor
+from core.projects.model import Project, ProjectMember, ProjectRole
+
+
+def ids_of(user_id: int) -> Select[int]:
+    """Return the query for the projects of a user; one index scan, however many there are."""
+    return select(ProjectMember.project_id).where(ProjectMember.user_id == user_id)
+
+
+def visible_to(actor: Actor) -> ColumnElement[bool]:
+    """Return the condition on projects that the actor may see."""
+    return true() if actor.is_admin else Project.id.in_(ids_of(actor.user_id))
+
+
+def own_role(actor: Actor) -> ScalarSelect[ProjectRole]:
+    """Return the actor's role in the project of the enclosing query, null for a stranger."""
+    return (
+        select(ProjectMember.role)
+        .where(ProjectMember.project_id == Project.id, ProjectMember.user_id == actor.user_id)
+        .correlate(Project)
+        .scalar_subquery()
+    )
+
+
+def may_read(actor: Actor, role: ProjectRole | None) -> bool:
+    """Return whether the actor, in this role, may see the project and all that is in it."""
+    return actor.is_admin or role is not None
+
+
+def may_edit_tasks(actor: Actor, role: ProjectRole | None) -> bool:
+    """Return whether the actor, in this role, may create and change the project's tasks."""
+    return actor.is_admin or role in (ProjectRole.EDITOR, ProjectRole.OWNER)
+
+
+def may_manage(actor: Actor, role: ProjectRole | None) -> bool:
+    """Return whether the actor, in this role, may change settings and members, and delete the project."""
+    return actor.is_admin or role is ProjectRole.OWNER
+
+
+def may_remove_member(actor: Actor, role: ProjectRole | None, user_id: int) -> bool:
+    """Return whether the actor may take this member out; everybody may leave."""
+    return actor.user_id == user_id or may_manage(actor, role)

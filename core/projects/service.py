@@ -1,0 +1,211 @@
+"""What people do with projects and their members."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from core.access import Actor
+from core.db import db, transaction
+from core.errors import Conflict, Forbidden, Invalid, NotFound
+from core.paging import Page, PageRequest, paginate
+from core.projects import policy
+from core.projects.model import Project, ProjectMember, ProjectRole
+from core.projects.repository import ProjectRepository
+from core.users.repository import UserRepository
+
+SORTABLE = {name: getattr(Project, name) for name in ("key", "name", "created_at", "updated_at")}
+MEMBER_SORTABLE = {"role": ProjectMember.role, "created_at": ProjectMember.created_at}
+
+STRANGER = "You are not a member of this project."
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A member as it is shown, and whether the change made them one."""
+
+    project_id: int
+    user_id: int
+    role: ProjectRole
+    username: str
+    name: str | None
+    created_at: Any
+    is_new: bool
+
+
+def create(actor: Actor, *, key: str, name: str, description: str | None = None, archived: bool = False) -> Project:
+    """Create a project whose owner is the actor. Raises Conflict if the key is taken."""
+    with transaction() as session:
+        projects = ProjectRepository(session)
+        project = projects.add(Project(key=key, name=name, description=description, archived=archived))
+        projects.add_member(ProjectMember(project_id=project.id, user_id=actor.user_id, role=ProjectRole.OWNER))
+    return project
+
+
+def get(actor: Actor, *, project_id: int) -> Project:
+    """Return a project. Raises NotFound, or Forbidden for a stranger."""
+    return _require(actor, db.session(), project_id)[0]
+
+
+def list_visible(actor: Actor, *, page: PageRequest, archived: bool | None = None) -> Page:
+    """Return a page of the projects that the actor may see."""
+    session = db.session()
+    conditions = [policy.visible_to(actor)]
+    if archived is not None:
+        conditions.append(Project.archived.is_(archived))
+    query = ProjectRepository(session).select(*conditions)
+    return paginate(session, query, page, sortable=SORTABLE, default_sort="-created_at", identity=Project.id)
+
+
+def change(actor: Actor, *, project_id: int, **values: Any) -> Project:
+    """Change the given settings of a project. Raises NotFound, Forbidden, and Conflict if the key is taken."""
+    with transaction() as session:
+        project = _lock_to_manage(actor, session, project_id)
+        for name, value in values.items():
+            setattr(project, name, value)
+    return project
+
+
+def replace(
+    actor: Actor, *, project_id: int, key: str, name: str, description: str | None = None, archived: bool = False
+) -> Project:
+    """Replace all settings of a project; what is not given is cleared. Raises like `change`."""
+    return change(actor, project_id=project_id, key=key, name=name, description=description, archived=archived)
+
+
+def delete(actor: Actor, *, project_id: int) -> None:
+    """Delete a project without tasks. Raises NotFound, Forbidden, and Conflict while it has tasks."""
+    with transaction() as session:
+        project = _lock_to_manage(actor, session, project_id)
+        projects = ProjectRepository(session)
+        count = projects.count_tasks(project_id)
+        if count:
+            raise Conflict(
+                "A project that has tasks cannot be deleted. Move or delete them first, or archive the project.",
+                details={"tasks": [f"{count} tasks belong to this project."]},
+            )
+        projects.delete(project)
+
+
+# --- members ----------------------------------------------------------------------
+
+
+def list_members(actor: Actor, *, project_id: int, page: PageRequest) -> Page:
+    """Return a page of a project's members. Raises NotFound, or Forbidden for a stranger."""
+    session = db.session()
+    _require(actor, session, project_id)
+    query = ProjectRepository(session).select_members(ProjectMember.project_id == project_id)
+    return paginate(
+        session,
+        query,
+        page,
+        sortable=MEMBER_SORTABLE,
+        default_sort="user_id",
+        identity=ProjectMember.user_id,
+    )
+
+
+def get_member(actor: Actor, *, project_id: int, user_id: int) -> Membership:
+    """Return somebody's membership. Raises NotFound, or Forbidden for a stranger."""
+    session = db.session()
+    _require(actor, session, project_id)
+    return _membership(session, _require_member(session, project_id, user_id), is_new=False)
+
+
+def set_member(actor: Actor, *, project_id: int, user_id: int, role: ProjectRole) -> Membership:
+    """Make somebody a member, or change their role.
+
+    Raises NotFound for the project, Forbidden, Invalid for an unknown or
+    inactive user, and Conflict if the project would lose its last owner.
+    """
+    role = ProjectRole(role)
+    with transaction() as session:
+        _lock_to_manage(actor, session, project_id)
+        user = UserRepository(session).find(user_id)
+        if user is None or not user.is_active:
+            raise Invalid("The request has invalid fields.", details={"user_id": ["There is no such active user."]})
+        projects = ProjectRepository(session)
+        member = projects.find_member(project_id, user_id)
+        is_new = member is None
+        if member is None:
+            member = projects.add_member(ProjectMember(project_id=project_id, user_id=user_id, role=role))
+        else:
+            if role is not ProjectRole.OWNER:
+                _require_another_owner(projects, member)
+            member.role = role
+        return _membership(session, member, is_new=is_new)
+
+
+def remove_member(actor: Actor, *, project_id: int, user_id: int) -> None:
+    """Take somebody out of a project; their tasks stay. Raises NotFound, Forbidden, and Conflict for the last owner."""
+    with transaction() as session:
+        projects = ProjectRepository(session)
+        if projects.lock(project_id) is None:
+            raise NotFound("There is no such project.")
+        role = _require(actor, session, project_id)[1]
+        if not policy.may_remove_member(actor, role, user_id):
+            raise Forbidden("Only an owner of the project may do this.")
+        member = _require_member(session, project_id, user_id)
+        _require_another_owner(projects, member)
+        projects.delete(member)
+
+
+# --- what the tasks ask -----------------------------------------------------------
+
+
+def require_open_for_tasks(actor: Actor, session: Session, *, project_id: int) -> None:
+    """Raise Invalid, Forbidden or Conflict unless the actor may put tasks into the project now."""
+    found = ProjectRepository(session).find(actor, project_id)
+    if found is None:
+        raise Invalid("The request has invalid fields.", details={"project_id": ["There is no such project."]})
+    project, role = found
+    if not policy.may_edit_tasks(actor, role):
+        raise Forbidden("You may not put tasks into this project.")
+    if project.archived:
+        raise Conflict("This project is archived.", details={"project_id": ["The project is archived."]})
+
+
+def _require(actor: Actor, session: Session, project_id: int) -> tuple[Project, ProjectRole | None]:
+    found = ProjectRepository(session).find(actor, project_id)
+    if found is None:
+        raise NotFound("There is no such project.")
+    project, role = found
+    if not policy.may_read(actor, role):
+        raise Forbidden(STRANGER)
+    return project, role
+
+
+def _lock_to_manage(actor: Actor, session: Session, project_id: int) -> Project:
+    project = ProjectRepository(session).lock(project_id)
+    if project is None:
+        raise NotFound("There is no such project.")
+    role = _require(actor, session, project_id)[1]
+    if not policy.may_manage(actor, role):
+        raise Forbidden("Only an owner of the project may do this.")
+    return project
+
+
+def _require_member(session: Session, project_id: int, user_id: int) -> ProjectMember:
+    member = ProjectRepository(session).find_member(project_id, user_id)
+    if member is None:
+        raise NotFound("There is no such member.")
+    return member
+
+
+def _require_another_owner(projects: ProjectRepository, member: ProjectMember) -> None:
+    """Refuse what would leave the project without an owner; the project's row is locked, so the count holds."""
+    if member.role is ProjectRole.OWNER and projects.count_owners(member.project_id) == 1:
+        raise Conflict("A project always keeps an owner. Make somebody else an owner first.")
+
+
+def _membership(session: Session, member: ProjectMember, *, is_new: bool) -> Membership:
+    user = UserRepository(session).find(member.user_id)
+    return Membership(
+        project_id=member.project_id,
+        user_id=member.user_id,
+        role=member.role,
+        username=user.username if user else "",
+        name=user.name if user else None,
+        created_at=member.created_at,
+        is_new=is_new,
+    )
