@@ -137,29 +137,31 @@ def _sentences(error: ValidationError) -> Iterator[tuple[str, str]]:
             for name in value.keys() - schema["properties"].keys():
                 yield ".".join([*path, json.printable(name)]), _unknown(name, list(schema["properties"]))
         case validator:
-            yield ".".join(path) or "body", _sentence(str(validator), limit, schema)
+            yield ".".join(path) or "body", _sentence(str(validator), limit)
 
 
-def _sentence(validator: str, limit: Any, schema: dict[str, Any]) -> str:
-    match validator:
-        case "type":
-            names = limit if isinstance(limit, list) else [limit]
-            return f"Must be {' or '.join(_TYPES[name] for name in names)}."
-        case "enum":
-            return f"Must be one of {', '.join(str(item) for item in limit if item is not None)}."
-        case "minLength":
-            return "Must not be blank." if limit == 1 else f"Must be at least {limit} characters long."
-        case "maxLength":
-            return f"Must be at most {limit} characters long."
-        case "minimum":
-            return f"Must be at least {limit}."
-        case "maximum":
-            return f"Must be at most {limit}."
-        case "format":
-            return "Must be a calendar day such as 2026-11-20."
-        case "pattern":
-            return f"Must match {schema['pattern']}."
-    return "Is not valid."
+_SENTENCES = {
+    "minLength": "Must be at least {0} characters long.",
+    "maxLength": "Must be at most {0} characters long.",
+    "minItems": "Must have at least {0} entries.",
+    "maxItems": "Must have at most {0} entries.",
+    "uniqueItems": "Must not have an entry twice.",
+    "minimum": "Must be at least {0}.",
+    "maximum": "Must be at most {0}.",
+    "format": "Must be a calendar day such as 2026-11-20.",
+    "pattern": "Must match {0}.",
+}
+
+
+def _sentence(validator: str, limit: Any) -> str:
+    if validator == "type":
+        names = limit if isinstance(limit, list) else [limit]
+        return f"Must be {' or '.join(_TYPES[name] for name in names)}."
+    if validator == "enum":
+        return f"Must be one of {', '.join(str(item) for item in limit if item is not None)}."
+    if validator == "minLength" and limit == 1:
+        return "Must not be blank."
+    return _SENTENCES.get(validator, "Is not valid.").format(limit)
 
 
 def _unknown(name: str, known: list[str]) -> str:

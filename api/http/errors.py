@@ -132,9 +132,20 @@ def _headers(status: int) -> dict[str, str]:
     return {}
 
 
+def envelope(failure: Failure) -> dict[str, Any]:
+    """Return the failure in the shape that every error of ours has."""
+    error: dict[str, Any] = {
+        "message": failure.message,
+        "code": failure.code,
+        "request_id": current_request_id(),
+    }
+    if failure.details:
+        error["details"] = failure.details
+    return {"status": "error", "error": error}
+
+
 def render(failure: Failure) -> Response:
     """Return the failure as the client likes to read it."""
-    request_id = current_request_id()
     if request.accept_mimetypes.best_match([JSON, PROBLEM]) == PROBLEM:
         mimetype = PROBLEM
         body: dict[str, Any] = {
@@ -143,16 +154,13 @@ def render(failure: Failure) -> Response:
             "status": failure.status,
             "detail": failure.message,
             "code": failure.code,
-            "request_id": request_id,
+            "request_id": current_request_id(),
         }
         if failure.details:
             body["errors"] = failure.details
     else:
         mimetype = JSON
-        error: dict[str, Any] = {"message": failure.message, "code": failure.code, "request_id": request_id}
-        if failure.details:
-            error["details"] = failure.details
-        body = {"status": "error", "error": error}
+        body = envelope(failure)
     response = current_app.response_class(dump(body), failure.status, failure.headers, mimetype=mimetype)
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -25,25 +25,23 @@ Verb = Callable[..., Any]
 # Models that belong to no domain. It has no routes, so Swagger UI does not show it.
 shared = Namespace("shared")
 
+error_body = shared.model(
+    "ErrorBody",
+    {
+        "message": fields.String(required=True, example="The request has invalid fields."),
+        "code": fields.String(required=True, example="validation_failed"),
+        "request_id": fields.String(required=True, example="5f0c7f6e4d8b4d0f9a3c1c0e0e6f7b1a"),
+        "details": fields.Raw(
+            description="Field path to a list of sentences; absent where there is no field to name.",
+            example={"title": ["This field is required."]},
+        ),
+    },
+)
 error_out = shared.model(
     "Error",
     {
         "status": fields.String(required=True, enum=["error"], example="error"),
-        "error": fields.Nested(
-            shared.model(
-                "ErrorBody",
-                {
-                    "message": fields.String(required=True, example="The request has invalid fields."),
-                    "code": fields.String(required=True, example="validation_failed"),
-                    "request_id": fields.String(required=True, example="5f0c7f6e4d8b4d0f9a3c1c0e0e6f7b1a"),
-                    "details": fields.Raw(
-                        description="Field path to a list of sentences; absent where there is no field to name.",
-                        example={"title": ["This field is required."]},
-                    ),
-                },
-            ),
-            required=True,
-        ),
+        "error": fields.Nested(error_body, required=True),
     },
 )
 

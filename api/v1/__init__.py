@@ -7,9 +7,9 @@ from flask import Blueprint, Response
 from flask_restx import Api
 
 from api.http.responses import shared
-from api.v1 import auth, jobs, projects, system, tasks
+from api.v1 import auth, bulk, jobs, projects, system, tasks
 
-NAMESPACES = (system.ns, auth.ns, projects.ns, tasks.ns, jobs.ns, shared)
+NAMESPACES = (system.ns, auth.ns, projects.ns, tasks.ns, bulk.ns, jobs.ns, shared)
 
 DESCRIPTION = """\
 A self-hosted task API for internal teams.

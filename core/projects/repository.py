@@ -1,5 +1,6 @@
 """Queries over projects and their members."""
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, func, select
@@ -33,6 +34,15 @@ class ProjectRepository:
         """Return the project and the actor's role in it."""
         query = select(Project, policy.own_role(actor)).where(Project.id == project_id)
         return self.session.execute(query).one_or_none()
+
+    def list_with_role(
+        self, actor: Actor, project_ids: Collection[int]
+    ) -> dict[int, tuple[Project, ProjectRole | None]]:
+        """Return those of the projects that exist, with the actor's role in each."""
+        if not project_ids:
+            return {}
+        query = select(Project, policy.own_role(actor)).where(Project.id.in_(project_ids))
+        return {row[0].id: (row[0], row[1]) for row in self.session.execute(query)}
 
     def lock(self, project_id: int) -> Project | None:
         """Return the project; nobody else changes it or its members until the transaction ends."""

@@ -153,12 +153,8 @@ def remove_member(actor: Actor, *, project_id: int, user_id: int) -> None:
 # --- what the tasks ask -----------------------------------------------------------
 
 
-def require_open_for_tasks(actor: Actor, session: Session, *, project_id: int) -> None:
-    """Raise Invalid, Forbidden or Conflict unless the actor may put tasks into the project now."""
-    found = ProjectRepository(session).find(actor, project_id)
-    if found is None:
-        raise Invalid("The request has invalid fields.", details={"project_id": ["There is no such project."]})
-    project, role = found
+def require_open_for_tasks(actor: Actor, project: Project, role: ProjectRole | None) -> None:
+    """Raise Forbidden or Conflict unless the actor, in this role, may put tasks into the project now."""
     if not policy.may_edit_tasks(actor, role):
         raise Forbidden("You may not put tasks into this project.")
     if project.archived:

@@ -42,3 +42,8 @@ def may_process(actor: Actor, task: Task, role: ProjectRole | None) -> bool:
 def may_delete(actor: Actor, task: Task, role: ProjectRole | None) -> bool:
     """Return whether the actor may delete the task."""
     return actor.user_id == task.owner_id or projects.may_manage(actor, role)
+
+
+def may_transfer(actor: Actor, from_user_id: int) -> bool:
+    """Return whether the actor may hand over this user's tasks."""
+    return actor.is_admin or actor.user_id == from_user_id

@@ -1,6 +1,6 @@
 """What people and workers do with tasks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
@@ -12,12 +12,13 @@ from core import clock
 from core.access import Actor
 from core.db import db, transaction
 from core.errors import Conflict, Forbidden, Invalid, JobFailed, NotFound
-from core.items.model import Item
+from core.items.repository import ItemRepository
 from core.jobs import service as jobs
 from core.jobs.kinds import EMAIL_TASK_CREATED, PROCESS_TASK
 from core.jobs.model import Job
 from core.paging import Page, PageRequest, paginate
 from core.projects import service as projects
+from core.projects.repository import ProjectRepository
 from core.ranges import Range
 from core.tasks import policy
 from core.tasks.model import Task, TaskStatus
@@ -65,7 +66,8 @@ def create(
     Forbidden or Conflict if the actor may not put tasks into the project.
     """
     with transaction() as session:
-        require_references(actor, session, assignee_id=assignee_id, project_id=project_id, item_id=item_id)
+        wanted = {"assignee_id": assignee_id, "project_id": project_id, "item_id": item_id}
+        References(actor, session, [wanted]).require(wanted)
         task = Task(
             title=title,
             description=description,
@@ -156,8 +158,8 @@ def change(actor: Actor, *, task_id: int, **values: Any) -> Task:
         access = _require(TaskRepository(session).find_access(actor, task_id, lock=True))
         changed = changed_fields(access.task, values)
         require_changeable(actor, access, changed)
-        references = {name: values[name] for name in REFERENCES & changed.keys()}
-        require_references(actor, session, **references)
+        wanted = {name: changed[name] for name in REFERENCES & changed.keys()}
+        References(actor, session, [wanted]).require(wanted)
         apply_changes(access.task, changed)
     return access.task
 
@@ -232,26 +234,40 @@ def require_deletable(actor: Actor, access: Access) -> None:
     _require_open_project(access)
 
 
-def require_references(
-    actor: Actor,
-    session: Session,
-    *,
-    assignee_id: int | None = None,
-    project_id: int | None = None,
-    item_id: int | None = None,
-) -> None:
-    """Raise Invalid, Forbidden or Conflict unless a task may refer to these."""
-    details: dict[str, list[str]] = {}
-    if assignee_id is not None:
-        user = UserRepository(session).find(assignee_id)
-        if user is None or not user.is_active:
-            details["assignee_id"] = ["There is no such active user."]
-    if item_id is not None and session.get(Item, item_id) is None:
-        details["item_id"] = ["There is no such item."]
-    if details:
-        raise Invalid("The request has invalid fields.", details=details)
-    if project_id is not None:
-        projects.require_open_for_tasks(actor, session, project_id=project_id)
+class References:
+    """What tasks want to refer to, looked up once for all of them.
+
+    `wanted` are the values of each task; `require` then decides in memory.
+    """
+
+    def __init__(self, actor: Actor, session: Session, wanted: Sequence[Mapping[str, Any]]) -> None:
+        self.actor = actor
+        self._assignees = UserRepository(session).list_active_ids(_numbers(wanted, "assignee_id"))
+        self._items = ItemRepository(session).list_ids(_numbers(wanted, "item_id"))
+        self._projects = ProjectRepository(session).list_with_role(actor, _numbers(wanted, "project_id"))
+
+    def require(self, values: Mapping[str, Any]) -> None:
+        """Raise Invalid, Forbidden or Conflict unless a task may refer to these."""
+        known = {"assignee_id": self._assignees, "item_id": self._items, "project_id": self._projects.keys()}
+        sentences = {
+            "assignee_id": "There is no such active user.",
+            "item_id": "There is no such item.",
+            "project_id": "There is no such project.",
+        }
+        details = {
+            name: [sentences[name]]
+            for name, numbers in known.items()
+            if values.get(name) is not None and values[name] not in numbers
+        }
+        if details:
+            raise Invalid("The request has invalid fields.", details=details)
+        if values.get("project_id") is not None:
+            project, role = self._projects[values["project_id"]]
+            projects.require_open_for_tasks(self.actor, project, role)
+
+
+def _numbers(wanted: Sequence[Mapping[str, Any]], name: str) -> set[int]:
+    return {values[name] for values in wanted if values.get(name) is not None}
 
 
 def apply_changes(task: Task, changed: Mapping[str, Any]) -> None:

@@ -1,5 +1,7 @@
 """Queries over users."""
 
+from collections.abc import Collection
+
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
@@ -40,6 +42,12 @@ class UserRepository:
                 )
             )
         )
+
+    def list_active_ids(self, user_ids: Collection[int]) -> set[int]:
+        """Return those of the numbers that belong to active users."""
+        if not user_ids:
+            return set()
+        return set(self.session.scalars(select(User.id).where(User.id.in_(user_ids), User.is_active)))
 
     def all(self) -> list[User]:
         return list(self.session.scalars(select(User).order_by(User.id)))

@@ -125,7 +125,7 @@ OUTCOMES = {
 
 
 @pytest.mark.parametrize("role", ["owner", "editor", "viewer", "stranger"])
-@pytest.mark.parametrize("operation", OUTCOMES, ids=lambda operation: " ".join(operation))
+@pytest.mark.parametrize("operation", OUTCOMES, ids=" ".join)
 def test_each_role_may_do_what_it_says(
     app: Flask, team: dict[str, Person], ops: dict[str, Any], operation: tuple[str, str], role: str
 ) -> None:
@@ -140,14 +140,15 @@ def test_each_role_may_do_what_it_says(
         task = author.create_task(project_id=ops["id"])
         team["owner"].delete(f"{path}/members/{author.user_id}")
         one = f"/tasks/{task['id']}"
-        response = {
-            "GET": lambda: person.open("GET", one),
-            "POST": lambda: person.post("/tasks", {"title": "New", "project_id": ops["id"]}),
-            "PATCH": lambda: person.patch(one, {"title": "Changed"}),
-            "STATUS": lambda: person.put(f"{one}/status", {"status": "completed"}),
-            "PROCESS": lambda: person.post(f"{one}/process"),
-            "DELETE": lambda: person.delete(one),
-        }[method]()
+        calls: dict[str, tuple[str, str, Any]] = {
+            "GET": ("GET", one, None),
+            "POST": ("POST", "/tasks", {"title": "New", "project_id": ops["id"]}),
+            "PATCH": ("PATCH", one, {"title": "Changed"}),
+            "STATUS": ("PUT", f"{one}/status", {"status": "completed"}),
+            "PROCESS": ("POST", f"{one}/process", None),
+            "DELETE": ("DELETE", one, None),
+        }
+        response = person.open(*calls[method])
     elif place == "/members" and method != "GET":
         other = make_person(app, "other")
         member = f"{path}/members/{other.user_id}"

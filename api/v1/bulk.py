@@ -1,0 +1,142 @@
+"""Changes of many tasks in one request: handing them over, and bulks."""
+
+from typing import Any
+
+from flask_restx import Namespace, fields
+from flask_restx.model import ModelBase
+
+from api.http import errors
+from api.http.body import check
+from api.http.fields import Id, NullableId, NullableObject
+from api.http.responses import error_body, marshal, refuses, returns
+from api.http.security import SecureResource
+from api.v1.tasks import task_in, task_out, task_patch
+from core.access import Permission
+from core.errors import DomainError, Invalid
+from core.tasks import bulk, handover
+from core.tasks.bulk import MAX_OPERATIONS, BulkOp, Operation, Outcome
+
+ns = Namespace("bulk", description="Hand tasks over, and change many at once", path="/v1/tasks")
+
+transfer_in = ns.model(
+    "Transfer",
+    {
+        "from_user_id": Id(required=True, description="Who gives."),
+        "to_user_id": Id(required=True, description="Who receives; an active user.", example=8),
+        "task_ids": fields.List(
+            Id, min_items=1, max_items=1000, unique=True, description="Which tasks; all of the giver's if absent."
+        ),
+    },
+    strict=True,
+)
+transfer_out = ns.model(
+    "Transferred",
+    {
+        "from_user_id": Id(required=True),
+        "to_user_id": Id(required=True),
+        "transferred": fields.Integer(required=True, description="How many tasks have moved.", example=3),
+    },
+)
+operation_in = ns.model(
+    "BulkOperation",
+    {
+        "op": fields.String(required=True, enum=list(BulkOp), example="create"),
+        "id": Id(description="The task to update or delete."),
+        "version": fields.Integer(min=1, description="Refuse the operation if the task has another version by now."),
+        "task": fields.Raw(
+            description="A NewTask to create, a TaskPatch to update.", example={"title": "Renew the TLS certificate"}
+        ),
+    },
+    strict=True,
+)
+bulk_in = ns.model(
+    "Bulk",
+    {
+        "operations": fields.List(fields.Nested(operation_in), required=True, min_items=1, max_items=MAX_OPERATIONS),
+        "atomic": fields.Boolean(default=True, description="All or nothing; false answers for each entry."),
+    },
+    strict=True,
+)
+outcome_out = ns.model(
+    "BulkOutcome",
+    {
+        "op": fields.String(required=True, enum=list(BulkOp)),
+        "id": NullableId(required=True),
+        "status": fields.Integer(required=True, description="The code a request of its own would get.", example=201),
+        "task": NullableObject(required=True, description="The Task as it is now; null if deleted or refused."),
+        "error": fields.Nested(error_body, description="Why the entry was refused; absent otherwise."),
+    },
+)
+bulk_out = ns.model("BulkResult", {"results": fields.List(fields.Nested(outcome_out), required=True)})
+
+
+@ns.route("/transfer")
+class TaskTransfer(SecureResource):
+    permissions = {"POST": Permission.TASKS_WRITE}
+
+    @ns.expect(transfer_in, validate=True)
+    @refuses(403)
+    @returns(transfer_out)
+    def post(self) -> handover.Handover:
+        """Hand tasks over to somebody else, all or none.
+
+        The giver may, and administrators.
+        """
+        return handover.transfer(self.actor, **self.body)
+
+
+@ns.route("/bulk")
+class TaskBulk(SecureResource):
+    permissions = {"POST": Permission.TASKS_WRITE}
+
+    @ns.expect(bulk_in, validate=True)
+    @refuses(403, 404, 409)
+    @returns(bulk_out)
+    def post(self) -> dict[str, Any]:
+        """Create, update and delete up to 100 tasks at once.
+
+        Atomic by default: one refused operation, and nothing is changed. With
+        `atomic: false`, every entry gets a status of its own.
+        """
+        return {"results": [_shown(outcome) for outcome in bulk.run(self.actor, **self.body)]}
+
+    def read_body(self, model: ModelBase) -> dict[str, Any]:
+        """Parse each operation by the model that its kind takes."""
+        body = super().read_body(model)
+        return {
+            "operations": [_operation(entry) for entry in body["operations"]],
+            "atomic": body.get("atomic", True),
+        }
+
+
+def _operation(entry: dict[str, Any]) -> Operation:
+    operation = Operation(BulkOp(entry["op"]), entry.get("id"), entry.get("version"))
+    details: dict[str, list[str]] = {}
+    takes_task = operation.op is not BulkOp.DELETE
+    if takes_task != ("task" in entry):
+        details["task"] = ["This field is required." if takes_task else "A deletion takes no task."]
+    if (operation.op is BulkOp.CREATE) == ("id" in entry):
+        details["id"] = ["A new task has no id yet." if "id" in entry else "This field is required."]
+    if details:
+        operation.refusal = Invalid("The operation is not complete.", details=details)
+        return operation
+    if takes_task:
+        try:
+            model = task_in if operation.op is BulkOp.CREATE else task_patch
+            operation.values = check(model, entry["task"])
+        except DomainError as error:
+            details = {f"task.{path}": list(texts) for path, texts in (error.details or {}).items()}
+            operation.refusal = Invalid("The operation has invalid fields.", details=details)
+    return operation
+
+
+_STATUS = {BulkOp.CREATE: 201, BulkOp.UPDATE: 200, BulkOp.DELETE: 204}
+
+
+def _shown(outcome: Outcome) -> dict[str, Any]:
+    failure = errors.describe(outcome.refusal) if outcome.refusal else None
+    shown: dict[str, Any] = {"op": outcome.op, "id": outcome.task_id}
+    if failure:
+        return {**shown, "status": failure.status, "task": None, "error": errors.envelope(failure)["error"]}
+    task = None if outcome.task is None else marshal(task_out, outcome.task)
+    return {**shown, "status": _STATUS[outcome.op], "task": task}

@@ -1,0 +1,198 @@
+"""Many changes of tasks in one request, and in a bounded number of statements.
+
+Everything is read at the beginning, decided in memory by the rules that single
+changes obey too, and written at the end, one statement for each kind of change.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from core import clock
+from core.access import Actor
+from core.db import transaction
+from core.errors import Conflict, DomainError, Invalid, NotFound
+from core.jobs import service as jobs
+from core.jobs.kinds import EMAIL_TASK_CREATED
+from core.tasks import service
+from core.tasks.model import Task, TaskStatus
+from core.tasks.repository import Access, TaskRepository
+
+MAX_OPERATIONS = 100
+
+
+class BulkOp(StrEnum):
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+@dataclass(slots=True)
+class Operation:
+    """One entry of a bulk. `refusal` is set when the entry was already wrong on arrival."""
+
+    op: BulkOp
+    task_id: int | None = None
+    version: int | None = None
+    values: dict[str, Any] = field(default_factory=dict)
+    refusal: DomainError | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What happened to one entry: the task as it is now, or why nothing happened."""
+
+    op: BulkOp
+    task_id: int | None = None
+    task: Task | None = None
+    refusal: DomainError | None = None
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What is to be written, collected before anything is."""
+
+    now: datetime = field(default_factory=clock.now)
+    inserts: list[tuple[Outcome, dict[str, Any]]] = field(default_factory=list)
+    updates: list[Task] = field(default_factory=list)
+    deletes: list[int] = field(default_factory=list)
+
+
+def run(actor: Actor, *, operations: Sequence[Operation], atomic: bool) -> list[Outcome]:
+    """Carry out the operations and return an outcome for each, in their order.
+
+    Atomic: the first refusal is raised, with every refused entry named under
+    `operations.<index>`, and nothing is stored. Otherwise a refused entry leaves
+    the others alone.
+    """
+    with transaction() as session:
+        found = {
+            access.task.id: access
+            for access in TaskRepository(session).list_access(
+                actor, sorted({op.task_id for op in operations if op.task_id is not None}), lock=True
+            )
+        }
+        references = service.References(actor, session, [operation.values for operation in operations])
+        plan, outcomes, seen = _Plan(), [], set[int]()
+        for operation in operations:
+            outcome = Outcome(operation.op, operation.task_id)
+            outcomes.append(outcome)
+            try:
+                _decide(actor, operation, outcome, plan, found, references, seen)
+            except DomainError as refusal:
+                outcome.refusal = refusal
+        if atomic:
+            _raise_refusals(outcomes)
+        _write(actor, session, plan)
+    return outcomes
+
+
+def _decide(
+    actor: Actor,
+    operation: Operation,
+    outcome: Outcome,
+    plan: _Plan,
+    found: dict[int, Access],
+    references: service.References,
+    seen: set[int],
+) -> None:
+    """Apply the rules to one entry and put its change into the plan; raise why not."""
+    if operation.refusal is not None:
+        raise operation.refusal
+    if operation.op is BulkOp.CREATE:
+        references.require(operation.values)
+        # A microsecond apart, so that a list shows the entries of a bulk in their order.
+        moment = plan.now + timedelta(microseconds=len(plan.inserts))
+        plan.inserts.append((outcome, _row(actor, operation.values, moment)))
+        return
+    access = found.get(operation.task_id or 0)
+    if access is None:
+        raise NotFound("There is no such task.")
+    if access.task.id in seen:
+        raise Invalid("This task is in the bulk twice.", details={"id": ["Each task may be named once."]})
+    seen.add(access.task.id)
+    if operation.op is BulkOp.DELETE:
+        service.require_deletable(actor, access)
+        _require_version(operation, access.task)
+        plan.deletes.append(access.task.id)
+        return
+    changed = service.changed_fields(access.task, operation.values)
+    service.require_changeable(actor, access, changed)
+    _require_version(operation, access.task)
+    references.require({name: changed[name] for name in service.REFERENCES & changed.keys()})
+    outcome.task = access.task
+    if changed:
+        service.apply_changes(access.task, changed)
+        plan.updates.append(access.task)
+
+
+def _row(actor: Actor, values: dict[str, Any], moment: datetime) -> dict[str, Any]:
+    # Going through the model applies its rules to what the database will get.
+    task = Task(title=values["title"], description=values.get("description"))
+    service.set_status(task, TaskStatus(values.get("status", TaskStatus.PENDING)))
+    return {
+        "title": task.title,
+        "description": task.description,
+        "status": task.status,
+        "completed_at": task.completed_at,
+        "owner_id": actor.user_id,
+        "version": 1,
+        "created_at": moment,
+        "updated_at": moment,
+        **{name: values.get(name) for name in ("due_date", "assignee_id", "project_id", "item_id")},
+    }
+
+
+def _require_version(operation: Operation, task: Task) -> None:
+    if operation.version is not None and operation.version != task.version:
+        raise Conflict(
+            f"The task has version {task.version} now.", details={"version": [f"The task has version {task.version}."]}
+        )
+
+
+def _raise_refusals(outcomes: list[Outcome]) -> None:
+    """Raise the first refusal with the reasons of all of them."""
+    refused = [(index, outcome.refusal) for index, outcome in enumerate(outcomes) if outcome.refusal is not None]
+    if not refused:
+        return
+    details: dict[str, list[str]] = {}
+    for index, refusal in refused:
+        if refusal.details:
+            details |= {f"operations.{index}.{path}": list(texts) for path, texts in refusal.details.items()}
+        else:
+            details[f"operations.{index}"] = [refusal.message]
+    raise type(refused[0][1])("Nothing was changed, because an operation was refused.", details=details)
+
+
+_UPDATED = ("title", "description", "status", "due_date", "assignee_id", "project_id", "item_id", "completed_at")
+
+
+def _write(actor: Actor, session: Session, plan: _Plan) -> None:
+    tasks = TaskRepository(session)
+    if plan.updates:
+        rows = [
+            {
+                "id": task.id,
+                "version": task.version + 1,
+                "updated_at": plan.now,
+                **{n: getattr(task, n) for n in _UPDATED},
+            }
+            for task in plan.updates
+        ]
+        # The rows are locked and go out in one statement; the session must not send them again one by one.
+        for task in plan.updates:
+            session.expunge(task)
+        tasks.update_many(rows)
+        for task, row in zip(plan.updates, rows, strict=True):
+            task.version, task.updated_at = row["version"], plan.now
+    if plan.deletes:
+        tasks.delete_many(plan.deletes)
+    if plan.inserts:
+        created = tasks.insert_many([row for _, row in plan.inserts])
+        for (outcome, _), task in zip(plan.inserts, created, strict=True):
+            outcome.task, outcome.task_id = task, task.id
+            jobs.enqueue(session, EMAIL_TASK_CREATED, owner_id=actor.user_id, task_id=task.id)

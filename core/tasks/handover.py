@@ -1,0 +1,56 @@
+"""Handing tasks over from one person to another, all or none."""
+
+from dataclasses import dataclass
+
+from core import clock
+from core.access import Actor
+from core.db import transaction
+from core.errors import Forbidden, Invalid
+from core.tasks import policy
+from core.tasks.repository import TaskRepository
+from core.users.repository import UserRepository
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """What a transfer has moved."""
+
+    from_user_id: int
+    to_user_id: int
+    transferred: int
+
+
+def transfer(actor: Actor, *, from_user_id: int, to_user_id: int, task_ids: list[int] | None = None) -> Handover:
+    """Make somebody else the owner of the giver's tasks, of all or of those named, in one transaction.
+
+    Raises Forbidden unless the actor is the giver or an administrator, and
+    Invalid, naming each entry, for a receiver or a task that cannot be used;
+    then nothing has moved.
+    """
+    if not policy.may_transfer(actor, from_user_id):
+        raise Forbidden("Only the giver or an administrator may hand these tasks over.")
+    with transaction() as session:
+        receiver = UserRepository(session).find(to_user_id)
+        if receiver is None or not receiver.is_active:
+            raise Invalid("Nothing was moved.", details={"to_user_id": ["There is no such active user."]})
+        if from_user_id == to_user_id:
+            raise Invalid("Nothing was moved.", details={"to_user_id": ["Giver and receiver are the same."]})
+        if UserRepository(session).find(from_user_id) is None:
+            raise Invalid("Nothing was moved.", details={"from_user_id": ["There is no such user."]})
+        tasks = TaskRepository(session)
+        owned = tasks.lock_owned(from_user_id, task_ids)
+        _require_all(task_ids, owned)
+        tasks.change_owner(from_user_id, to_user_id, task_ids, updated_at=clock.now())
+    return Handover(from_user_id, to_user_id, len(owned))
+
+
+def _require_all(task_ids: list[int] | None, owned: list[int]) -> None:
+    """Name every task that the giver does not own."""
+    known = set(owned)
+    details = {
+        f"task_ids.{index}": ["The giver owns no such task."]
+        for index, task_id in enumerate(task_ids or [])
+        if task_id not in known
+    }
+    if details:
+        raise Invalid("Nothing was moved.", details=details)
