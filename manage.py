@@ -27,7 +27,7 @@ from flask_migrate.cli import db as db_group
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
-from api import create_app
+from api import create_app, reference
 from core import embedded, seed
 from core.access import Role
 from core.bootstrap import create_core_app, current_settings
@@ -330,6 +330,17 @@ def config(as_json: bool) -> None:
     width = max(len(key) for key, _, _ in rows)
     for key, value, source in rows:
         click.echo(f"{key:<{width}}  {value!s:<48}  {source}")
+
+
+@cli.command("reference")
+@click.option("--json", "as_json", is_flag=True, help="Print the OpenAPI document itself.")
+def reference_command(as_json: bool) -> None:
+    """Print the API reference as Markdown, made from the OpenAPI document.
+
+    docs/api.md is its output; a test compares them.
+    """
+    app = create_app()
+    click.echo(json.dumps(reference.document(app), indent=2) if as_json else reference.markdown(app), nl=as_json)
 
 
 def _value(settings: Settings, key: str) -> object:

@@ -7,8 +7,10 @@ from flask import Flask
 from flask_restx import Namespace
 from flask_restx.swagger import extract_path
 
+from api import reference
 from api.http.security import SecureResource
 from core.access import Permission
+from core.config import ROOT
 from tests.support.document import document_of
 from tests.support.people import Person
 
@@ -72,8 +74,8 @@ def test_every_reference_leads_somewhere_and_every_property_has_a_type(app: Flas
             return own + [found for value in part.values() for found in references(value)]
         return [found for value in part for found in references(value)] if isinstance(part, list) else []
 
-    for reference in references(document_of(app)):
-        assert reference.removeprefix("#/definitions/") in definitions
+    for target in references(document_of(app)):
+        assert target.removeprefix("#/definitions/") in definitions
     for name, definition in definitions.items():
         for field, schema in definition["properties"].items():
             assert "type" in schema or "$ref" in schema or "allOf" in schema, f"{name}.{field}"
@@ -118,3 +120,8 @@ def test_the_document_is_made_of_models_with_unique_names() -> None:
         for name in namespace.models:
             assert name not in seen, f"{name} is defined in {namespace.name} and {seen[name].name}"
             seen[name] = namespace
+
+
+def test_the_written_reference_is_the_one_made_from_the_document(app: Flask) -> None:
+    """Refresh it by `manage.py reference > docs/api.md`."""
+    assert (ROOT / "docs" / "api.md").read_text() == reference.markdown(app)

@@ -91,6 +91,7 @@ COMMANDS = [
     "user create",
     "user list",
     "config",
+    "reference",
     "routes",
     "shell",
 ]

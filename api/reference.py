@@ -1,0 +1,118 @@
+"""The API reference as Markdown, made from the OpenAPI document and from nothing else."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Flask
+
+VERBS = ("get", "post", "put", "patch", "delete")
+
+ERROR = {"$ref": "#/definitions/Error"}
+
+INTRODUCTION = """\
+# API reference
+
+Made from the OpenAPI document by `manage.py reference > docs/api.md`; do not edit.
+Paths are below `/api`. Every answer that is not marked otherwise is
+`{"status": "success", "data": ...}`; every error is
+`{"status": "error", "error": {"message", "code", "request_id", "details"}}`.
+"""
+
+
+def document(app: Flask) -> dict[str, Any]:
+    """Return the OpenAPI document that Swagger UI reads."""
+    found: dict[str, Any] = app.test_client().get("/api/swagger.json").get_json()
+    return found
+
+
+def markdown(app: Flask) -> str:
+    """Return the reference of every operation and model."""
+    whole = document(app)
+    lines = [INTRODUCTION, *_refusals(whole)]
+    for tag in whole["tags"]:
+        lines += [f"\n## {tag['name']}\n", f"{tag.get('description', '')}.\n"]
+        for path, item in whole["paths"].items():
+            for verb in VERBS:
+                if verb in item and item[verb]["tags"] == [tag["name"]]:
+                    lines += _operation(path, verb, item[verb], item.get("parameters", []))
+    lines.append("\n## Models\n")
+    for name, model in sorted(whole["definitions"].items()):
+        if not name.endswith("Answer"):
+            lines += _model(name, model)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _operation(path: str, verb: str, operation: dict[str, Any], shared: list[dict[str, Any]]) -> Iterator[str]:
+    yield f"\n### {verb.upper()} {path}\n"
+    yield f"{operation['summary']}.\n"
+    if operation.get("description"):
+        yield f"{operation['description']}\n"
+    if operation["security"] == []:
+        yield "Public.\n"
+    parameters = [*shared, *operation.get("parameters", [])]
+    for parameter in parameters:
+        if parameter["in"] == "body":
+            yield f"- body: {_type(parameter['schema'])}"
+        else:
+            yield f"- {parameter['in']} `{parameter['name']}` ({_type(parameter)}): {parameter.get('description', '')}"
+    refused = []
+    for code, answer in sorted(operation["responses"].items()):
+        if int(code) >= 400 and answer.get("schema") == ERROR:
+            refused.append(code)
+            continue
+        body = f" {_type(answer['schema'])}." if "schema" in answer else ""
+        headers = "".join(f" `{name}`: {header['description']}" for name, header in answer.get("headers", {}).items())
+        yield f"- **{code}** {answer['description']}{body}{headers}"
+    yield f"- refused with {', '.join(refused)}"
+
+
+def _refusals(whole: dict[str, Any]) -> Iterator[str]:
+    """Say once what each error code means, as the operations do."""
+    meanings = {
+        code: answer["description"]
+        for item in whole["paths"].values()
+        for verb in VERBS
+        for code, answer in item.get(verb, {}).get("responses", {}).items()
+        if answer.get("schema") == ERROR
+    }
+    yield "\n| code | meaning |"
+    yield "|---|---|"
+    for code, meaning in sorted(meanings.items()):
+        yield f"| {code} | {meaning} |"
+
+
+def _model(name: str, model: dict[str, Any]) -> Iterator[str]:
+    yield f"\n### {name}\n"
+    yield "| field | type | meaning |"
+    yield "|---|---|---|"
+    required = model.get("required", [])
+    for field, schema in model["properties"].items():
+        mark = "" if field in required else " (optional)"
+        meaning = schema.get("description", "")
+        choices = f" One of {', '.join(f'`{choice}`' for choice in schema['enum'])}." if "enum" in schema else ""
+        yield f"| `{field}`{mark} | {_type(schema)} | {meaning}{choices} |"
+
+
+def _link(name: str) -> str:
+    return f"[{name}](#{name.lower()})"
+
+
+def _type(schema: dict[str, Any]) -> str:
+    """Return a short name of a type, with its bounds."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        # An envelope is named after what it holds.
+        if name.endswith("ListAnswer"):
+            return f"list of {_link(name.removesuffix('ListAnswer'))}"
+        return _link(name.removesuffix("Answer"))
+    if "allOf" in schema:
+        return _type(schema["allOf"][0])
+    if schema["type"] == "array":
+        return f"list of {_type(schema['items'])}"
+    text = str(schema["type"]) + (f" {schema['format']}" if "format" in schema else "")
+    for low, high in (("minLength", "maxLength"), ("minimum", "maximum")):
+        if high in schema:
+            text += f", {schema.get(low, 0)} to {schema[high]}"
+        elif low in schema:
+            text += f", {schema[low]} or more"
+    return text + (" or null" if schema.get("x-nullable") else "")

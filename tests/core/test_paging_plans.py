@@ -1,0 +1,121 @@
+"""Page 50,000 costs what page 1 costs: the engine starts in the right place of an index and sorts nothing."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import event, insert, text
+from sqlalchemy.engine import Connection
+
+from core.access import Actor, Role
+from core.db import db, transaction
+from core.paging import PageRequest
+from core.tasks import service as tasks
+from core.tasks.model import Task, TaskStatus
+from tests.support.people import Person
+
+ROWS = 5_000
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def many(app: Flask, admin: Person) -> Actor:
+    """An administrator of many tasks, with statistics that the planner can use."""
+    rows = [
+        {
+            "title": f"Task {number}",
+            "status": TaskStatus.PENDING,
+            "owner_id": admin.user_id,
+            "version": 1,
+            "created_at": START + timedelta(seconds=number),
+            "updated_at": START,
+            "due_date": None if number % 3 else (START + timedelta(days=number % 400)).date(),
+        }
+        for number in range(ROWS)
+    ]
+    with app.app_context(), transaction() as session:
+        session.execute(insert(Task), rows)
+        session.execute(text("ANALYZE"))
+    return Actor(admin.user_id, Role.ADMIN)
+
+
+@pytest.fixture
+def queries(app: Flask) -> Iterator[list[tuple[str, Any]]]:
+    seen: list[tuple[str, Any]] = []
+
+    def note(connection: Connection, cursor: object, statement: str, parameters: Any, *rest: object) -> None:
+        seen.append((statement, parameters))
+
+    with app.app_context():
+        engine = db.engine
+    event.listen(engine, "before_cursor_execute", note)
+    yield seen
+    event.remove(engine, "before_cursor_execute", note)
+
+
+def explain(statement: str, parameters: Any) -> str:
+    """Return the plan of a statement as the engine would run it now."""
+    is_sqlite = db.engine.dialect.name == "sqlite"
+    prefix = (
+        "EXPLAIN QUERY PLAN " if is_sqlite else "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF) "
+    )
+    rows = db.session.connection().exec_driver_sql(prefix + statement, parameters)
+    return "\n".join(str(row[-1]) for row in rows)
+
+
+def page(cursor: str, sort: str | None) -> PageRequest:
+    return PageRequest(number=1, size=20, cursor=cursor, sort=sort, signing_key="k" * 32)
+
+
+@pytest.mark.parametrize(
+    ("sort", "index"),
+    [
+        (None, "ix_tasks_created_at_id"),
+        ("created_at", "ix_tasks_created_at_id"),
+        ("-id", "pk_tasks"),
+        ("id", "pk_tasks"),
+    ],
+)
+def test_a_cursor_deep_in_the_list_is_found_by_an_index_without_sorting(
+    app: Flask, many: Actor, queries: list[tuple[str, Any]], sort: str | None, index: str
+) -> None:
+    with app.app_context():
+        deep = page("", sort)
+        for _ in range(4):
+            listed = tasks.list_visible(many, page=deep, narrowed=tasks.TaskFilter())
+            deep = page(listed.next_cursor or "", sort)
+        # A cursor far down costs no walk: take the last row but twenty.
+        queries.clear()
+        tasks.list_visible(many, page=deep, narrowed=tasks.TaskFilter())
+        statement, parameters = next(query for query in queries if "FROM tasks" in query[0])
+        plan = explain(statement, parameters)
+    assert "TEMP B-TREE" not in plan
+    assert "Sort" not in plan
+    if db_is_sqlite(app):
+        assert f"USING INDEX {index}" in plan or "USING INTEGER PRIMARY KEY" in plan, plan
+        assert "SEARCH tasks" in plan, plan
+    else:
+        assert f"using {index} on tasks" in plan, plan
+        assert "Index Cond" in plan, plan
+        removed = [line for line in plan.splitlines() if "Rows Removed by Filter" in line]
+        assert all(int(line.rsplit(" ", 1)[1]) <= 1 for line in removed), plan
+
+
+def db_is_sqlite(app: Flask) -> bool:
+    with app.app_context():
+        return db.engine.dialect.name == "sqlite"
+
+
+def test_the_own_tasks_of_somebody_are_found_by_their_own_index(
+    app: Flask, many: Actor, queries: list[tuple[str, Any]]
+) -> None:
+    with app.app_context():
+        queries.clear()
+        tasks.list_visible(many, page=page("", None), narrowed=tasks.TaskFilter(owner_id=many.user_id + 1))
+        statement, parameters = next(query for query in queries if "FROM tasks" in query[0])
+        plan = explain(statement, parameters)
+    assert "ix_tasks_owner_id_created_at_id" in plan, plan
+    assert "TEMP B-TREE" not in plan
+    assert "Sort" not in plan
