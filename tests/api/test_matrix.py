@@ -1,0 +1,185 @@
+"""Who may use which operation: every route and method, driven as everybody, against one table.
+
+A route without a row fails, and so does a row without a route.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from core.access import Role
+from core.db import transaction
+from core.users.model import User
+from tests.conftest import empty
+from tests.support.people import Person, make_person
+
+IDENTITIES = (
+    "anonymous",
+    "inactive",
+    "stranger",
+    "viewer",
+    "assignee",
+    "editor",
+    "project_owner",
+    "owner",
+    "admin",
+)
+
+ACTIVE = frozenset(IDENTITIES) - {"anonymous", "inactive"}
+PUBLIC = frozenset(IDENTITIES)
+OWNER = frozenset({"owner", "admin"})
+ADMIN = frozenset({"admin"})
+# The owner of the task is in no project: they gave the task to the team and left.
+TASK_SEEN = ACTIVE - {"stranger"}
+TASK_CHANGED = frozenset({"owner", "editor", "project_owner", "admin"})
+TASK_WORKED_ON = TASK_CHANGED | {"assignee"}
+TASK_DELETED = frozenset({"owner", "project_owner", "admin"})
+PROJECT_SEEN = frozenset({"viewer", "editor", "project_owner", "admin"})
+PROJECT_FILLED = PROJECT_SEEN - {"viewer"}
+PROJECT_MANAGED = frozenset({"project_owner", "admin"})
+
+
+@dataclass(frozen=True)
+class Row:
+    """Who succeeds; everybody else gets 401 without credentials that count, and 403 with them."""
+
+    allowed: frozenset[str]
+    body: Callable[["World"], Any] | None = None
+    query: str = ""
+
+
+TABLE: dict[str, Row] = {
+    "GET /api/v1/welcome": Row(PUBLIC),
+    "GET /api/v1/greet/<path:name>": Row(PUBLIC),
+    "GET /api/v1/echo": Row(PUBLIC),
+    "GET /api/v1/health": Row(PUBLIC),
+    "GET /api/v1/health/ready": Row(PUBLIC),
+    "POST /api/v1/auth/register": Row(
+        PUBLIC, lambda w: {"username": "newcomer", "email": "new@example.com", "password": "a long password"}
+    ),
+    "POST /api/v1/auth/login": Row(PUBLIC, lambda w: {"username": "stranger", "password": "correct horse battery"}),
+    "POST /api/v1/auth/refresh": Row(ACTIVE),
+    "POST /api/v1/auth/logout": Row(ACTIVE),
+    "POST /api/v1/auth/logout-all": Row(ACTIVE),
+    "GET /api/v1/auth/me": Row(ACTIVE),
+    "PATCH /api/v1/auth/me": Row(ACTIVE, lambda w: {"name": "Somebody"}),
+    "POST /api/v1/auth/password": Row(
+        ACTIVE, lambda w: {"old_password": "correct horse battery", "new_password": "another long one"}
+    ),
+    "GET /api/v1/projects": Row(ACTIVE),
+    "POST /api/v1/projects": Row(ACTIVE, lambda w: {"key": "NEW", "name": "New"}),
+    "GET /api/v1/projects/<int:project_id>": Row(PROJECT_SEEN),
+    "PUT /api/v1/projects/<int:project_id>": Row(PROJECT_MANAGED, lambda w: {"key": "OPS", "name": "Changed"}),
+    "PATCH /api/v1/projects/<int:project_id>": Row(PROJECT_MANAGED, lambda w: {"name": "Changed"}),
+    "DELETE /api/v1/projects/<int:project_id>": Row(PROJECT_MANAGED),
+    "GET /api/v1/projects/<int:project_id>/members": Row(PROJECT_SEEN),
+    "GET /api/v1/projects/<int:project_id>/members/<int:user_id>": Row(PROJECT_SEEN),
+    "PUT /api/v1/projects/<int:project_id>/members/<int:user_id>": Row(PROJECT_MANAGED, lambda w: {"role": "editor"}),
+    # The member is the viewer, and everybody may leave.
+    "DELETE /api/v1/projects/<int:project_id>/members/<int:user_id>": Row(PROJECT_MANAGED | {"viewer"}),
+    "GET /api/v1/tasks": Row(ACTIVE),
+    "POST /api/v1/tasks": Row(PROJECT_FILLED, lambda w: {"title": "New", "project_id": w.project_id}),
+    "GET /api/v1/tasks/<int:task_id>": Row(TASK_SEEN),
+    "PUT /api/v1/tasks/<int:task_id>": Row(
+        TASK_CHANGED, lambda w: {"title": "Changed", "status": "pending", "project_id": w.project_id}
+    ),
+    "PATCH /api/v1/tasks/<int:task_id>": Row(TASK_CHANGED, lambda w: {"title": "Changed"}),
+    "DELETE /api/v1/tasks/<int:task_id>": Row(TASK_DELETED),
+    "PUT /api/v1/tasks/<int:task_id>/status": Row(TASK_WORKED_ON, lambda w: {"status": "in_progress"}),
+    "POST /api/v1/tasks/<int:task_id>/process": Row(TASK_WORKED_ON),
+    "POST /api/v1/tasks/transfer": Row(
+        OWNER, lambda w: {"from_user_id": w.people["owner"].user_id, "to_user_id": w.people["stranger"].user_id}
+    ),
+    "POST /api/v1/tasks/bulk": Row(
+        TASK_CHANGED,
+        lambda w: {"operations": [{"op": "update", "id": w.task_id, "task": {"title": "Changed"}}]},
+    ),
+    "GET /api/v1/jobs": Row(ACTIVE),
+    "GET /api/v1/jobs/<job_id>": Row(OWNER),
+    "GET /api/v1/tasks/process/status/<job_id>": Row(OWNER),
+}
+
+
+class World:
+    """People in every relation to one task, one project and what hangs on them."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+        self.people = {
+            name: make_person(app, name, Role.ADMIN if name == "admin" else Role.USER)
+            for name in IDENTITIES
+            if name != "anonymous"
+        }
+        self.people["anonymous"] = Person(app)
+        boss, owner = self.people["project_owner"], self.people["owner"]
+        self.project_id = boss.post("/projects", {"key": "OPS", "name": "Operations"}).get_json()["data"]["id"]
+        for name, role in (("viewer", "viewer"), ("editor", "editor"), ("owner", "editor")):
+            member = f"/projects/{self.project_id}/members/{self.people[name].user_id}"
+            assert boss.put(member, {"role": role}).status_code == 201
+        assignee_id = self.people["assignee"].user_id
+        self.task_id = owner.create_task(project_id=self.project_id, assignee_id=assignee_id)["id"]
+        self.job_id = owner.post(f"/tasks/{self.task_id}/process").get_json()["data"]["job_id"]
+        assert boss.delete(f"/projects/{self.project_id}/members/{owner.user_id}").status_code == 204
+        with app.app_context(), transaction() as session:
+            session.get_one(User, self.people["inactive"].user_id).is_active = False
+
+    def path(self, rule: str) -> str:
+        """Fill in the rule with what the world holds."""
+        # A project is only deleted when it is empty; whose membership is meant is the viewer's.
+        values = {
+            "<path:name>": "Ada",
+            "<int:project_id>": self.project_id,
+            "<int:user_id>": self.people["viewer"].user_id if "/members/" in rule else self.people["owner"].user_id,
+            "<int:task_id>": self.task_id,
+            "<job_id>": self.job_id,
+        }
+        for name, value in values.items():
+            rule = rule.replace(name, str(value))
+        assert "<" not in rule, rule
+        return rule
+
+
+def routes(app: Flask) -> set[str]:
+    return {
+        f"{method} {rule.rule}"
+        for rule in app.url_map.iter_rules()
+        if rule.rule.startswith("/api/v1/")
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+
+
+def test_every_route_has_a_row_and_every_row_a_route(app: Flask) -> None:
+    assert set(TABLE) == routes(app)
+
+
+@pytest.mark.parametrize("operation", TABLE)
+def test_everybody_gets_what_the_table_says(app: Flask, operation: str) -> None:
+    row = TABLE[operation]
+    method, rule = operation.split(" ")
+    wrong: dict[str, str] = {}
+    world: World | None = None
+    for identity in IDENTITIES:
+        if world is None:
+            world = World(app)
+            if operation == "DELETE /api/v1/projects/<int:project_id>":
+                world.people["admin"].patch(f"/tasks/{world.task_id}", {"project_id": None})
+        person = world.people[identity]
+        token = person.tokens.get("refresh_token") if rule.endswith("/refresh") else None
+        body = row.body(world) if row.body else None
+        response = person.open(method, world.path(rule) + row.query, body, token=token)
+        if identity in row.allowed:
+            expected = "2xx"
+            right = 200 <= response.status_code < 300
+        else:
+            expected = "401" if identity in ("anonymous", "inactive") else "403"
+            right = str(response.status_code) == expected
+        if not right:
+            wrong[identity] = f"{response.status_code} instead of {expected}: {response.text[:200]}"
+        if response.status_code < 300 and method != "GET":
+            # Whoever succeeded has changed the world; the next one gets a new one.
+            empty(app)
+            world = None
+    assert wrong == {}
