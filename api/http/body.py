@@ -6,6 +6,7 @@ wants 422 with one list of sentences for each field path.
 
 import difflib
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 from flask import request
@@ -15,10 +16,28 @@ from jsonschema import Draft4Validator, FormatChecker, ValidationError
 from werkzeug.exceptions import UnsupportedMediaType
 
 from api.http import json
+from api.http.fields import NOT_BLANK
 from core import texts
 from core.errors import Invalid, Malformed
 
-SERVER_OWNED = frozenset({"id", "owner_id", "version", "created_at", "updated_at", "completed_at", "role", "is_active"})
+SERVER_OWNED = frozenset(
+    {
+        "id",
+        "owner_id",
+        "user_id",
+        "created_by",
+        "author",
+        "version",
+        "created_at",
+        "updated_at",
+        "completed_at",
+        "role",
+        "is_active",
+    }
+)
+
+# What a field of a format is turned into once it has been checked.
+_CONVERTERS: dict[str, Callable[[Any], Any]] = {"date": texts.day, "decimal": Decimal}
 
 _formats = FormatChecker(formats=())
 
@@ -26,6 +45,11 @@ _formats = FormatChecker(formats=())
 @_formats.checks("date", raises=ValueError)
 def _is_date(value: object) -> bool:
     return not isinstance(value, str) or bool(texts.day(value))
+
+
+@_formats.checks("decimal")
+def _is_amount(value: object) -> bool:
+    return not isinstance(value, Decimal) or texts.has_whole_cents(value)
 
 
 def load_body(model: ModelBase, *, missing_status: int = 422, needs_a_field: bool = False) -> dict[str, Any]:
@@ -75,9 +99,12 @@ class _Shape:
 
     def __init__(self, model: ModelBase) -> None:
         self.trimmed = frozenset(name for name, field in model.items() if getattr(field, "trim", False))
-        self.converters: dict[str, Callable[[str], Any]] = {
-            name: texts.day for name, field in model.items() if field.__schema_format__ == "date"
+        self.converters = {
+            name: _CONVERTERS[field.__schema_format__]
+            for name, field in model.items()
+            if field.__schema_format__ in _CONVERTERS
         }
+        # It takes Decimal for a number and not for an integer, as we want it: see numbers.Number.
         self.validator = Draft4Validator(_model_schema(model), format_checker=_formats)
 
 
@@ -140,6 +167,12 @@ def _sentences(error: ValidationError) -> Iterator[tuple[str, str]]:
             yield ".".join(path) or "body", _sentence(str(validator), limit, schema)
 
 
+_FORMATS = {
+    "date": "Must be a calendar day such as 2026-11-20.",
+    "decimal": "Must have at most two decimal places.",
+}
+
+
 def _sentence(validator: str, limit: Any, schema: dict[str, Any]) -> str:
     match validator:
         case "type":
@@ -154,11 +187,11 @@ def _sentence(validator: str, limit: Any, schema: dict[str, Any]) -> str:
         case "minimum":
             return f"Must be at least {limit}."
         case "maximum":
-            return f"Must be at most {limit}."
+            return f"Must be less than {limit}." if schema.get("exclusiveMaximum") else f"Must be at most {limit}."
         case "format":
-            return "Must be a calendar day such as 2026-11-20."
+            return _FORMATS[limit]
         case "pattern":
-            return f"Must match {schema['pattern']}."
+            return "Must not be blank." if limit == NOT_BLANK else f"Must match {limit}."
     return "Is not valid."
 
 
