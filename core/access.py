@@ -23,6 +23,10 @@ class Permission(StrEnum):
     TASKS_READ = "tasks:read"
     TASKS_WRITE = "tasks:write"
     JOBS_READ = "jobs:read"
+    POSTS_READ = "posts:read"
+    POSTS_WRITE = "posts:write"
+    ITEMS_READ = "items:read"
+    ITEMS_WRITE = "items:write"
 
 
 _USER = frozenset(Permission)
