@@ -2,7 +2,7 @@
 
 from flask import Flask, redirect
 from flask_cors import CORS
-from werkzeug.routing import IntegerConverter
+from werkzeug.routing import BaseConverter, IntegerConverter
 from werkzeug.wrappers import Response as BaseResponse
 
 from api.http.access_log import init_access_log
@@ -29,6 +29,14 @@ class IdConverter(IntegerConverter):
         super().__init__(*args, **{"max": MAX_ID, **kwargs})  # type: ignore[arg-type]
 
 
+class RestConverter(BaseConverter):
+    """All the rest of a path, even if it begins with a slash, which `path` refuses."""
+
+    part_isolating = False
+    regex = r"[\s\S]+"
+    weight = 200
+
+
 def create_app(config_name: str | None = None, *, settings: Settings | None = None) -> Flask:
     """Return the web application, by default for the environment named by TASKLANE_ENV.
 
@@ -46,6 +54,7 @@ def create_app(config_name: str | None = None, *, settings: Settings | None = No
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.url_map.converters["int"] = IdConverter
+    app.url_map.converters["rest"] = RestConverter
 
     # after_request functions run last to first: headers must see what the others set.
     init_access_log(app)

@@ -25,6 +25,10 @@ class Permission(StrEnum):
     PROJECTS_READ = "projects:read"
     PROJECTS_WRITE = "projects:write"
     JOBS_READ = "jobs:read"
+    POSTS_READ = "posts:read"
+    POSTS_WRITE = "posts:write"
+    ITEMS_READ = "items:read"
+    ITEMS_WRITE = "items:write"
 
 
 _USER = frozenset(Permission)

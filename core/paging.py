@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -165,6 +166,8 @@ def _plain(value: Any) -> Any:
         return {"on": value.isoformat()}
     if isinstance(value, UUID):
         return {"id": value.hex}
+    if isinstance(value, Decimal):
+        return {"of": str(value)}
     return value
 
 
@@ -176,6 +179,8 @@ def _rich(value: Any) -> Any:
             return date.fromisoformat(text)
         case {"id": text}:
             return UUID(hex=text)
+        case {"of": text}:
+            return Decimal(text)
     return value
 
 

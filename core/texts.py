@@ -60,9 +60,15 @@ def matching(field: str, value: str, pattern: re.Pattern[str], sentence: str) ->
     return value
 
 
+def has_whole_cents(value: Decimal) -> bool:
+    """Return whether an amount has at most two decimal places, as far as it is small enough to be one at all."""
+    # Decimal cannot quantize what has more digits than its precision.
+    return not -MONEY_LIMIT < value < MONEY_LIMIT or value == value.quantize(CENT)
+
+
 def money(field: str, value: Decimal) -> Decimal:
     """Return an exact amount with two decimal places; raise Invalid if it has more, or is negative or too large."""
-    if not value.is_finite() or value < 0 or value >= MONEY_LIMIT or value != value.quantize(CENT):
+    if not value.is_finite() or value < 0 or value >= MONEY_LIMIT or not has_whole_cents(value):
         raise _refuse(field, "Must be a number from 0 to 9999999999.99 with at most two decimal places.")
     return value.quantize(CENT) + 0  # The sum turns -0.00 into 0.00.
 

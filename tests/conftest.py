@@ -7,7 +7,8 @@ from typing import Any
 import flask_migrate
 import pytest
 from flask import Flask
-from sqlalchemy import delete
+from sqlalchemy import delete, event
+from sqlalchemy.engine import Connection
 
 from api import create_app
 from api.http.limits import limiter
@@ -156,6 +157,22 @@ def admin(app: Flask) -> Person:
 def outbox(app: Flask) -> Path:
     settings: Settings = app.extensions["tasklane"]
     return settings.instance_path / "outbox"
+
+
+@pytest.fixture
+def statements(app: Flask) -> Iterator[list[str]]:
+    """The SQL statements that run from here on, without BEGIN."""
+    seen: list[str] = []
+
+    def note(connection: Connection, cursor: object, statement: str, *rest: object) -> None:
+        if not statement.startswith("BEGIN"):
+            seen.append(statement)
+
+    with app.app_context():
+        engine = db.engine
+    event.listen(engine, "before_cursor_execute", note)
+    yield seen
+    event.remove(engine, "before_cursor_execute", note)
 
 
 @pytest.fixture(scope="session")

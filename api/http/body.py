@@ -6,6 +6,7 @@ wants 422 with one list of sentences for each field path.
 
 import difflib
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 from flask import request
@@ -15,10 +16,28 @@ from jsonschema import Draft4Validator, FormatChecker, ValidationError
 from werkzeug.exceptions import UnsupportedMediaType
 
 from api.http import json
+from api.http.fields import NOT_BLANK
 from core import texts
 from core.errors import Invalid, Malformed
 
-SERVER_OWNED = frozenset({"id", "owner_id", "version", "created_at", "updated_at", "completed_at", "role", "is_active"})
+SERVER_OWNED = frozenset(
+    {
+        "id",
+        "owner_id",
+        "user_id",
+        "created_by",
+        "author",
+        "version",
+        "created_at",
+        "updated_at",
+        "completed_at",
+        "role",
+        "is_active",
+    }
+)
+
+# What a field of a format is turned into once it has been checked.
+_CONVERTERS: dict[str, Callable[[Any], Any]] = {"date": texts.day, "decimal": Decimal}
 
 _formats = FormatChecker(formats=())
 
@@ -26,6 +45,11 @@ _formats = FormatChecker(formats=())
 @_formats.checks("date", raises=ValueError)
 def _is_date(value: object) -> bool:
     return not isinstance(value, str) or bool(texts.day(value))
+
+
+@_formats.checks("decimal")
+def _is_amount(value: object) -> bool:
+    return not isinstance(value, Decimal) or texts.has_whole_cents(value)
 
 
 def load_body(model: ModelBase, *, missing_status: int = 422, needs_a_field: bool = False) -> dict[str, Any]:
@@ -75,9 +99,12 @@ class _Shape:
 
     def __init__(self, model: ModelBase) -> None:
         self.trimmed = frozenset(name for name, field in model.items() if getattr(field, "trim", False))
-        self.converters: dict[str, Callable[[str], Any]] = {
-            name: texts.day for name, field in model.items() if field.__schema_format__ == "date"
+        self.converters = {
+            name: _CONVERTERS[field.__schema_format__]
+            for name, field in model.items()
+            if field.__schema_format__ in _CONVERTERS
         }
+        # It takes Decimal for a number and not for an integer, as we want it: see numbers.Number.
         self.validator = Draft4Validator(_model_schema(model), format_checker=_formats)
 
 
@@ -137,9 +164,13 @@ def _sentences(error: ValidationError) -> Iterator[tuple[str, str]]:
             for name in value.keys() - schema["properties"].keys():
                 yield ".".join([*path, json.printable(name)]), _unknown(name, list(schema["properties"]))
         case validator:
-            yield ".".join(path) or "body", _sentence(str(validator), limit)
+            yield ".".join(path) or "body", _sentence(str(validator), limit, schema)
 
 
+_FORMATS = {
+    "date": "Must be a calendar day such as 2026-11-20.",
+    "decimal": "Must have at most two decimal places.",
+}
 _SENTENCES = {
     "minLength": "Must be at least {0} characters long.",
     "maxLength": "Must be at most {0} characters long.",
@@ -148,19 +179,22 @@ _SENTENCES = {
     "uniqueItems": "Must not have an entry twice.",
     "minimum": "Must be at least {0}.",
     "maximum": "Must be at most {0}.",
-    "format": "Must be a calendar day such as 2026-11-20.",
     "pattern": "Must match {0}.",
 }
 
 
-def _sentence(validator: str, limit: Any) -> str:
+def _sentence(validator: str, limit: Any, schema: dict[str, Any]) -> str:
     if validator == "type":
         names = limit if isinstance(limit, list) else [limit]
         return f"Must be {' or '.join(_TYPES[name] for name in names)}."
     if validator == "enum":
         return f"Must be one of {', '.join(str(item) for item in limit if item is not None)}."
-    if validator == "minLength" and limit == 1:
+    if (validator == "minLength" and limit == 1) or (validator == "pattern" and limit == NOT_BLANK):
         return "Must not be blank."
+    if validator == "format":
+        return _FORMATS[limit]
+    if validator == "maximum" and schema.get("exclusiveMaximum"):
+        return f"Must be less than {limit}."
     return _SENTENCES.get(validator, "Is not valid.").format(limit)
 
 

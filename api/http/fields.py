@@ -9,6 +9,10 @@ from typing import Any
 from flask_restx import fields
 
 from core.db import MAX_ID
+from core.texts import MONEY_LIMIT
+
+# A regular expression that text matches unless it is blank.
+NOT_BLANK = r"\S"
 
 
 class _Nullable:
@@ -36,6 +40,13 @@ class Email(Line):
     __schema_format__ = "email"
 
 
+class Prose(fields.String):
+    """Text that is kept as it was sent, and is not blank."""
+
+    def schema(self) -> dict[str, Any]:
+        return {**super().schema(), "pattern": NOT_BLANK}
+
+
 class Password(fields.String):
     __schema_format__ = "password"
 
@@ -47,6 +58,16 @@ class Id(fields.Integer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"min": 1, "max": MAX_ID, "example": 7, **kwargs})
+
+
+class Money(fields.NumberMixin, fields.Raw):
+    """An exact amount from 0 with at most two decimal places: Decimal in, Decimal out."""
+
+    # Not `multipleOf: 0.01`: whoever checks that in floats refuses 19.99.
+    __schema_format__ = "decimal"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"min": 0, "max": int(MONEY_LIMIT), "exclusiveMax": True, "example": 19.99, **kwargs})
 
 
 class Date(fields.String):

@@ -1,8 +1,7 @@
 """JSON out, fast, by orjson; JSON in, strictly, by the standard library."""
 
 import json
-import math
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import orjson
@@ -12,6 +11,11 @@ from core.db import MAX_ID
 from core.errors import Invalid, Malformed
 
 MAX_DEPTH = 32
+# What a double can hold, and so what the other end may have meant. Code that
+# gets a number from here can also calculate with it: 1e999999999 as an integer
+# or in plain notation would fill the memory.
+MAX_EXPONENT = 308
+_TOO_LARGE = Decimal(1).scaleb(MAX_EXPONENT + 1)
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 
 
@@ -32,17 +36,19 @@ def dump(value: Any) -> bytes:
 
 
 def _default(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return orjson.Fragment(str(value))
+    if isinstance(value, Decimal) and value.is_finite():
+        # Plain notation: not everybody who reads 1E+2 takes it for an exact number.
+        return orjson.Fragment(f"{value:f}")
     raise TypeError(f"{type(value).__name__} is not JSON.")
 
 
 def parse(raw: bytes) -> Any:
     """Return the value of a JSON text (RFC 8259).
 
+    Whole numbers are int, others Decimal, so that 19.99 stays what it is.
     Raises Malformed for what is not JSON, for NaN, duplicate keys and nesting
     deeper than 32, and Invalid, naming the field, for text that cannot be
-    stored and integers beyond 64 bits.
+    stored, integers beyond 64 bits and numbers beyond 1e308.
     """
     try:
         text = raw.decode("utf-8")
@@ -108,11 +114,11 @@ def _integer(digits: str) -> int:
     return int(digits) if len(digits) <= 20 else MAX_ID + 1
 
 
-def _number(digits: str) -> float:
-    value = float(digits)
-    if math.isinf(value):
-        raise Malformed("A number in the body is too large.")
-    return value
+def _number(digits: str) -> Decimal:
+    try:
+        return Decimal(digits)
+    except InvalidOperation:  # An exponent of twenty digits.
+        return _TOO_LARGE
 
 
 def _check(value: Any, path: str, details: dict[str, list[str]]) -> None:
@@ -122,6 +128,8 @@ def _check(value: Any, path: str, details: dict[str, list[str]]) -> None:
             details[path or "body"] = ["Must not contain NUL or unpaired surrogate characters."]
         case int() if not -MAX_ID - 1 <= value <= MAX_ID:
             details[path or "body"] = ["Must be an integer of at most 64 bits."]
+        case Decimal() if abs(value.adjusted()) > MAX_EXPONENT:
+            details[path or "body"] = [f"Must not have an exponent beyond {MAX_EXPONENT}."]
         case dict():
             for name, item in value.items():
                 where = f"{path}.{printable(name)}" if path else printable(name)

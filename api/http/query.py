@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from flask import request
@@ -84,6 +85,13 @@ def user_reference(value: str) -> int | str:
     return value if value == "me" else integer()(value)
 
 
+def amount(value: str) -> Decimal:
+    """Convert an exact amount of money."""
+    if not re.fullmatch(r"[0-9]{1,10}(\.[0-9]{1,2})?", value):
+        raise ValueError("Must be an amount such as 19.99.")
+    return Decimal(value)
+
+
 def words(value: str) -> str:
     """Convert text to look for."""
     if not 1 <= len(value) <= 200 or "\x00" in value:
@@ -95,6 +103,7 @@ _documented(boolean, type="boolean")
 _documented(day, type="string", format="date")
 _documented(moment, type="string", format="date-time")
 _documented(user_reference, type="string", pattern="^(me|[0-9]+)$")
+_documented(amount, type="number", format="decimal", minimum=0, maximum=int(texts.MONEY_LIMIT), exclusiveMaximum=True)
 _documented(words, type="string", minLength=1, maxLength=200)
 
 
@@ -125,6 +134,12 @@ def add_range(target: reqparse.RequestParser, name: str, convert: Converter) -> 
     for operator in OPERATORS:
         if operator != "eq":
             add(target, f"{name}[{operator}]", convert, f"Only with a {name} {operator} this.")
+
+
+def user_id(arguments: Mapping[str, Any], name: str, *, me: int) -> int | None:
+    """Return the user that a `user_reference` means to the caller, who is `me`, or None if it was not given."""
+    value: int | str | None = arguments.get(name)
+    return me if isinstance(value, str) else value
 
 
 def ranges(arguments: Mapping[str, Any], *names: str) -> dict[Any, Range]:

@@ -7,9 +7,19 @@ from flask import Blueprint, Response
 from flask_restx import Api
 
 from api.http.responses import shared
-from api.v1 import auth, bulk, jobs, projects, system, tasks
+from api.v1 import auth, bulk, items, jobs, posts, projects, system, tasks
 
-NAMESPACES = (system.ns, auth.ns, projects.ns, tasks.ns, bulk.ns, jobs.ns, shared)
+NAMESPACES = (
+    system.ns,
+    auth.ns,
+    projects.ns,
+    tasks.ns,
+    bulk.ns,
+    posts.ns,
+    items.ns,
+    jobs.ns,
+    shared,
+)
 
 DESCRIPTION = """\
 A self-hosted task API for internal teams.

@@ -1,11 +1,14 @@
 """Queries over items."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
 
+from core.db import find_locked
 from core.items.model import Item
+from core.tasks.model import Task
 
 
 class ItemRepository:
@@ -19,3 +22,38 @@ class ItemRepository:
         if not item_ids:
             return set()
         return set(self.session.scalars(select(Item.id).where(Item.id.in_(item_ids))))
+
+    def add(self, item: Item) -> Item:
+        self.session.add(item)
+        self.session.flush()
+        return item
+
+    def find(self, item_id: int) -> Item | None:
+        return self.session.get(Item, item_id)
+
+    def find_for_update(self, item_id: int) -> Item | None:
+        return find_locked(self.session, Item, item_id)
+
+    def find_by_sku(self, skus: Sequence[str]) -> Item | None:
+        """Return the item with one of these stock-keeping units; the longest wins."""
+        return self.session.scalar(
+            select(Item).where(Item.sku.in_(skus)).order_by(func.length(Item.sku).desc()).limit(1)
+        )
+
+    def count_tasks(self, item: Item) -> int:
+        """Return how many tasks are about the item."""
+        return self.session.scalar(select(func.count()).where(Task.item_id == item.id)) or 0
+
+    def delete(self, item: Item) -> None:
+        self.session.delete(item)
+        self.session.flush()
+
+    def select(self, *conditions: ColumnElement[bool]) -> Select[Any]:
+        """Return a query for plain rows: a list needs no object graph."""
+        return select(*Item.__table__.columns).where(*conditions)
+
+
+def mentions(words: str) -> ColumnElement[bool]:
+    """Return the condition that name, description or SKU contains `words`, whatever the case."""
+    columns = (Item.name, Item.description, Item.sku)
+    return or_(*(column.icontains(words, autoescape=True) for column in columns))

@@ -1,15 +1,12 @@
 """Changing many tasks at once: bulks and transfers, all or nothing."""
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import event
-from sqlalchemy.engine import Connection
 
-from core.db import db, transaction
+from core.db import transaction
 from core.users.model import User
 from tests.support.people import Person
 
@@ -180,21 +177,6 @@ def test_a_malformed_bulk_is_refused_as_a_whole(ada: Person, body: dict[str, Any
     response = ada.post("/tasks/bulk", body)
     assert response.status_code == 422
     assert list(details(response)) == [field]
-
-
-@pytest.fixture
-def statements(app: Flask) -> Iterator[list[str]]:
-    seen: list[str] = []
-
-    def note(connection: Connection, cursor: object, statement: str, *rest: object) -> None:
-        if not statement.startswith("BEGIN"):
-            seen.append(statement)
-
-    with app.app_context():
-        engine = db.engine
-    event.listen(engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(engine, "before_cursor_execute", note)
 
 
 @pytest.mark.parametrize("count", [3, 99])

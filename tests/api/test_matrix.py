@@ -97,6 +97,22 @@ TABLE: dict[str, Row] = {
         TASK_CHANGED,
         lambda w: {"operations": [{"op": "update", "id": w.task_id, "task": {"title": "Changed"}}]},
     ),
+    "GET /api/v1/tasks/<int:task_id>/posts": Row(TASK_SEEN),
+    "POST /api/v1/tasks/<int:task_id>/posts": Row(TASK_SEEN, lambda w: {"title": "New", "content": "Text"}),
+    "GET /api/v1/posts": Row(ACTIVE),
+    "POST /api/v1/posts": Row(TASK_SEEN, lambda w: {"title": "New", "content": "Text", "task_id": w.task_id}),
+    "GET /api/v1/posts/<int:post_id>": Row(TASK_SEEN),
+    "PUT /api/v1/posts/<int:post_id>": Row(OWNER, lambda w: {"title": "Changed", "content": "Text"}),
+    "PATCH /api/v1/posts/<int:post_id>": Row(OWNER, lambda w: {"title": "Changed"}),
+    "DELETE /api/v1/posts/<int:post_id>": Row(OWNER),
+    "GET /api/v1/users/<int:user_id>/posts": Row(ACTIVE),
+    "GET /api/v1/items": Row(ACTIVE),
+    "POST /api/v1/items": Row(ACTIVE, lambda w: {"name": "New", "price": 1}),
+    "GET /api/v1/items/<int:item_id>": Row(ACTIVE),
+    "PUT /api/v1/items/<int:item_id>": Row(OWNER, lambda w: {"name": "Changed", "price": 1}),
+    "PATCH /api/v1/items/<int:item_id>": Row(OWNER, lambda w: {"name": "Changed"}),
+    "DELETE /api/v1/items/<int:item_id>": Row(OWNER),
+    "GET /api/v1/items/by-sku/<rest:sku>": Row(ACTIVE),
     "GET /api/v1/jobs": Row(ACTIVE),
     "GET /api/v1/jobs/<job_id>": Row(OWNER),
     "GET /api/v1/tasks/process/status/<job_id>": Row(OWNER),
@@ -122,6 +138,10 @@ class World:
         assignee_id = self.people["assignee"].user_id
         self.task_id = owner.create_task(project_id=self.project_id, assignee_id=assignee_id)["id"]
         self.job_id = owner.post(f"/tasks/{self.task_id}/process").get_json()["data"]["job_id"]
+        post = {"title": "Done so far", "content": "Half of it.", "task_id": self.task_id}
+        self.post_id = owner.post("/posts", post).get_json()["data"]["id"]
+        item = {"name": "Server", "price": 19.99, "sku": "SRV/1"}
+        self.item_id = owner.post("/items", item).get_json()["data"]["id"]
         assert boss.delete(f"/projects/{self.project_id}/members/{owner.user_id}").status_code == 204
         with app.app_context(), transaction() as session:
             session.get_one(User, self.people["inactive"].user_id).is_active = False
@@ -134,6 +154,9 @@ class World:
             "<int:project_id>": self.project_id,
             "<int:user_id>": self.people["viewer"].user_id if "/members/" in rule else self.people["owner"].user_id,
             "<int:task_id>": self.task_id,
+            "<int:post_id>": self.post_id,
+            "<int:item_id>": self.item_id,
+            "<rest:sku>": "SRV/1",
             "<job_id>": self.job_id,
         }
         for name, value in values.items():

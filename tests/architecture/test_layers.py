@@ -96,7 +96,7 @@ def test_repositories_never_commit() -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("domain", ["tasks", "users", "jobs"])
+@pytest.mark.parametrize("domain", ["tasks", "users", "jobs", "posts", "items"])
 def test_every_domain_has_the_same_files(domain: str) -> None:
     names = {path.name for path in (ROOT / "core" / domain).iterdir()}
     assert {*DOMAIN_FILES, "policy.py"} <= names

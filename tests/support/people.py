@@ -78,6 +78,18 @@ class Person:
         task: dict[str, Any] = response.get_json()["data"]
         return task
 
+    def create_post(self, **fields: Any) -> dict[str, Any]:
+        return self._create("/posts", {"title": "Done", "content": "All of it.", **fields})
+
+    def create_item(self, **fields: Any) -> dict[str, Any]:
+        return self._create("/items", {"name": "Label printer", "price": 5, **fields})
+
+    def _create(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        response = self.post(path, body)
+        assert response.status_code == 201, response.text
+        created: dict[str, Any] = response.get_json()["data"]
+        return created
+
 
 @cache
 def password_hash() -> str:

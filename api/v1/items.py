@@ -1,0 +1,130 @@
+"""Items over HTTP."""
+
+from typing import Any
+
+from flask_restx import Namespace, fields
+
+from api.http import query
+from api.http.fields import Id, Line, Moment, Money, NullableLine, NullableText
+from api.http.responses import created, no_content, paged, refuses, returns
+from api.http.security import SecureResource
+from core.access import Permission
+from core.items import service as items
+from core.items.model import DESCRIPTION_LENGTH, NAME_LENGTH, SKU_LENGTH, Item
+from core.paging import Page
+
+ns = Namespace("items", description="Keep the things that tasks are about", path="/v1/items")
+
+
+def _name(**options: Any) -> Line:
+    return Line(max_length=NAME_LENGTH, example="Label printer", **options)
+
+
+def _price(**options: Any) -> Money:
+    return Money(description="An exact amount with at most two decimal places.", **options)
+
+
+def _sku(**options: Any) -> NullableLine:
+    return NullableLine(description="Unique.", max_length=SKU_LENGTH, example="PRT/0042", **options)
+
+
+item_out = ns.model(
+    "Item",
+    {
+        "id": Id(required=True),
+        "name": _name(required=True),
+        "price": _price(required=True),
+        "description": NullableText(required=True),
+        "sku": _sku(required=True),
+        "created_by": Id(required=True),
+        "version": fields.Integer(required=True, description="Grows with every change.", example=1),
+        "created_at": Moment(required=True),
+        "updated_at": Moment(required=True),
+    },
+)
+_optional = {"description": NullableText(max_length=DESCRIPTION_LENGTH, example="On the second floor."), "sku": _sku()}
+item_in = ns.model("NewItem", {"name": _name(required=True), "price": _price(required=True), **_optional}, strict=True)
+item_patch = ns.model("ItemPatch", {"name": _name(), "price": _price(), **_optional}, strict=True)
+
+list_query = query.list_parser(items.SORTABLE, "-created_at")
+query.add(list_query, "created_by", query.user_reference, "Only items of this user; `me` is the caller.")
+query.add(list_query, "sku", query.words, "Only the item with exactly this SKU.")
+query.add(list_query, "q", query.words, "Only items whose name, description or SKU contains this.")
+query.add_range(list_query, "price", query.amount)
+query.add_range(list_query, "created_at", query.moment)
+
+
+@ns.route("")
+class ItemCollection(SecureResource):
+    permissions = {"GET": Permission.ITEMS_READ, "POST": Permission.ITEMS_WRITE}
+
+    @ns.expect(list_query)
+    @refuses(410)
+    @paged(item_out)
+    def get(self) -> Page:
+        """List items, newest first."""
+        narrowed = items.ItemFilter(
+            created_by=query.user_id(self.query, "created_by", me=self.actor.user_id),
+            sku=self.query.get("sku"),
+            q=self.query.get("q"),
+            ranges=query.ranges(self.query, "price", "created_at"),
+        )
+        return items.list_visible(self.actor, page=self.page, narrowed=narrowed)
+
+    @ns.expect(item_in, validate=True)
+    @refuses(409)
+    @created(item_out)
+    def post(self) -> Item:
+        """Create an item."""
+        return items.create(self.actor, **self.body)
+
+
+@ns.route("/<int:item_id>")
+@ns.doc(params={"item_id": "The number of the item."})
+class ItemItem(SecureResource):
+    permissions = {
+        "GET": Permission.ITEMS_READ,
+        "PUT": Permission.ITEMS_WRITE,
+        "PATCH": Permission.ITEMS_WRITE,
+        "DELETE": Permission.ITEMS_WRITE,
+    }
+
+    @refuses(404)
+    @returns(item_out)
+    def get(self, item_id: int) -> Item:
+        """Read an item."""
+        return items.get(self.actor, item_id=item_id)
+
+    @ns.expect(item_in, validate=True)
+    @refuses(403, 404, 409)
+    @returns(item_out)
+    def put(self, item_id: int) -> Item:
+        """Replace an item; what is not given becomes null."""
+        return items.replace(self.actor, item_id=item_id, **self.body)
+
+    @ns.expect(item_patch, validate=True)
+    @refuses(403, 404, 409)
+    @returns(item_out)
+    def patch(self, item_id: int) -> Item:
+        """Change some fields of an item; what is not given stays."""
+        return items.change(self.actor, item_id=item_id, **self.body)
+
+    @refuses(403, 404, 409)
+    @no_content
+    def delete(self, item_id: int) -> None:
+        """Delete an item that no task is about; its creator and administrators may."""
+        items.delete(self.actor, item_id=item_id)
+
+
+@ns.route("/by-sku/<rest:sku>")
+@ns.doc(
+    params={"sku": {"description": "The SKU, percent-encoded; slashes may stay as they are.", "example": "PRT/0042"}}
+)
+class ItemBySku(SecureResource):
+    permissions = {"GET": Permission.ITEMS_READ}
+
+    @refuses(404)
+    @returns(item_out)
+    def get(self, sku: str) -> Item:
+        """Look an item up by its SKU."""
+        return items.get_by_sku(self.actor, sku=sku)

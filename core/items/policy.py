@@ -1,0 +1,16 @@
+"""Who may see and change which item."""
+
+from sqlalchemy import ColumnElement, true
+
+from core.access import Actor
+from core.items.model import Item
+
+
+def visible_to(actor: Actor) -> ColumnElement[bool]:
+    """Return the condition on items that the actor may see: every one."""
+    return true()
+
+
+def may_change(actor: Actor, item: Item) -> bool:
+    """Return whether the actor may change or delete the item."""
+    return actor.is_admin or actor.user_id == item.created_by

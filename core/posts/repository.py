@@ -1,0 +1,46 @@
+"""Queries over posts."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, func, or_, select
+from sqlalchemy.orm import Session
+
+from core.db import find_locked
+from core.posts.model import Post
+from core.users.model import User
+
+# What readers see of whoever wrote a post.
+_AUTHOR = func.coalesce(User.name, User.username).label("author")
+
+
+class PostRepository:
+    """Posts in the database. Never commits and never authorises."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def add(self, post: Post) -> Post:
+        self.session.add(post)
+        self.session.flush()
+        return post
+
+    def find_shown(self, post_id: int, *extra: ColumnElement[Any]) -> Row[Any] | None:
+        """Return a post as readers see it, with its author's name, and more columns if asked."""
+        return self.session.execute(self.select(Post.id == post_id).add_columns(*extra)).one_or_none()
+
+    def find_for_update(self, post_id: int) -> Post | None:
+        return find_locked(self.session, Post, post_id)
+
+    def delete(self, post: Post) -> None:
+        self.session.delete(post)
+        self.session.flush()
+
+    def select(self, *conditions: ColumnElement[bool]) -> Select[Any]:
+        """Return a query for posts as readers see them, as plain rows."""
+        columns = select(*Post.__table__.columns, _AUTHOR)
+        return columns.select_from(Post).join(User, User.id == Post.user_id).where(*conditions)
+
+
+def mentions(words: str) -> ColumnElement[bool]:
+    """Return the condition that the title or the content contains `words`, whatever the case."""
+    return or_(Post.title.icontains(words, autoescape=True), Post.content.icontains(words, autoescape=True))

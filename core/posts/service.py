@@ -1,0 +1,146 @@
+"""What people publish, and read of each other."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Row
+from sqlalchemy.orm import Session
+
+from core.access import Actor
+from core.db import db, transaction
+from core.errors import Forbidden, Invalid, NotFound
+from core.paging import Page, PageRequest, paginate
+from core.posts import policy
+from core.posts.model import Post
+from core.posts.repository import PostRepository, mentions
+from core.ranges import Range
+from core.tasks import service as tasks
+from core.users.repository import UserRepository
+
+SORTABLE = {name: getattr(Post, name) for name in ("title", "created_at", "updated_at")}
+
+
+@dataclass(frozen=True, slots=True)
+class PostFilter:
+    """What a list of posts is narrowed to. None means: not narrowed by this."""
+
+    task_id: int | None = None
+    user_id: int | None = None
+    q: str | None = None
+    ranges: dict[Literal["created_at"], Range] = field(default_factory=dict)
+
+
+def create(actor: Actor, *, title: str, content: str, task_id: int | None = None) -> Row[Any]:
+    """Publish a post, about a task if one is given.
+
+    Raises Invalid if there is no such task, and Forbidden if the actor may not see it.
+    """
+    with transaction() as session:
+        if task_id is not None:
+            _require_task(actor, task_id)
+        return _publish(session, actor, title=title, content=content, task_id=task_id)
+
+
+def create_about(actor: Actor, *, task_id: int, title: str, content: str) -> Row[Any]:
+    """Publish a post about the task that is the place of this. Raises NotFound and Forbidden like reading the task."""
+    with transaction() as session:
+        tasks.get(actor, task_id=task_id)
+        return _publish(session, actor, title=title, content=content, task_id=task_id)
+
+
+def get(actor: Actor, *, post_id: int) -> Row[Any]:
+    """Return a post. Raises NotFound, or Forbidden for one about a task that the actor may not see."""
+    may_read = policy.visible_to(actor).label("may_read")
+    post = PostRepository(db.session()).find_shown(post_id, may_read)
+    if post is None:
+        raise NotFound("There is no such post.")
+    if not post.may_read:
+        raise Forbidden("This post is about a task of somebody else.")
+    return post
+
+
+def list_visible(actor: Actor, *, page: PageRequest, narrowed: PostFilter) -> Page:
+    """Return a page of the posts that the actor may see, newest first unless sorted otherwise."""
+    session = db.session()
+    query = PostRepository(session).select(policy.visible_to(actor), *_conditions(narrowed))
+    return paginate(session, query, page, sortable=SORTABLE, default_sort="-created_at", identity=Post.id)
+
+
+def list_about(actor: Actor, *, task_id: int, page: PageRequest, narrowed: PostFilter) -> Page:
+    """Return a page of the posts about a task. Raises NotFound and Forbidden like reading the task."""
+    found = list_visible(actor, page=page, narrowed=replace(narrowed, task_id=task_id))
+    if not found.items:
+        # Whoever sees a post about a task sees the task, so only an empty page raises the question.
+        tasks.get(actor, task_id=task_id)
+    return found
+
+
+def list_by(actor: Actor, *, user_id: int, page: PageRequest, narrowed: PostFilter) -> Page:
+    """Return a page of what a user has posted and the actor may see. Raises NotFound if there is no such user."""
+    found = list_visible(actor, page=page, narrowed=replace(narrowed, user_id=user_id))
+    if not found.items and UserRepository(db.session()).find(user_id) is None:
+        raise NotFound("There is no such user.")
+    return found
+
+
+def _conditions(narrowed: PostFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if narrowed.task_id is not None:
+        conditions.append(Post.task_id == narrowed.task_id)
+    if narrowed.user_id is not None:
+        conditions.append(Post.user_id == narrowed.user_id)
+    if narrowed.q:
+        conditions.append(mentions(narrowed.q))
+    for name, bounds in narrowed.ranges.items():
+        conditions += bounds.conditions(getattr(Post, name))
+    return conditions
+
+
+def change(actor: Actor, *, post_id: int, **values: Any) -> Row[Any]:
+    """Change `title` or `content` of a post.
+
+    Raises NotFound, and Forbidden for another's post or one about a task that the actor no longer sees.
+    """
+    with transaction() as session:
+        post = _require_changeable(session, actor, post_id)
+        for name, value in values.items():
+            if getattr(post, name) != value:
+                setattr(post, name, value)
+        return _shown(session, post)
+
+
+def delete(actor: Actor, *, post_id: int) -> None:
+    """Delete a post. Raises like `change`."""
+    with transaction() as session:
+        PostRepository(session).delete(_require_changeable(session, actor, post_id))
+
+
+def _require_changeable(session: Session, actor: Actor, post_id: int) -> Post:
+    post = PostRepository(session).find_for_update(post_id)
+    if post is None:
+        raise NotFound("There is no such post.")
+    if not policy.may_change(actor, post):
+        raise Forbidden("Only its author or an administrator may change this post.")
+    if post.task_id is not None:
+        tasks.get(actor, task_id=post.task_id)
+    return post
+
+
+def _require_task(actor: Actor, task_id: int) -> None:
+    try:
+        tasks.get(actor, task_id=task_id)
+    except NotFound:
+        raise Invalid("The request has invalid fields.", details={"task_id": ["There is no such task."]}) from None
+
+
+def _publish(session: Session, actor: Actor, *, title: str, content: str, task_id: int | None) -> Row[Any]:
+    post = Post(title=title, content=content, user_id=actor.user_id, task_id=task_id)
+    return _shown(session, PostRepository(session).add(post))
+
+
+def _shown(session: Session, post: Post) -> Row[Any]:
+    session.flush()
+    shown = PostRepository(session).find_shown(post.id)
+    if shown is None:
+        raise RuntimeError(f"Post {post.id} vanished from its own transaction.")
+    return shown
