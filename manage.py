@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
 """Every command of Tasklane, and the one file that knows api, core and workers together."""
 
+import signal
+
+if __name__ == "__main__":
+    # Ctrl-C while the modules load ends the process at once, without a word; `main` undoes this.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import contextlib
 import fcntl
 import json
 import os
-import signal
 import socket
 import sys
 import threading
 import time
-import urllib.error
 import urllib.request
 import warnings
 from collections.abc import Iterator
@@ -24,17 +28,28 @@ from alembic.util import CommandError
 from flask import Flask
 from flask.cli import ScriptInfo, routes_command, shell_command, with_appcontext
 from flask_migrate.cli import db as db_group
-from sqlalchemy.engine import make_url
+from redis.exceptions import RedisError
 from sqlalchemy.exc import OperationalError
 
 from api import create_app, reference
 from core import embedded, seed
 from core.access import Role
 from core.bootstrap import create_core_app, current_settings
-from core.config import KEYS, ROOT, SECRET_KEYS, URL_KEYS, ConfigError, ConfigWarning, Settings, load_settings
+from core.config import (
+    KEYS,
+    ROOT,
+    SECRET_KEYS,
+    URL_KEYS,
+    ConfigError,
+    ConfigWarning,
+    Settings,
+    load_settings,
+    masked_url,
+)
 from core.embedded import EmbeddedError
 from core.errors import DomainError
 from core.jobs.kinds import QUEUES
+from core.logs import configure_logging
 from core.supervisor import Supervisor
 from core.users import service as users
 from workers import scheduler as scheduler_process
@@ -76,7 +91,7 @@ _exit_with_parent = click.option("--exit-with-parent", type=int, metavar="PID", 
 
 @cli.command()
 @click.option("--host", help="Address to listen on. Default: the setting `host`, 127.0.0.1.")
-@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on. Default: PORT, else 5000.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on. Default: PORT, else 5000.")
 def dev(host: str | None, port: int | None) -> None:
     """Run everything on this machine: database, queue server, web, worker, scheduler.
 
@@ -96,12 +111,15 @@ def dev(host: str | None, port: int | None) -> None:
                 server = supervisor.start("valkey", embedded.command(settings.instance_path))
                 embedded.wait_until_ready(settings.instance_path, server.process)
             passwords = _prepare_database(settings)
+            _show_passwords(supervisor, passwords)
             if not supervisor.is_stopping:
                 _start_processes(supervisor, host, port)
-                _announce(supervisor, host, port, passwords)
+                threading.Thread(target=_announce, args=(supervisor, host, port), daemon=True).start()
                 supervisor.run()
         finally:
             supervisor.stop()
+    if supervisor.has_given_up:
+        raise Failure("A part of Tasklane does not stay up; its lines above say why.")
 
 
 @contextlib.contextmanager
@@ -127,12 +145,13 @@ def _require_free_port(host: str, port: int) -> None:
         with socket.socket(address[0], address[1]) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address[4])
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         _refuse_address(host, port, error)
 
 
-def _refuse_address(host: str, port: int, error: OSError) -> NoReturn:
-    raise Failure(f"Cannot listen on {host}:{port}: {error.strerror}. Choose another with --port.") from None
+def _refuse_address(host: str, port: int, error: OSError | UnicodeError) -> NoReturn:
+    reason = getattr(error, "strerror", None) or "this is not a host name"
+    raise Failure(f"Cannot listen on {host}:{port}: {reason}. Choose another with --port.") from None
 
 
 def _prepare_database(settings: Settings) -> dict[str, str]:
@@ -152,22 +171,27 @@ def _start_processes(supervisor: Supervisor, host: str, port: int) -> None:
     supervisor.start("scheduler", [*MANAGE, "scheduler", *common])
 
 
-def _announce(supervisor: Supervisor, host: str, port: int, passwords: dict[str, str]) -> None:
+def _show_passwords(supervisor: Supervisor, passwords: dict[str, str]) -> None:
+    """Show fresh passwords before anything else can go wrong: they cannot be shown again."""
+    if passwords:
+        supervisor.say("Demo accounts, shown this once:")
+    for username, password in passwords.items():
+        supervisor.say(f"  username {username}   password {password}")
+
+
+def _announce(supervisor: Supervisor, host: str, port: int) -> None:
     """Say where everything is, once it is there."""
     shown = "127.0.0.1" if host in ("0.0.0.0", "") else f"[{host}]" if ":" in host else host  # noqa: S104
     url = f"http://{shown}:{port}"
-    deadline = time.monotonic() + 30
-    while not supervisor.is_stopping and time.monotonic() < deadline:
+    # A proxy of the environment has no business between us and ourselves.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    while not supervisor.is_stopping:
         try:
-            with urllib.request.urlopen(f"{url}/health", timeout=1):  # noqa: S310
-                break
-        except (urllib.error.URLError, OSError):
+            with opener.open(f"{url}/health", timeout=1):
+                supervisor.say(f"Swagger UI: {url}/api/   (Ctrl-C ends everything)")
+                return
+        except OSError:
             time.sleep(0.05)
-    if passwords:
-        supervisor.say("Demo accounts, shown this once:")
-        for username, password in passwords.items():
-            supervisor.say(f"  username {username}   password {password}")
-    supervisor.say(f"Swagger UI: {url}/api/   (Ctrl-C ends everything)")
 
 
 @cli.command()
@@ -183,8 +207,9 @@ def serve(host: str | None, port: int | None, threads: int | None, exit_with_par
     host, port = host or settings.host, settings.port if port is None else port
     try:
         server = waitress.create_server(app, host=host, port=port, **_waitress_options(settings, threads))
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         _refuse_address(host, port, error)
+    configure_logging(settings, sys.stdout)
     _die_with_parent(exit_with_parent)
     signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(0))
     server.print_listen("Listening on http://{}:{}")
@@ -222,7 +247,7 @@ def worker(queues: str, burst: bool, exit_with_parent: int | None) -> None:
     unknown = [name for name in names if name not in QUEUES]
     if unknown or not names:
         raise click.BadParameter(f"The queues are {', '.join(QUEUES)}.", param_hint="--queues")
-    app = create_core_app()
+    app = _core_app_with_logs()
     _die_with_parent(exit_with_parent)
     TasklaneWorker(app, names).work(burst=burst, logging_level="WARNING")
 
@@ -231,9 +256,17 @@ def worker(queues: str, burst: bool, exit_with_parent: int | None) -> None:
 @_exit_with_parent
 def scheduler(exit_with_parent: int | None) -> None:
     """Send due jobs from the database to the queues. Several may run; no job is sent for two runs."""
-    app = create_core_app()
+    app = _core_app_with_logs()
     _die_with_parent(exit_with_parent)
     scheduler_process.run(app)
+
+
+def _core_app_with_logs() -> Flask:
+    """Return the core application of a long-running process, whose output is its log."""
+    app = create_core_app()
+    with app.app_context():
+        configure_logging(current_settings(), sys.stdout)
+    return app
 
 
 def _die_with_parent(parent: int | None) -> None:
@@ -353,11 +386,7 @@ def _value(settings: Settings, key: str) -> object:
 def _shown(key: str, value: object) -> object:
     if key in SECRET_KEYS:
         return "********" if value else ""
-    if key in URL_KEYS and "@" in str(value):
-        # The user part may be a secret as well, so everything before the host goes.
-        scheme, _, rest = str(value).partition("://")
-        return f"{scheme}://********@{rest.rpartition('@')[2]}"
-    return value
+    return masked_url(str(value)) if key in URL_KEYS else value
 
 
 def _load_app() -> Flask:
@@ -366,6 +395,7 @@ def _load_app() -> Flask:
 
 def main() -> None:
     """Run a command; what a person can mend ends in one sentence and exit code 1."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     warnings.showwarning = lambda message, category, *rest: (
         click.echo(f"tasklane: {message}", err=True) if issubclass(category, ConfigWarning) else None
     )
@@ -374,9 +404,14 @@ def main() -> None:
     except (ConfigError, EmbeddedError, CommandError) as error:
         click.echo(f"tasklane: {error}", err=True)
         sys.exit(1)
+    except RedisError as error:
+        click.echo(f"tasklane: Redis at {masked_url(load_settings().redis_url)} does not answer: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except OperationalError as error:
         reason = str(error.orig).strip().splitlines()[0]
-        url = make_url(load_settings().database_url).render_as_string()
+        url = masked_url(load_settings().database_url)
         click.echo(f"tasklane: The database {url} cannot be used: {reason}.", err=True)
         sys.exit(1)
 

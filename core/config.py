@@ -19,6 +19,9 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from dotenv import dotenv_values
+from limits import parse_many
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ("development", "testing", "production")
@@ -270,7 +273,20 @@ def load_settings(
     return _build(Settings, values, "", env=env, instance_path=instance_path, sources=sources)  # type: ignore[no-any-return]
 
 
-_POSITIVE = ("threads", "processing.steps", "jobs.lease_seconds", "jobs.poll_seconds", "paging.cursor_max_age_days")
+_POSITIVE = (
+    "threads",
+    "auth.access_token_minutes",
+    "auth.refresh_token_days",
+    "processing.steps",
+    "jobs.lease_seconds",
+    "jobs.poll_seconds",
+    "mail.timeout_seconds",
+    "paging.cursor_max_age_days",
+)
+_NOT_NEGATIVE = ("trusted_proxies", "processing.step_seconds", "jobs.shutdown_grace_seconds")
+# A century of seconds; beyond it moments can no longer be computed.
+_LARGEST = 100 * 366 * 24 * 3600
+_LARGEST_DAYS = 36_600
 
 
 def _check(env: str, values: dict[str, Any]) -> None:
@@ -285,12 +301,48 @@ def _check(env: str, values: dict[str, Any]) -> None:
         f"port {values['port']} is not between 0 and 65535": 0 <= values["port"] <= 65535,
         f"log_level {values['log_level']!r} is not a logging level": values["log_level"].upper() in LOG_LEVELS,
         f"log_format {values['log_format']!r} is neither text nor json": values["log_format"] in ("text", "json"),
-        "processing.step_seconds must not be negative": values["processing.step_seconds"] >= 0,
+        **{f"{key} must not be negative": values[key] >= 0 for key in _NOT_NEGATIVE},
         **{f"{key} must be greater than 0": values[key] > 0 for key in _POSITIVE},
+        **{f"{key} is too large": not values[key] > _LARGEST for key in (*_POSITIVE, *_NOT_NEGATIVE)},
+        **{f"{key} is too large": values[key] <= _LARGEST_DAYS for key in KEYS if key.endswith("_days")},
+        f"auth.login_limit {values['auth.login_limit']!r} is not a limit such as '5 per minute'": _is_limit(
+            values["auth.login_limit"]
+        ),
+        "DATABASE_URL is neither sqlite:// nor postgresql://": _is_database_url(values["database_url"]),
+        "REDIS_URL is none of redis://, rediss://, unix://": _is_redis_url(values["redis_url"]),
     }
     problems += [problem for problem, holds in rules.items() if not holds]
     if problems:
         raise ConfigError(f"Tasklane cannot start in {env}: " + "; ".join(problems) + ".")
+
+
+def _is_limit(text: str) -> bool:
+    try:
+        return bool(parse_many(text))
+    except ValueError:
+        return False
+
+
+def _is_database_url(url: str) -> bool:
+    try:
+        return not url or make_url(_sqlalchemy_url(url)).get_backend_name() in ("sqlite", "postgresql")
+    except (ArgumentError, ValueError):
+        return False
+
+
+def _is_redis_url(url: str) -> bool:
+    return not url or url.partition("://")[0] in ("redis", "rediss", "unix")
+
+
+def masked_url(url: str) -> str:
+    """Return a URL that may be shown: without its password and without what its query says."""
+    scheme, _, rest = url.partition("://")
+    where, question, query = rest.partition("?")
+    names = "&".join(f"{part.partition('=')[0]}=..." for part in query.split("&")) if question else ""
+    if "@" in where:
+        # The user part may be a secret as well, so everything before the host goes.
+        where = f"********@{where.rpartition('@')[2]}"
+    return f"{scheme}://{where}{question}{names}"
 
 
 def _secret_problems(name: str, value: str) -> list[str]:
@@ -306,7 +358,8 @@ def _secret_problems(name: str, value: str) -> list[str]:
 def _fill_in(env: str, instance_path: Path, values: dict[str, Any], sources: dict[str, str]) -> None:
     """Compute what the embedded defaults leave open, and spell URLs as SQLAlchemy wants them."""
     if not values["database_url"]:
-        values["database_url"] = f"sqlite:///{instance_path / 'tasklane.db'}"
+        path = str(instance_path / "tasklane.db")
+        values["database_url"] = URL.create("sqlite", database=path).render_as_string()
         sources["database_url"] = "embedded"
     values["database_url"] = _sqlalchemy_url(values["database_url"])
     if not values["redis_url"]:
@@ -351,12 +404,17 @@ def _kept_secret(path: Path) -> str:
             descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as file:
                 file.write(secrets.token_hex(32))
+                file.flush()
+                os.fsync(file.fileno())
             with contextlib.suppress(FileExistsError):
                 os.link(draft, path)
             draft.unlink()
-        return path.read_text().strip()
+        kept = path.read_text().strip()
     except OSError as error:
         raise ConfigError(f"The instance folder {path.parent} is not usable: {error.strerror}.") from None
+    if len(kept) < MIN_SECRET_BYTES:
+        raise ConfigError(f"{path} is damaged. Delete it to get a new secret; everybody has to log in again then.")
+    return kept
 
 
 def _build(cls: type, values: Mapping[str, Any], prefix: str, **computed: Any) -> Any:

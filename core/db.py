@@ -128,9 +128,15 @@ def init_db(app: Flask, url: str) -> None:
             _configure_sqlite(db.engine)
 
 
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
 def _configure_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def set_pragmas(connection: Any, record: Any) -> None:
+        # SQLite's own lower() knows only ASCII, so that "ÄPFEL" would not find "Äpfel" as it does on PostgreSQL.
+        connection.create_function("lower", 1, _lower, deterministic=True)
         # The driver's own BEGIN comes too late and is always deferred, so it is
         # switched off and `begin` below decides.
         connection.isolation_level = None

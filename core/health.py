@@ -10,6 +10,7 @@ from alembic.script import ScriptDirectory
 from redis.exceptions import RedisError
 from rq import Worker
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from core import redis
 from core.config import ROOT, Settings
@@ -38,21 +39,37 @@ def _check_database() -> tuple[str, str, dict[str, int]]:
     try:
         session = db.session()
         heads = MigrationContext.configure(session.connection()).get_current_heads()
+        if not set(heads) <= _known_revisions():
+            # A newer release has migrated already; this code still works on what it has added to.
+            return "ok", "ahead", _open_jobs(session)
         if set(heads) != _expected_heads():
             return "ok", "pending", {}
-        counts = JobRepository(session).count_open()
-        return "ok", "ok", {state.value: count for state, count in counts.items()}
+        return "ok", "ok", _open_jobs(session)
     except (SQLAlchemyError, OSError) as error:
         log.warning("The database does not answer: %s", type(error).__name__)
         db.session.remove()
         return "down", "unknown", {}
 
 
+def _open_jobs(session: Session) -> dict[str, int]:
+    return {state.value: count for state, count in JobRepository(session).count_open().items()}
+
+
 @lru_cache(maxsize=1)
-def _expected_heads() -> set[str]:
+def _scripts() -> ScriptDirectory:
     config = Config()
     config.set_main_option("script_location", str(ROOT / "migrations"))
-    return set(ScriptDirectory.from_config(config).get_heads())
+    return ScriptDirectory.from_config(config)
+
+
+@lru_cache(maxsize=1)
+def _expected_heads() -> set[str]:
+    return set(_scripts().get_heads())
+
+
+@lru_cache(maxsize=1)
+def _known_revisions() -> set[str]:
+    return {script.revision for script in _scripts().walk_revisions()}
 
 
 def count_workers(settings: Settings) -> int | None:

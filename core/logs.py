@@ -2,6 +2,7 @@
 
 import logging
 from contextvars import ContextVar
+from typing import TextIO
 
 from pythonjsonlogger.json import JsonFormatter
 
@@ -32,9 +33,13 @@ class ContextFilter(logging.Filter):
         return True
 
 
-def configure_logging(settings: Settings) -> None:
-    """Send the logs of this process to standard output, once, in the configured format."""
-    handler = logging.StreamHandler()
+def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
+    """Send the logs of this process to `stream` in the configured format.
+
+    Long-running processes log to standard output; a command, whose standard
+    output is its answer, to standard error, which is the default.
+    """
+    handler = logging.StreamHandler(stream)
     handler.addFilter(ContextFilter())
     if settings.log_format == "json":
         handler.setFormatter(

@@ -74,7 +74,7 @@ def paginate(
 ) -> Page:
     """Run `query` for one page. Raises Malformed or Expired for a bad sort or cursor."""
     keys = _keys(default_sort if request.sort is None else request.sort, sortable, identity)
-    binding = _binding(request, keys)
+    binding = _binding(request, keys, str(identity))
     signer = URLSafeTimedSerializer(request.signing_key, salt="paging")
     ordered = query.order_by(*_order(keys)).limit(request.size + 1)
     total = None
@@ -152,10 +152,10 @@ def _equal(key: _Key, value: Any) -> ColumnElement[bool]:
     return key.column.is_(None) if value is None else key.column == value
 
 
-def _binding(request: PageRequest, keys: list[_Key]) -> str:
+def _binding(request: PageRequest, keys: list[_Key], listed: str) -> str:
     order = [("-" if key.descending else "") + key.name for key in keys]
     filters = {name: value for name, value in request.filters.items() if value is not None}
-    text = json.dumps([order, filters], sort_keys=True, default=str)
+    text = json.dumps([listed, order, filters], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from core import clock
 from core.access import Actor, Role
-from core.db import db
+from core.db import db, transaction
 from core.tasks import service as tasks
 from core.tasks.model import Task, TaskStatus
 from core.users import service as users
@@ -27,11 +27,13 @@ EXAMPLES = (
 def create_demo_users() -> dict[str, str]:
     """Create the demo accounts that are missing; return their fresh passwords by username."""
     passwords = {}
-    for username, name, role in DEMO_USERS:
-        if UserRepository(db.session()).find_by_login(username) is None:
-            passwords[username] = secrets.token_urlsafe(12)
-            email = f"{username}@example.com"
-            users.create(username=username, email=email, password=passwords[username], name=name, role=role)
+    # One transaction, so that an interrupted start leaves no account whose password nobody has seen.
+    with transaction() as session:
+        for username, name, role in DEMO_USERS:
+            if UserRepository(session).find_by_login(username) is None:
+                passwords[username] = secrets.token_urlsafe(12)
+                email = f"{username}@example.com"
+                users.create(username=username, email=email, password=passwords[username], name=name, role=role)
     return passwords
 
 

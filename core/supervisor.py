@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FrameType
 
 import psutil
@@ -21,6 +21,8 @@ import psutil
 COLOURS = (36, 33, 32, 35, 34)
 RESTART_PAUSE = 1.0
 GIVE_UP_AFTER = 5
+# Who has lived this long before is not in a crash loop.
+HEALTHY_SECONDS = 60
 
 
 @dataclass(slots=True)
@@ -33,6 +35,7 @@ class Child:
     colour: int
     process: subprocess.Popen[bytes]
     restarts: int = 0
+    started_at: float = field(default_factory=time.monotonic)
 
 
 class Supervisor:
@@ -44,11 +47,12 @@ class Supervisor:
         self._stopping = threading.Event()
         self._write = write or self._print
         self._lock = threading.Lock()
+        self.has_given_up = False
         self._readers: list[threading.Thread] = []
 
     def handle_signals(self) -> None:
-        """Let SIGINT and SIGTERM end `run`."""
-        for number in (signal.SIGINT, signal.SIGTERM):
+        """Let SIGINT, SIGTERM and the end of the terminal end `run`."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
 
     @property
@@ -114,15 +118,18 @@ class Supervisor:
         )
 
     def _restart(self, child: Child) -> None:
-        child.restarts += 1
+        lived = time.monotonic() - child.started_at
+        child.restarts = 1 if lived > HEALTHY_SECONDS else child.restarts + 1
         self.say(f"{child.name} ended with code {child.process.returncode}; starting it again.")
         if child.restarts > GIVE_UP_AFTER:
             self.say(f"{child.name} keeps ending. Giving up.")
+            self.has_given_up = True
             self._stopping.set()
             return
         if self._stopping.wait(RESTART_PAUSE):
             return
         child.process = self._spawn(child.command, child.environ)
+        child.started_at = time.monotonic()
         self._follow(child)
 
     def _follow(self, child: Child) -> None:

@@ -104,6 +104,15 @@ def email(value: str) -> str:
     return normalized
 
 
+def login_name(value: str) -> str:
+    """Return what two spellings of one username or address have in common."""
+    name = value.strip()
+    if "@" in name:
+        with contextlib.suppress(Invalid):
+            name = email(name)
+    return name.lower()
+
+
 def password(value: str, *, field: str = "password") -> str:
     """Return an acceptable password, 8 to 128 characters; raise Invalid otherwise."""
     if not 8 <= len(storable(field, value)) <= 128:

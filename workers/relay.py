@@ -51,6 +51,10 @@ class Relay:
             except SQLAlchemyError as error:
                 log.error("The database does not answer: %s", type(error).__name__)
                 pause = PAUSE_WHEN_DOWN
+            except Exception:
+                # One bad row must not stop the jobs of everybody else.
+                log.exception("The relay failed; it goes on.")
+                pause = PAUSE_WHEN_DOWN
             finally:
                 db.session.remove()
             stop.wait(pause)
@@ -86,7 +90,11 @@ class Relay:
         return True
 
     def _send(self, sending: Sending) -> None:
-        kind = KINDS[sending.kind]
+        kind = KINDS.get(sending.kind)
+        if kind is None:
+            # Ordered by newer code than this process runs; the lease brings it back until somebody knows it.
+            log.warning("Job %s has the kind %r, which this version does not know.", sending.job_id, sending.kind)
+            return
         try:
             self.queues[kind.queue].enqueue(
                 ENTRY,

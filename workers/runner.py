@@ -30,6 +30,9 @@ from workers.wakeup import WakeUp
 log = logging.getLogger("tasklane.worker")
 
 
+HAND_BACK = signal.SIGUSR1
+
+
 class Stopping(BaseException):
     """The worker has to stop now. Not an Exception, so that no job swallows it."""
 
@@ -131,16 +134,20 @@ class TasklaneWorker(Worker):
             super().main_work_horse(*args, **kwargs)
 
     def setup_work_horse_signals(self) -> None:
-        """Let the child turn SIGTERM into an orderly end of its job."""
+        """Let the parent alone decide when the job has to stop.
+
+        Platforms send SIGTERM to every process; the child ignores it, so that a
+        short job finishes, and stops when the parent says so by HAND_BACK.
+        """
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, _raise_stopping)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(HAND_BACK, _raise_stopping)
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """Finish the current job if it ends within the grace period, then leave."""
-        if self.horse_pid:
-            grace = threading.Timer(self.settings.jobs.shutdown_grace_seconds, self._stop_horse)
-            grace.daemon = True
-            grace.start()
+        grace = threading.Timer(self.settings.jobs.shutdown_grace_seconds, self._stop_horse)
+        grace.daemon = True
+        grace.start()
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
 
     def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
@@ -148,8 +155,9 @@ class TasklaneWorker(Worker):
 
     def _stop_horse(self) -> None:
         if self.horse_pid:
-            self.kill_horse(signal.SIGTERM)
+            self.kill_horse(HAND_BACK)
 
 
 def _raise_stopping(signum: int, frame: FrameType | None) -> None:
+    signal.signal(HAND_BACK, signal.SIG_IGN)  # A second one must not interrupt the hand-back.
     raise Stopping

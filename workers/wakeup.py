@@ -28,6 +28,21 @@ class WakeUp(Job):
         function: Callable[..., Any] = super().func
         return function
 
+    @property
+    def success_callback(self) -> None:
+        """Return None: the row of a job tells what is to happen next, not its message."""
+
+    @property
+    def failure_callback(self) -> None:
+        """Return None, like `success_callback`."""
+
+    @property
+    def stopped_callback(self) -> None:
+        """Return None, like `success_callback`."""
+
+    def send_webhooks(self, *args: Any, **kwargs: Any) -> None:
+        """Do nothing: a message must not make a worker call anybody."""
+
 
 def message_id(job_id: UUID, attempt: int) -> str:
     """Return the RQ id of one attempt; RQ then refuses to queue it twice."""

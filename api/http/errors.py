@@ -132,6 +132,24 @@ def _headers(status: int) -> dict[str, str]:
     return {}
 
 
+def preferred_type() -> str | None:
+    """Return how the client wants its errors, or None if it takes no JSON at all (RFC 9110, section 12.5.1).
+
+    Parameters such as charset are ignored: they do not make JSON another type.
+    """
+    qualities: dict[str, float] = {}
+    for value, quality in request.accept_mimetypes:
+        name = value.partition(";")[0].strip().lower()
+        qualities[name] = max(quality, qualities.get(name, 0))
+    if not qualities:
+        return JSON
+    json_quality = next((qualities[name] for name in (JSON, "application/*", "*/*") if name in qualities), 0)
+    problem_quality = qualities.get(PROBLEM, 0)
+    if problem_quality > 0 and problem_quality >= json_quality:
+        return PROBLEM
+    return JSON if json_quality > 0 else None
+
+
 def envelope(failure: Failure) -> dict[str, Any]:
     """Return the failure in the shape that every error of ours has."""
     error: dict[str, Any] = {
@@ -146,7 +164,7 @@ def envelope(failure: Failure) -> dict[str, Any]:
 
 def render(failure: Failure) -> Response:
     """Return the failure as the client likes to read it."""
-    if request.accept_mimetypes.best_match([JSON, PROBLEM]) == PROBLEM:
+    if preferred_type() == PROBLEM:
         mimetype = PROBLEM
         body: dict[str, Any] = {
             "type": "about:blank",

@@ -5,6 +5,7 @@ from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 
 from api.http import json
+from core import texts
 from core.bootstrap import current_settings
 from core.config import Settings
 from core.errors import DomainError
@@ -46,4 +47,5 @@ def login_key() -> str:
         except DomainError:
             body = None
         username = body.get("username") if isinstance(body, dict) else None
-    return f"{get_remote_address()} {str(username or '')[:120].lower()}"
+    # The same spelling that finds the account, so that spaces or capitals give no further tries.
+    return f"{get_remote_address()} {texts.login_name(str(username or '')[:400])[:120]}"

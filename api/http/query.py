@@ -17,6 +17,9 @@ from core.errors import Malformed
 from core.paging import MAX_PAGE, MAX_PER_PAGE, PageRequest
 from core.ranges import OPERATORS, Range
 
+# RFC 3339, the seconds and the zone optional; fromisoformat takes week dates and compact forms too.
+MOMENT = re.compile(r"\d{4}-\d\d-\d\d([Tt]\d\d:\d\d(:\d\d(\.\d{1,6})?)?([Zz]|[+-]\d\d:\d\d)?)?", re.ASCII)
+
 Converter = Callable[[str], Any]
 _PAGING = ("page", "per_page", "cursor", "sort")
 NO_PARAMETERS = reqparse.RequestParser()
@@ -74,7 +77,10 @@ def moment(value: str) -> datetime:
     """Convert a moment (RFC 3339), or a day, which means its first moment in UTC."""
     try:
         # An unencoded '+' arrives as a space.
-        parsed = datetime.fromisoformat(value.replace(" ", "+", 1))
+        value = value.replace(" ", "+", 1)
+        if not MOMENT.fullmatch(value):
+            raise ValueError
+        parsed = datetime.fromisoformat(value)
         return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError("Must be a moment such as 2026-11-20T09:30:00Z.") from None

@@ -11,11 +11,11 @@ from flask import request
 from flask_restx import Resource
 from flask_restx.model import ModelBase
 from flask_restx.reqparse import RequestParser
-from werkzeug.exceptions import NotAcceptable, RequestEntityTooLarge
+from werkzeug.exceptions import BadRequest, NotAcceptable, RequestEntityTooLarge
 
 from api.http import query, tokens
 from api.http.body import load_body
-from api.http.errors import JSON, PROBLEM
+from api.http.errors import preferred_type
 from api.http.responses import document, refuses
 from core import logs
 from core.access import Actor, Permission
@@ -59,8 +59,10 @@ class SecureResource(Resource):
 
     def dispatch_request(self, *args: Any, **kwargs: Any) -> Any:
         """Verify, parse, then run the verb."""
-        if request.accept_mimetypes and not request.accept_mimetypes.best_match([JSON, PROBLEM]):
+        if preferred_type() is None:
             raise NotAcceptable
+        if not request.host:
+            raise BadRequest  # A Host header that no URL can have would end up in Location.
         name = "get" if request.method == "HEAD" else request.method.lower()
         self._authorise(self.permissions[name.upper()])
         verb = getattr(self, name)

@@ -49,13 +49,16 @@ readiness_out = ns.model(
                 "Checks",
                 {
                     "database": fields.String(required=True, enum=["ok", "down"]),
-                    "migrations": fields.String(required=True, enum=["ok", "pending", "unknown"]),
+                    "migrations": fields.String(required=True, enum=["ok", "pending", "ahead", "unknown"]),
                     "redis": fields.String(required=True, enum=["ok", "down"]),
                 },
             ),
             required=True,
         ),
-        "workers": NullableInteger(required=True, description="Running workers; null while Redis is down."),
+        "workers": NullableInteger(
+            required=True,
+            description="Registered workers, a killed one for some minutes more; null without Redis.",
+        ),
         "queue_depth": fields.Raw(required=True, description="Unfinished jobs by state.", example={"queued": 0}),
     },
 )

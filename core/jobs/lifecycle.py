@@ -21,6 +21,9 @@ from core.jobs.kinds import KINDS
 from core.jobs.model import Job, JobState
 from core.jobs.repository import JobRepository
 
+# For a kind that this version does not know.
+RETRY_SECONDS = 60.0
+
 LOST = "The worker stopped in the middle of this job, more often than it may be tried."
 
 
@@ -147,7 +150,8 @@ class Run:
     def fail(self, error: str, *, permanently: bool = False) -> None:
         """Record why the attempt failed; it is tried again unless that is pointless or too often."""
         again = not permanently and self.attempt < self.max_attempts
-        pause = KINDS[self.kind].retry_seconds
+        kind = KINDS.get(self.kind)
+        pause = kind.retry_seconds if kind else RETRY_SECONDS
         with transaction() as session:
             self._change(
                 session,

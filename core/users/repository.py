@@ -5,6 +5,7 @@ from collections.abc import Collection
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
+from core import texts
 from core.db import find_locked
 from core.users.model import User
 
@@ -28,7 +29,7 @@ class UserRepository:
 
     def find_by_login(self, login: str) -> User | None:
         """Return the user with this username or e-mail address, whatever the case."""
-        key = login.strip().lower()
+        key = texts.login_name(login)
         # A username cannot contain '@', so the two can never mean different people.
         column = User.email if "@" in key else User.username
         return self.session.scalar(select(User).where(func.lower(column) == key))

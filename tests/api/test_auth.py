@@ -418,6 +418,13 @@ def test_a_password_hash_of_weaker_parameters_is_renewed_at_login(app: Flask, ad
     assert ada.log_in().status_code == 200
 
 
+def test_an_internationalised_address_logs_in_as_it_was_registered(anonymous: Person) -> None:
+    body = {**NEW, "email": "idn@bücher.example.org"}
+    assert anonymous.post("/auth/register", body).status_code == 201
+    for name in ("idn@bücher.example.org", "IDN@xn--bcher-kva.example.org"):
+        assert anonymous.post("/auth/login", {"username": name, "password": NEW["password"]}).status_code == 200
+
+
 # --- limits -------------------------------------------------------------------
 
 
@@ -438,6 +445,8 @@ def test_a_sixth_login_within_a_minute_is_refused_for_that_name_only(
     assert 0 < int(refused.headers["Retry-After"]) <= 60
     form = {"grant_type": "password", "username": "ada", "password": PASSWORD}
     assert mallory.post("/auth/login", data=form).status_code == 429
+    for spelling in (" ada", "ADA  ", "\tada\n"):
+        assert mallory.post("/auth/login", {"username": spelling, "password": PASSWORD}).status_code == 429
     assert mallory.post("/auth/login", {"username": "bob", "password": PASSWORD}).status_code == 200
     elsewhere = {"REMOTE_ADDR": "192.0.2.7"}
     body = {"username": "ada", "password": PASSWORD}

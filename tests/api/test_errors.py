@@ -44,7 +44,9 @@ def test_a_wrong_method_is_405_and_names_the_right_ones(anonymous: Person) -> No
     assert {"GET", "POST"} <= set(response.headers["Allow"].split(", "))
 
 
-@pytest.mark.parametrize("accept", ["text/html", "application/xml", "image/*", "application/json;q=0"])
+@pytest.mark.parametrize(
+    "accept", ["text/html", "application/xml", "image/*", "application/json;q=0", "application/json;q=0, */*"]
+)
 def test_what_cannot_be_answered_is_406_before_anything_happens(ada: Person, accept: str) -> None:
     response = ada.post("/tasks", {"title": "x"}, headers={"Accept": accept})
     assert response.status_code == 406
@@ -53,7 +55,17 @@ def test_what_cannot_be_answered_is_406_before_anything_happens(ada: Person, acc
 
 
 @pytest.mark.parametrize(
-    "accept", ["", "*/*", "application/*", "text/html, */*;q=0.1", "application/json", "nonsense, */*"]
+    "accept",
+    [
+        "",
+        "*/*",
+        "application/*",
+        "text/html, */*;q=0.1",
+        "application/json",
+        "nonsense, */*",
+        "application/json; charset=utf-8",
+        "application/json;odata=verbose, text/plain",
+    ],
 )
 def test_whoever_takes_json_gets_json(ada: Person, accept: str) -> None:
     assert ada.get("/tasks", headers={"Accept": accept}).status_code == 200
@@ -73,6 +85,20 @@ def test_problem_details_for_those_who_ask_for_them(ada: Person) -> None:
         "errors": {"title": ["This field is required."]},
     }
     assert ada.get("/tasks", headers={"Accept": "application/problem+json"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "accept", ["application/json, application/problem+json", "application/problem+json, */*;q=0.5"]
+)
+def test_whoever_names_problem_details_gets_them(ada: Person, accept: str) -> None:
+    assert ada.get("/tasks/0", headers={"Accept": accept}).mimetype == "application/problem+json"
+
+
+@pytest.mark.parametrize("host", ["a b", "[::1", "a:99999", "foo@bar", ""])
+def test_a_host_that_no_url_can_have_is_400_before_anything_happens(ada: Person, host: str) -> None:
+    response = ada.post("/tasks", {"title": "x"}, headers={"Host": host})
+    assert response.status_code == 400
+    assert ada.get("/tasks").get_json()["data"] == []
 
 
 # --- bodies ---------------------------------------------------------------------

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import text
 
+from core.db import transaction
 from tests.support.people import Person
 from tests.support.servers import RedisServer
 
@@ -149,6 +151,17 @@ def test_an_unmigrated_database_is_not_ready(
     response = Person(remake_app(database_url=new_database_url())).get("/health/ready")
     assert response.status_code == 503
     assert response.get_json()["checks"]["migrations"] == "pending"
+
+
+def test_a_database_that_a_newer_release_has_migrated_is_ready(app: Flask, anonymous: Person) -> None:
+    with app.app_context(), transaction() as session:
+        known = session.scalar(text("SELECT version_num FROM alembic_version"))
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    response = anonymous.get("/health/ready")
+    with app.app_context(), transaction() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = :known"), {"known": known})
+    assert response.status_code == 200
+    assert response.get_json()["checks"]["migrations"] == "ahead"
 
 
 def test_cors_is_off_unless_an_origin_is_configured(anonymous: Person, remake_app: Callable[..., Flask]) -> None:

@@ -173,6 +173,8 @@ def test_a_filter_by_person_never_shows_what_the_caller_may_not_see(five: Person
         ("owner_id=9223372036854775808", "owner_id", None),
         ("due_date[lt]=2026-02-30", "due_date[lt]", "Must be a calendar day such as 2026-11-20."),
         ("created_at[lt]=yesterday", "created_at[lt]", "Must be a moment such as 2026-11-20T09:30:00Z."),
+        ("created_at[lt]=2026-W01", "created_at[lt]", None),
+        ("created_at[lt]=20260101", "created_at[lt]", None),
         ("created_at[lt]=0001-01-01T00:00:00%2B14:00", "created_at[lt]", None),
         ("q=", "q", None),
         ("q=a%00b", "q", None),
@@ -219,3 +221,17 @@ def test_an_operation_without_parameters_refuses_any(ada: Person) -> None:
     assert ada.get(f"/tasks/{task['id']}?verbose=1").status_code == 400
     assert ada.post("/tasks?dry_run=true", {"title": "x"}).status_code == 400
     assert len(titles(ada.get("/tasks"))) == 1
+
+
+def test_a_cursor_of_another_list_is_refused(five: Person) -> None:
+    """The default sort of both lists is the same, and PostgreSQL would compare a UUID with a number."""
+    mine = pagination(five.get("/tasks?per_page=1"))["next_cursor"]
+    other = pagination(five.get("/jobs?per_page=1"))["next_cursor"]
+    for path, cursor in (("/jobs", mine), ("/tasks", other)):
+        assert five.get(path, query_string={"per_page": 1, "cursor": cursor}).status_code == 400
+
+
+@pytest.mark.parametrize("words", ["äpfel", "ÄPFEL", "Äpfel"])
+def test_text_is_found_whatever_its_case_in_any_language(ada: Person, words: str) -> None:
+    ada.create_task(title="Äpfel kaufen")
+    assert titles(ada.get("/tasks", query_string={"q": words})) == ["Äpfel kaufen"]

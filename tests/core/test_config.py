@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from core.config import KEYS, ROOT, ConfigError, ConfigWarning, Settings, embedded_socket, load_settings
+from core.config import KEYS, ROOT, ConfigError, ConfigWarning, Settings, embedded_socket, load_settings, masked_url
 
 GOOD = {
     "JWT_SECRET_KEY": "j" * 32,
@@ -124,6 +124,15 @@ def test_every_variable_is_typed(load: Load, variable: str, text: str, key: str,
         ("TASKLANE_RATELIMIT_ENABLED", "maybe", "ratelimit_enabled: 'maybe' from environment"),
         ("TASKLANE_PROCESSING__STEP_SECONDS", "-1", "processing.step_seconds must not be negative"),
         ("TASKLANE_PROCESSING__STEP_SECONDS", "nan", "processing.step_seconds must not be negative"),
+        ("TASKLANE_AUTH__ACCESS_TOKEN_MINUTES", "-5", "auth.access_token_minutes must be greater than 0"),
+        ("TASKLANE_JOBS__LEASE_SECONDS", "inf", "jobs.lease_seconds is too large"),
+        ("TASKLANE_PAGING__CURSOR_MAX_AGE_DAYS", "99999999", "paging.cursor_max_age_days is too large"),
+        ("TASKLANE_TRUSTED_PROXIES", "-1", "trusted_proxies must not be negative"),
+        ("TASKLANE_AUTH__LOGIN_LIMIT", "lots", "auth.login_limit 'lots' is not a limit such as '5 per minute'"),
+        ("DATABASE_URL", "mysql://h/db", "DATABASE_URL is neither sqlite:// nor postgresql://"),
+        ("DATABASE_URL", "foo", "DATABASE_URL is neither"),
+        ("DATABASE_URL", "postgresql://h:xx/db", "DATABASE_URL is neither"),
+        ("REDIS_URL", "foo", "REDIS_URL is none of redis://, rediss://, unix://"),
         ("TASKLANE_THREADS", "0", "threads must be greater than 0"),
         ("LOG_LEVEL", "chatty", "log_level 'chatty' is not a logging level"),
         ("TASKLANE_LOG_FORMAT", "xml", "log_format 'xml' is neither text nor json"),
@@ -254,3 +263,22 @@ def test_settings_can_be_loaded_in_silence(load: Load) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         load(TASKLANE_ENV="testing", TASKLANE_INSTANCE_PATH="")
+
+
+def test_a_damaged_secret_is_refused_instead_of_used(load: Load, project: Path) -> None:
+    (project / "instance" / "secret_key").write_text("")
+    with pytest.raises(ConfigError, match="secret_key is damaged"):
+        load()
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://u:canary@h/db", "postgresql://********@h/db"),
+        ("postgresql://h/db?password=canary&user=canary", "postgresql://h/db?password=...&user=..."),
+        ("redis://:canary@h:6379/0", "redis://********@h:6379/0"),
+        ("sqlite:////srv/tasklane.db", "sqlite:////srv/tasklane.db"),
+    ],
+)
+def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:
+    assert masked_url(url) == shown

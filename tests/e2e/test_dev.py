@@ -321,5 +321,5 @@ def test_a_database_that_is_away_is_one_clear_sentence_without_its_password(
         DATABASE_URL="postgres://tasklane:canary@127.0.0.1:1/none",
         REDIS_URL=own_redis_server.url,
     )
-    assert text.startswith("The database postgresql+psycopg://tasklane:***@127.0.0.1:1/none cannot be used: ")
+    assert text.startswith("The database postgresql+psycopg://********@127.0.0.1:1/none cannot be used: ")
     assert "canary" not in text

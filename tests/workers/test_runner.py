@@ -2,16 +2,18 @@
 
 import signal
 import time
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 from flask import Flask
-from rq import Queue
+from rq import Callback, Queue
 from rq.exceptions import NoSuchJobError
 from rq.serializers import JSONSerializer
 from sqlalchemy import update
 
+from core import clock
 from core.db import db, transaction
 from core.errors import Invalid
 from core.jobs import lifecycle
@@ -246,13 +248,44 @@ def test_a_foreign_function_is_never_called(redis_server: RedisServer, app: Flas
             WakeUp.fetch("nothing", connection=client, serializer=JSONSerializer)
 
 
-def test_the_child_of_a_worker_turns_sigterm_into_an_orderly_stop() -> None:
-    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+def test_the_child_of_a_worker_stops_when_its_parent_says_so_and_not_before() -> None:
+    numbers = (signal.SIGTERM, signal.SIGINT, runner.HAND_BACK)
+    before = [signal.getsignal(number) for number in numbers]
     try:
         runner.TasklaneWorker.setup_work_horse_signals(object())  # type: ignore[arg-type]
-        with pytest.raises(Stopping):
-            signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGINT)
+        with pytest.raises(Stopping):
+            signal.raise_signal(runner.HAND_BACK)
+        signal.raise_signal(runner.HAND_BACK)
     finally:
-        signal.signal(signal.SIGTERM, before[0])
-        signal.signal(signal.SIGINT, before[1])
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def test_a_job_of_an_unknown_kind_does_not_stop_the_others(
+    app: Flask, ordered: tuple[int, UUID], redis_server: RedisServer
+) -> None:
+    with app.app_context():
+        with transaction() as session:
+            session.add(Job(kind="from.the.future", payload={}, max_attempts=1, due_at=clock.now() - timedelta(days=1)))
+        relay = Relay(app.extensions["tasklane"])
+        relay.send_due()
+    with redis_server.client as client:
+        assert client.llen("rq:queue:default") == 1
+
+
+def test_no_callback_or_webhook_of_a_message_is_ever_called(redis_server: RedisServer, app: Flask) -> None:
+    with redis_server.client as client:
+        planted = WakeUp.create(
+            runner.run_job,
+            args=["x", 0],
+            connection=client,
+            serializer=JSONSerializer,
+            on_success=Callback("builtins.print"),
+            on_failure=Callback("builtins.print"),
+            on_stopped=Callback("builtins.print"),
+        )
+        assert planted.success_callback is None
+        assert planted.failure_callback is None
+        assert planted.stopped_callback is None
