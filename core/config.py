@@ -63,6 +63,7 @@ class ConfigWarning(UserWarning):
 class AuthSettings:
     access_token_minutes: int
     refresh_token_days: int
+    browser_session_hours: int
     login_limit: str
 
 
@@ -270,7 +271,14 @@ def load_settings(
     return _build(Settings, values, "", env=env, instance_path=instance_path, sources=sources)  # type: ignore[no-any-return]
 
 
-_POSITIVE = ("threads", "processing.steps", "jobs.lease_seconds", "jobs.poll_seconds", "paging.cursor_max_age_days")
+_POSITIVE = (
+    "threads",
+    "auth.browser_session_hours",
+    "processing.steps",
+    "jobs.lease_seconds",
+    "jobs.poll_seconds",
+    "paging.cursor_max_age_days",
+)
 
 
 def _check(env: str, values: dict[str, Any]) -> None:

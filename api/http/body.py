@@ -28,6 +28,14 @@ def _is_date(value: object) -> bool:
     return not isinstance(value, str) or bool(texts.day(value))
 
 
+@_formats.checks("date-time", raises=ValueError)
+def _is_moment(value: object) -> bool:
+    return not isinstance(value, str) or bool(texts.moment(value))
+
+
+_CONVERTERS: dict[str, Callable[[str], Any]] = {"date": texts.day, "date-time": texts.moment}
+
+
 def load_body(model: ModelBase, *, missing_status: int = 422, needs_a_field: bool = False) -> dict[str, Any]:
     """Return the body of the current request, checked and converted as `model` says.
 
@@ -76,7 +84,9 @@ class _Shape:
     def __init__(self, model: ModelBase) -> None:
         self.trimmed = frozenset(name for name, field in model.items() if getattr(field, "trim", False))
         self.converters: dict[str, Callable[[str], Any]] = {
-            name: texts.day for name, field in model.items() if field.__schema_format__ == "date"
+            name: _CONVERTERS[field.__schema_format__]
+            for name, field in model.items()
+            if field.__schema_format__ in _CONVERTERS
         }
         self.validator = Draft4Validator(_model_schema(model), format_checker=_formats)
 
@@ -122,6 +132,17 @@ _TYPES = {
 }
 
 
+_LIST_SENTENCES = {
+    "minItems": "Must have at least this many entries: {}.",
+    "maxItems": "Must have at most this many entries: {}.",
+    "uniqueItems": "Must not have the same entry twice.",
+}
+_FORMATS = {
+    "date": "Must be a calendar day such as 2026-11-20.",
+    "date-time": "Must be a moment with its offset such as 2026-11-20T09:30:00Z.",
+}
+
+
 def _sentences(error: ValidationError) -> Iterator[tuple[str, str]]:
     """Yield the field path and a sentence for each thing that is wrong."""
     path = [json.printable(str(part)) for part in error.absolute_path]
@@ -156,10 +177,10 @@ def _sentence(validator: str, limit: Any, schema: dict[str, Any]) -> str:
         case "maximum":
             return f"Must be at most {limit}."
         case "format":
-            return "Must be a calendar day such as 2026-11-20."
+            return _FORMATS[limit]
         case "pattern":
             return f"Must match {schema['pattern']}."
-    return "Is not valid."
+    return _LIST_SENTENCES.get(validator, "Is not valid.").format(limit)
 
 
 def _unknown(name: str, known: list[str]) -> str:
