@@ -56,6 +56,8 @@ class SecureResource(Resource):
             codes = {400, 406, 500, 503}
             codes |= set() if is_public else {401, 403}
             codes |= set() if name == "get" else {413}
+            # Whatever is written may meet a change by somebody else, the end of the caller's account included.
+            codes |= set() if is_public or name == "get" else {409}
             codes |= {415, 422} if _body_model(verb) else set()
             document(refuses(*codes)(verb), security=_security(cls.permissions[name.upper()]))
 
