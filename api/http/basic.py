@@ -14,9 +14,9 @@ def presented_credentials() -> dict[str, str] | None:
     an empty one.
     """
     sent = request.authorization
-    if request.get_data() or sent is None or sent.type != "basic":
+    if request.get_data() or sent is None or sent.type != "basic" or sent.username is None:
         return None
-    return {"username": sent.username or "", "password": sent.password or ""}
+    return {"username": sent.username, "password": sent.password or ""}
 
 
 def require_confidential_channel() -> None:

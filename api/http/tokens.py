@@ -10,13 +10,10 @@ from flask_jwt_extended import (
     create_refresh_token,
     get_csrf_token,
     get_jwt,
-    set_access_cookies,
-    unset_access_cookies,
     verify_jwt_in_request,
 )
 from flask_jwt_extended.exceptions import CSRFError, JWTExtendedException
 from jwt.exceptions import ExpiredSignatureError, PyJWTError
-from werkzeug.local import LocalProxy
 
 from core import clock
 from core.access import Actor
@@ -43,13 +40,7 @@ def init_tokens(app: Flask) -> None:
         JWT_ACCESS_TOKEN_EXPIRES=timedelta(minutes=settings.auth.access_token_minutes),
         JWT_REFRESH_TOKEN_EXPIRES=timedelta(days=settings.auth.refresh_token_days),
         JWT_ACCESS_COOKIE_NAME=SESSION_COOKIE,
-        JWT_ACCESS_COOKIE_PATH="/api",
-        # Scripts of any page of this host may read it; that is what double submit rests on.
-        JWT_ACCESS_CSRF_COOKIE_NAME=CSRF_COOKIE,
         JWT_ACCESS_CSRF_HEADER_NAME=CSRF_HEADER,
-        JWT_COOKIE_SAMESITE="Lax",
-        # A Secure cookie would never come back over plain http, which `dev` speaks.
-        JWT_COOKIE_SECURE=LocalProxy(lambda: request.is_secure),
     )
     JWTManager(app)
 
@@ -86,14 +77,17 @@ def issue_cookies(grant: Grant, *, remember: bool) -> dict[str, Any]:
     """
     lifetime = browser_session_lifetime(remember=remember)
     token = create_access_token(str(grant.user_id), additional_claims={"sid": grant.session_id}, expires_delta=lifetime)
+    csrf_token = get_csrf_token(token)
 
     @after_this_request
     def set_cookies(response: Response) -> Response:
-        # Without an age, the browser forgets it when it is closed.
-        set_access_cookies(response, token, max_age=int(lifetime.total_seconds()) if remember else None)
+        # Without an age, the browser forgets them when it is closed.
+        max_age = lifetime if remember else None
+        response.set_cookie(SESSION_COOKIE, token, max_age=max_age, **_cookie_flags(SESSION_COOKIE))
+        response.set_cookie(CSRF_COOKIE, csrf_token, max_age=max_age, **_cookie_flags(CSRF_COOKIE))
         return response
 
-    return {"user_id": grant.user_id, "csrf_token": get_csrf_token(token), "expires_at": clock.now() + lifetime}
+    return {"user_id": grant.user_id, "csrf_token": csrf_token, "expires_at": clock.now() + lifetime}
 
 
 def clear_cookies() -> None:
@@ -101,8 +95,22 @@ def clear_cookies() -> None:
 
     @after_this_request
     def unset_cookies(response: Response) -> Response:
-        unset_access_cookies(response)
+        for name in (SESSION_COOKIE, CSRF_COOKIE):
+            response.delete_cookie(name, **_cookie_flags(name))
         return response
+
+
+def _cookie_flags(name: str) -> dict[str, Any]:
+    # Flask-JWT-Extended's own setter knows Secure only for all requests or none,
+    # and a Secure cookie never comes back over plain http, which `dev` speaks.
+    is_session = name == SESSION_COOKIE
+    return {
+        # Pages anywhere on this host read the CSRF token; only the API gets the session.
+        "path": "/api" if is_session else "/",
+        "httponly": is_session,
+        "secure": request.is_secure,
+        "samesite": "Lax",
+    }
 
 
 def verify(*, refresh: bool) -> Actor:
