@@ -18,6 +18,7 @@ class Permission(StrEnum):
 
     PUBLIC = "public"
     SESSION_REFRESH = "session:refresh"
+    CREDENTIALS_MANAGE = "credentials:manage"
     ACCOUNT_READ = "account:read"
     ACCOUNT_WRITE = "account:write"
     TASKS_READ = "tasks:read"
@@ -29,24 +30,41 @@ class Permission(StrEnum):
     POSTS_WRITE = "posts:write"
     ITEMS_READ = "items:read"
     ITEMS_WRITE = "items:write"
+    USERS_READ = "users:read"
+    USERS_WRITE = "users:write"
+    USERS_ADMIN = "users:admin"
 
 
-_USER = frozenset(Permission)
-GRANTS: dict[Role, frozenset[Permission]] = {Role.USER: _USER, Role.ADMIN: _USER}
+_ADMIN = frozenset(Permission)
+_USER = _ADMIN - {Permission.USERS_ADMIN}
+GRANTS: dict[Role, frozenset[Permission]] = {Role.USER: _USER, Role.ADMIN: _ADMIN}
+
+# What an API key may be given. Whoever finds a key must not be able to turn it
+# into a password, a session or another key.
+SCOPES = tuple(
+    permission
+    for permission in Permission
+    if permission not in (Permission.PUBLIC, Permission.SESSION_REFRESH, Permission.CREDENTIALS_MANAGE)
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The verified caller of a service."""
+    """The verified caller of a service. `scopes` is what an API key is limited to; None is no limit."""
 
     user_id: int
     role: Role
     session_id: str | None = None
+    scopes: frozenset[Permission] | None = None
 
     @property
     def is_admin(self) -> bool:
         return self.role is Role.ADMIN
 
     def has(self, permission: Permission) -> bool:
-        """Return whether the caller's role grants the permission."""
-        return permission in GRANTS[self.role]
+        """Return whether the caller's role grants the permission and their key, if they use one, includes it."""
+        return permission in GRANTS[self.role] and (self.scopes is None or permission in self.scopes)
+
+
+# Whoever may run commands on the server. It is nobody's account.
+OPERATOR = Actor(user_id=0, role=Role.ADMIN)

@@ -66,6 +66,7 @@ class ConfigWarning(UserWarning):
 class AuthSettings:
     access_token_minutes: int
     refresh_token_days: int
+    browser_session_hours: int
     login_limit: str
 
 
@@ -277,6 +278,7 @@ _POSITIVE = (
     "threads",
     "auth.access_token_minutes",
     "auth.refresh_token_days",
+    "auth.browser_session_hours",
     "processing.steps",
     "jobs.lease_seconds",
     "jobs.poll_seconds",

@@ -6,7 +6,7 @@ hold for every other way in, such as commands and imports.
 
 import contextlib
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
@@ -17,6 +17,7 @@ USERNAME = re.compile(r"[A-Za-z0-9_.-]{3,80}")
 CENT = Decimal("0.01")
 MONEY_LIMIT = Decimal(10**10)
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+MOMENT = re.compile(r"[0-9-]{10}T[0-9:]{8}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})")
 
 
 def day(value: str) -> date:
@@ -25,6 +26,17 @@ def day(value: str) -> date:
     if not DAY.fullmatch(value):
         raise ValueError(f"{value!r} is not a calendar day.")
     return date.fromisoformat(value)
+
+
+def moment(value: str) -> datetime:
+    """Return a moment with its offset (RFC 3339, date-time) in UTC; raise ValueError otherwise."""
+    # datetime.fromisoformat takes much more, such as moments of no known zone.
+    if not MOMENT.fullmatch(value):
+        raise ValueError(f"{value!r} is not a moment.")
+    try:
+        return datetime.fromisoformat(value).astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{value!r} is beyond the calendar.") from None
 
 
 def _refuse(field: str, sentence: str) -> Invalid:

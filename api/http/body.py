@@ -37,7 +37,11 @@ SERVER_OWNED = frozenset(
 )
 
 # What a field of a format is turned into once it has been checked.
-_CONVERTERS: dict[str, Callable[[Any], Any]] = {"date": texts.day, "decimal": Decimal}
+_CONVERTERS: dict[str, Callable[[Any], Any]] = {
+    "date": texts.day,
+    "date-time": texts.moment,
+    "decimal": Decimal,
+}
 
 _formats = FormatChecker(formats=())
 
@@ -50,6 +54,11 @@ def _is_date(value: object) -> bool:
 @_formats.checks("decimal")
 def _is_amount(value: object) -> bool:
     return not isinstance(value, Decimal) or texts.has_whole_cents(value)
+
+
+@_formats.checks("date-time", raises=ValueError)
+def _is_moment(value: object) -> bool:
+    return not isinstance(value, str) or bool(texts.moment(value))
 
 
 def load_body(model: ModelBase, *, missing_status: int = 422, needs_a_field: bool = False) -> dict[str, Any]:
@@ -169,6 +178,7 @@ def _sentences(error: ValidationError) -> Iterator[tuple[str, str]]:
 
 _FORMATS = {
     "date": "Must be a calendar day such as 2026-11-20.",
+    "date-time": "Must be a moment with its offset such as 2026-11-20T09:30:00Z.",
     "decimal": "Must have at most two decimal places.",
 }
 _SENTENCES = {

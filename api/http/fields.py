@@ -85,6 +85,14 @@ class Moment(fields.String):
         super().__init__(*args, **{"example": "2026-11-20T09:30:00Z", **kwargs})
 
 
+class NullableWord(_Nullable, fields.String):
+    """One of a few words, or null."""
+
+
+class NullableBoolean(_Nullable, fields.Boolean):
+    pass
+
+
 class NullableText(_Nullable, Text):
     pass
 

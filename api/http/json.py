@@ -68,11 +68,16 @@ def parse(raw: bytes) -> Any:
         raise Malformed(
             f"The body is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}."
         ) from None
+    require_storable(value)
+    return value
+
+
+def require_storable(value: Any) -> None:
+    """Raise Invalid, naming the field, for text and integers that cannot be stored, wherever they came from."""
     details: dict[str, list[str]] = {}
     _check(value, "", details)
     if details:
         raise Invalid("The request has invalid fields.", details=details)
-    return value
 
 
 def _depth(text: str) -> int:

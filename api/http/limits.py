@@ -1,10 +1,14 @@
 """Rate limits, by Flask-Limiter, kept in Redis and in memory while Redis is away."""
 
+from collections.abc import Callable
+from typing import Any
+
 from flask import Flask, request
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 
 from api.http import json
+from api.http.basic import presented_credentials
 from core import texts
 from core.bootstrap import current_settings
 from core.config import Settings
@@ -33,6 +37,13 @@ def _storage_url(url: str) -> str:
     return "redis+" + url if url.startswith("unix://") else url
 
 
+def limits_logins(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Count the POSTs to a view as attempts to log in, together with those to all other such views."""
+    limit = limiter.shared_limit(login_limit, scope="login", key_func=login_key, methods=["POST"])
+    limited: Callable[..., Any] = limit(view)
+    return limited
+
+
 def login_limit() -> str:
     """Return how often one client may try one username."""
     return current_settings().auth.login_limit
@@ -40,8 +51,9 @@ def login_limit() -> str:
 
 def login_key() -> str:
     """Return client address and username, so that a stranger cannot lock a colleague out."""
-    username: object = request.form.get("username")
-    if request.mimetype == "application/json":
+    basic = presented_credentials()
+    username: object = basic["username"] if basic else request.form.get("username")
+    if basic is None and request.mimetype == "application/json":
         try:
             body = json.parse(request.get_data())
         except DomainError:

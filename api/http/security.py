@@ -18,12 +18,19 @@ from api.http.body import load_body
 from api.http.errors import preferred_type
 from api.http.responses import document, refuses
 from core import logs
-from core.access import Actor, Permission
+from core.access import SCOPES, Actor, Permission
 from core.errors import Forbidden
 from core.paging import PageRequest
 
 VERBS = ("get", "post", "put", "patch", "delete")
-SECURITY: list[dict[str, list[str]]] = [{"Password": []}, {"Bearer": []}]
+SECURITY: list[dict[str, list[str]]] = [{"Password": []}, {"Bearer": []}, {"ApiKey": []}]
+
+
+def _security(permission: Permission) -> list[dict[str, list[str]]]:
+    """Return what Swagger says of an operation with this permission."""
+    if permission is Permission.PUBLIC:
+        return []
+    return [way for way in SECURITY if permission in SCOPES or "ApiKey" not in way]
 
 
 class SecureResource(Resource):
@@ -47,10 +54,12 @@ class SecureResource(Resource):
                 raise TypeError(f"{cls.__name__}.{name} names no permission; say Permission.PUBLIC if it needs none.")
             is_public = cls.permissions[name.upper()] is Permission.PUBLIC
             codes = {400, 406, 500, 503}
-            codes |= set() if is_public else {401}
+            codes |= set() if is_public else {401, 403}
             codes |= set() if name == "get" else {413}
+            # Whatever is written may meet a change by somebody else, the end of the caller's account included.
+            codes |= set() if is_public or name == "get" else {409}
             codes |= {415, 422} if _body_model(verb) else set()
-            document(refuses(*codes)(verb), security=[] if is_public else SECURITY)
+            document(refuses(*codes)(verb), security=_security(cls.permissions[name.upper()]))
 
     @property
     def page(self) -> PageRequest:

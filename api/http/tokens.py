@@ -1,20 +1,33 @@
-"""JWTs: how a session is spelled on the wire. The truth about it is in the database."""
+"""JWTs, cookies and API keys: how callers prove on the wire who they are. The truth is in the database."""
 
 from datetime import timedelta
 from typing import Any
 
-from flask import Flask, request
-from flask_jwt_extended import JWTManager, create_access_token, create_refresh_token, get_jwt, verify_jwt_in_request
-from flask_jwt_extended.exceptions import JWTExtendedException
+from flask import Flask, Response, after_this_request, request
+from flask_jwt_extended import (
+    JWTManager,
+    create_access_token,
+    create_refresh_token,
+    get_csrf_token,
+    get_jwt,
+    verify_jwt_in_request,
+)
+from flask_jwt_extended.exceptions import CSRFError, JWTExtendedException
 from jwt.exceptions import ExpiredSignatureError, PyJWTError
 
+from core import clock
 from core.access import Actor
+from core.auth import keys
 from core.auth import service as auth
 from core.auth.service import Grant
 from core.bootstrap import current_settings
-from core.errors import ExpiredToken, InvalidToken, Unauthenticated
+from core.errors import ExpiredToken, Forbidden, InvalidToken, Unauthenticated
 
 NOT_VALID = "This token is not valid here."
+KEY_HEADER = "X-API-Key"
+CSRF_HEADER = "X-CSRF-TOKEN"
+SESSION_COOKIE = "tasklane_session"
+CSRF_COOKIE = "tasklane_csrf"
 
 
 def init_tokens(app: Flask) -> None:
@@ -23,9 +36,11 @@ def init_tokens(app: Flask) -> None:
         settings = current_settings()
     app.config.update(
         JWT_ALGORITHM="HS256",
-        JWT_TOKEN_LOCATION=["headers"],
+        JWT_TOKEN_LOCATION=["headers", "cookies"],
         JWT_ACCESS_TOKEN_EXPIRES=timedelta(minutes=settings.auth.access_token_minutes),
         JWT_REFRESH_TOKEN_EXPIRES=timedelta(days=settings.auth.refresh_token_days),
+        JWT_ACCESS_COOKIE_NAME=SESSION_COOKIE,
+        JWT_ACCESS_CSRF_HEADER_NAME=CSRF_HEADER,
     )
     JWTManager(app)
 
@@ -33,6 +48,11 @@ def init_tokens(app: Flask) -> None:
 def session_lifetime() -> timedelta:
     """Return how long a session lives without a refresh."""
     return timedelta(days=current_settings().auth.refresh_token_days)
+
+
+def browser_session_lifetime(*, remember: bool) -> timedelta:
+    """Return how long a browser session lives."""
+    return session_lifetime() if remember else timedelta(hours=current_settings().auth.browser_session_hours)
 
 
 def issue(grant: Grant) -> dict[str, Any]:
@@ -47,12 +67,78 @@ def issue(grant: Grant) -> dict[str, Any]:
     }
 
 
+def issue_cookies(grant: Grant, *, remember: bool) -> dict[str, Any]:
+    """Put the session into cookies of the coming answer; return what the page may know of it.
+
+    The token in the cookie lives as long as its session, so there is nothing to
+    refresh: the session's row is asked at every request anyway, and unlike a
+    Bearer token this one is out of reach of scripts. The grant's refresh token
+    is never handed out.
+    """
+    lifetime = browser_session_lifetime(remember=remember)
+    token = create_access_token(str(grant.user_id), additional_claims={"sid": grant.session_id}, expires_delta=lifetime)
+    csrf_token = get_csrf_token(token)
+
+    @after_this_request
+    def set_cookies(response: Response) -> Response:
+        # Without an age, the browser forgets them when it is closed.
+        max_age = lifetime if remember else None
+        response.set_cookie(SESSION_COOKIE, token, max_age=max_age, **_cookie_flags(SESSION_COOKIE))
+        response.set_cookie(CSRF_COOKIE, csrf_token, max_age=max_age, **_cookie_flags(CSRF_COOKIE))
+        return response
+
+    return {"user_id": grant.user_id, "csrf_token": csrf_token, "expires_at": clock.now() + lifetime}
+
+
+def clear_cookies() -> None:
+    """Have the coming answer remove the cookies of a browser session."""
+
+    @after_this_request
+    def unset_cookies(response: Response) -> Response:
+        for name in (SESSION_COOKIE, CSRF_COOKIE):
+            response.delete_cookie(name, **_cookie_flags(name))
+        return response
+
+
+def _cookie_flags(name: str) -> dict[str, Any]:
+    # Flask-JWT-Extended's own setter knows Secure only for all requests or none,
+    # and a Secure cookie never comes back over plain http, which `dev` speaks.
+    is_session = name == SESSION_COOKIE
+    return {
+        # Pages anywhere on this host read the CSRF token; only the API gets the session.
+        "path": "/api" if is_session else "/",
+        "httponly": is_session,
+        "secure": request.is_secure,
+        "samesite": "Lax",
+    }
+
+
 def verify(*, refresh: bool) -> Actor:
-    """Return the verified caller. Raises Unauthenticated, and nothing of the JWT libraries."""
-    if "Authorization" not in request.headers:
-        raise Unauthenticated("Credentials are needed.")
+    """Return the verified caller. Raises Unauthenticated or Forbidden, and nothing of the JWT libraries.
+
+    The first of these that is present decides, and no other is tried after it:
+    the Authorization header, an API key, the cookie. Only the cookie is sent by
+    a browser without being asked, so only it needs the CSRF token.
+    """
+    if "Authorization" in request.headers:
+        return _verify_jwt("headers", refresh=refresh)
+    if KEY_HEADER in request.headers:
+        return keys.authenticate(key=request.headers[KEY_HEADER], hashing_key=current_settings().secret_key)
+    if SESSION_COOKIE in request.cookies and not refresh:
+        return _verify_jwt("cookies", refresh=False)
+    raise Unauthenticated("Credentials are needed.")
+
+
+def _verify_jwt(location: str, *, refresh: bool) -> Actor:
+    if location == "cookies" and not request.headers.get(CSRF_HEADER, "").isascii():
+        # The library compares in constant time, which works on ASCII only.
+        raise Forbidden("The CSRF token is wrong.")
     try:
-        verify_jwt_in_request(refresh=refresh)
+        verify_jwt_in_request(refresh=refresh, locations=location)
+    except CSRFError:
+        raise Forbidden(
+            f"A request that changes something needs the CSRF token of its session in {CSRF_HEADER}."
+        ) from None
     except ExpiredSignatureError:
         raise ExpiredToken("This token has expired.") from None
     except (JWTExtendedException, PyJWTError, ValueError):

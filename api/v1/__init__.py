@@ -7,11 +7,14 @@ from flask import Blueprint, Response
 from flask_restx import Api
 
 from api.http.responses import shared
-from api.v1 import auth, bulk, items, jobs, posts, projects, system, tasks
+from api.http.tokens import KEY_HEADER
+from api.v1 import auth, bulk, items, jobs, keys, posts, projects, system, tasks, users
 
 NAMESPACES = (
     system.ns,
     auth.ns,
+    keys.ns,
+    users.ns,
     projects.ns,
     tasks.ns,
     bulk.ns,
@@ -25,7 +28,11 @@ DESCRIPTION = """\
 A self-hosted task API for internal teams.
 
 Choose **Authorize** and log in with your username and password, or paste
-`Bearer` and an access token. Answers are `{"status": "success", "data": ...}`, errors
+`Bearer` and an access token, or an API key. If several of them arrive, the `Authorization`
+header wins over `X-API-Key`, and both over the cookie of `POST /auth/session`; requests by
+cookie that change something need its CSRF token in `X-CSRF-TOKEN`.
+
+Answers are `{"status": "success", "data": ...}`, errors
 `{"status": "error", "error": {"message", "code", "request_id", "details"}}`.
 """
 
@@ -36,6 +43,12 @@ AUTHORIZATIONS = {
         "in": "header",
         "name": "Authorization",
         "description": "Paste the word Bearer, a space, and an access token.",
+    },
+    "ApiKey": {
+        "type": "apiKey",
+        "in": "header",
+        "name": KEY_HEADER,
+        "description": "Paste a key of POST /auth/keys. It does what its scopes allow.",
     },
 }
 

@@ -6,13 +6,15 @@ from flask import request, url_for
 from flask_restx import Namespace, fields
 from flask_restx.model import ModelBase
 
-from api.http import tokens
+from api.http import json, tokens
+from api.http.basic import presented_credentials, require_confidential_channel
 from api.http.body import check
-from api.http.fields import Email, Id, Line, Moment, NullableLine, Password
-from api.http.limits import limiter, login_key, login_limit
+from api.http.fields import Id, Moment, Password
+from api.http.limits import limits_logins
 from api.http.responses import created, no_content, refuses, returns, returns_bare
 from api.http.security import SecureResource
-from core.access import Permission, Role
+from api.v1.users import profile_fields, registration_fields, user_out
+from core.access import Permission
 from core.auth import service as auth
 from core.bootstrap import current_settings
 from core.errors import Malformed
@@ -21,18 +23,7 @@ from core.users.model import User
 
 ns = Namespace("auth", description="Registration, login and the own account", path="/v1/auth")
 
-_USERNAME = {"min_length": 3, "max_length": 80, "pattern": r"^[A-Za-z0-9_.-]+$", "example": "ada"}
-
-register_in = ns.model(
-    "Registration",
-    {
-        "username": Line(required=True, **_USERNAME),
-        "email": Email(required=True, max_length=120, example="ada@example.com"),
-        "password": Password(required=True, min_length=8, max_length=128, example="correct horse battery"),
-        "name": NullableLine(min_length=2, max_length=80, example="Ada Lovelace"),
-    },
-    strict=True,
-)
+register_in = ns.model("Registration", registration_fields, strict=True)
 registered_out = ns.model(
     "Registered",
     {"message": fields.String(required=True, example="Welcome, ada."), "user_id": Id(required=True)},
@@ -45,6 +36,23 @@ login_in = ns.model(
     },
     strict=True,
 )
+session_in = ns.model(
+    "NewBrowserSession",
+    {
+        "username": fields.String(required=True, description="Username or e-mail address.", example="ada"),
+        "password": Password(required=True, example="correct horse battery"),
+        "remember": fields.Boolean(default=False, description="Whether to outlive the browser window."),
+    },
+    strict=True,
+)
+session_out = ns.model(
+    "BrowserSession",
+    {
+        "user_id": Id(required=True),
+        "csrf_token": fields.String(required=True, description="For the header X-CSRF-TOKEN."),
+        "expires_at": Moment(required=True),
+    },
+)
 tokens_out = ns.model(
     "Tokens",
     {
@@ -54,27 +62,7 @@ tokens_out = ns.model(
         "expires_in": fields.Integer(required=True, description="Seconds until the access token ends.", example=900),
     },
 )
-me_out = ns.model(
-    "User",
-    {
-        "id": Id(required=True),
-        "username": fields.String(required=True, example="ada"),
-        "email": Email(required=True, example="ada@example.com"),
-        "name": NullableLine(required=True, example="Ada Lovelace"),
-        "role": fields.String(required=True, enum=list(Role)),
-        "is_active": fields.Boolean(required=True),
-        "created_at": Moment(required=True),
-        "updated_at": Moment(required=True),
-    },
-)
-me_patch = ns.model(
-    "UserPatch",
-    {
-        "email": Email(max_length=120, example="ada@example.com"),
-        "name": NullableLine(min_length=2, max_length=80, example="Ada Lovelace"),
-    },
-    strict=True,
-)
+me_patch = ns.model("MePatch", profile_fields, strict=True)
 password_in = ns.model(
     "PasswordChange",
     {
@@ -92,7 +80,7 @@ class Registration(SecureResource):
 
     @ns.expect(register_in, validate=True)
     @refuses(403, 409)
-    @created(registered_out, at=lambda _: url_for("api.auth_me", _external=True))
+    @created(registered_out, at=lambda made: url_for("api.users_user_item", user_id=made["user_id"], _external=True))
     def post(self) -> dict[str, Any]:
         """Create an account.
 
@@ -106,7 +94,7 @@ class Registration(SecureResource):
 class Login(SecureResource):
     permissions = {"POST": Permission.PUBLIC}
     missing_status = 400
-    decorators = (limiter.limit(login_limit, key_func=login_key),)
+    decorators = (limits_logins,)
 
     @ns.expect(login_in, validate=True)
     @refuses(401, 429)
@@ -115,19 +103,55 @@ class Login(SecureResource):
         """Log in with a username or an e-mail address.
 
         The form-encoded password grant of OAuth 2 (RFC 6749, section 4.3) is
-        accepted too, which is what the Authorize dialog sends.
+        accepted too, which is what the Authorize dialog sends, and so are Basic
+        credentials without a body, by HTTPS or from this machine.
         """
         return tokens.issue(auth.login(lifetime=tokens.session_lifetime(), **self.body))
 
     def read_body(self, model: ModelBase) -> dict[str, Any]:
-        """Accept a form beside JSON."""
+        """Accept Basic credentials and a form beside JSON."""
+        basic = presented_credentials()
+        if basic is not None:
+            require_confidential_channel()
+            json.require_storable(basic)
+            return basic
         if request.mimetype != "application/x-www-form-urlencoded":
             return super().read_body(model)
         if request.form.get("grant_type") != "password":
             raise Malformed("Only the password grant is offered.", details={"grant_type": ["Must be password."]})
         # Clients send client_id, client_secret and scope too; RFC 6749 lets a server ignore them.
         form = {name: request.form[name] for name in ("username", "password") if name in request.form}
+        json.require_storable(form)
         return check(model, form, missing_status=400)
+
+
+@ns.route("/session")
+class BrowserSession(SecureResource):
+    permissions = {"POST": Permission.PUBLIC, "DELETE": Permission.CREDENTIALS_MANAGE}
+    missing_status = 400
+    decorators = (limits_logins,)
+
+    @ns.expect(session_in, validate=True)
+    @refuses(401, 429)
+    @returns(session_out)
+    def post(self) -> dict[str, Any]:
+        """Log a browser in: the session comes as an HttpOnly cookie.
+
+        Requests by cookie that change something need `csrf_token`, which is in
+        the readable cookie `tasklane_csrf` too, in the header `X-CSRF-TOKEN`;
+        without it or with a wrong one they are refused with 403. With `remember`
+        the session lasts as long as one with tokens, else until the browser is
+        closed, by default at most 12 hours. There is nothing to refresh meanwhile.
+        """
+        remember = self.body.pop("remember", False)
+        lifetime = tokens.browser_session_lifetime(remember=remember)
+        return tokens.issue_cookies(auth.login(lifetime=lifetime, **self.body), remember=remember)
+
+    @no_content
+    def delete(self) -> None:
+        """End this session, however it was opened, and clear its cookies."""
+        auth.logout(self.actor)
+        tokens.clear_cookies()
 
 
 @ns.route("/refresh")
@@ -146,7 +170,7 @@ class Refresh(SecureResource):
 
 @ns.route("/logout")
 class Logout(SecureResource):
-    permissions = {"POST": Permission.ACCOUNT_WRITE}
+    permissions = {"POST": Permission.CREDENTIALS_MANAGE}
 
     @no_content
     def post(self) -> None:
@@ -156,7 +180,7 @@ class Logout(SecureResource):
 
 @ns.route("/logout-all")
 class LogoutEverywhere(SecureResource):
-    permissions = {"POST": Permission.ACCOUNT_WRITE}
+    permissions = {"POST": Permission.CREDENTIALS_MANAGE}
 
     @no_content
     def post(self) -> None:
@@ -168,14 +192,14 @@ class LogoutEverywhere(SecureResource):
 class Me(SecureResource):
     permissions = {"GET": Permission.ACCOUNT_READ, "PATCH": Permission.ACCOUNT_WRITE}
 
-    @returns(me_out)
+    @returns(user_out)
     def get(self) -> User:
         """Return the caller's account."""
-        return users.get(user_id=self.actor.user_id)
+        return users.get(self.actor, user_id=self.actor.user_id)
 
     @ns.expect(me_patch, validate=True)
     @refuses(409)
-    @returns(me_out)
+    @returns(user_out)
     def patch(self) -> User:
         """Change the caller's own e-mail address or name."""
         return users.change(self.actor, user_id=self.actor.user_id, **self.body)
@@ -183,10 +207,10 @@ class Me(SecureResource):
 
 @ns.route("/password")
 class PasswordChange(SecureResource):
-    permissions = {"POST": Permission.ACCOUNT_WRITE}
+    permissions = {"POST": Permission.CREDENTIALS_MANAGE}
 
     @ns.expect(password_in, validate=True)
     @no_content
     def post(self) -> None:
-        """Change the caller's password and end all other sessions."""
+        """Change the caller's password, and end all other sessions and all API keys."""
         auth.change_password(self.actor, **self.body)

@@ -9,7 +9,7 @@ from api.http import query
 from api.http.fields import Id, Line, Moment, NullableDate, NullableId, NullableMoment, NullableText
 from api.http.responses import accepted, created, no_content, paged, refuses, returns
 from api.http.security import SecureResource
-from core.access import Permission
+from core.access import Actor, Permission
 from core.jobs.model import Job
 from core.paging import Page
 from core.tasks import service as tasks
@@ -78,6 +78,25 @@ for _name in _MOMENTS:
     query.add_range(list_query, _name, query.moment)
 
 
+def narrowed(actor: Actor, arguments: Mapping[str, Any]) -> tasks.TaskFilter:
+    """Return what the parameters of `list_query` narrow a list of tasks to."""
+
+    def user(name: str) -> int | None:
+        value = arguments.get(name)
+        return actor.user_id if value == "me" else value
+
+    return tasks.TaskFilter(
+        status=arguments.get("status"),
+        owner_id=user("owner_id"),
+        assignee_id=user("assignee_id"),
+        project_id=arguments.get("project_id"),
+        item_id=arguments.get("item_id"),
+        overdue=arguments.get("overdue"),
+        q=arguments.get("q"),
+        ranges=query.ranges(arguments, "due_date", *_MOMENTS),
+    )
+
+
 @ns.route("")
 class TaskCollection(SecureResource):
     """The tasks that the caller may see."""
@@ -89,7 +108,7 @@ class TaskCollection(SecureResource):
     @paged(task_out)
     def get(self) -> Page:
         """List tasks, newest first."""
-        return tasks.list_visible(self.actor, page=self.page, narrowed=self._narrowed(self.query))
+        return tasks.list_visible(self.actor, page=self.page, narrowed=narrowed(self.actor, self.query))
 
     @ns.expect(task_in, validate=True)
     @refuses(403, 409)
@@ -100,22 +119,6 @@ class TaskCollection(SecureResource):
         The caller owns it, and a confirmation e-mail follows.
         """
         return tasks.create(self.actor, **self.body)
-
-    def _narrowed(self, arguments: Mapping[str, Any]) -> tasks.TaskFilter:
-        def user(name: str) -> int | None:
-            value = arguments.get(name)
-            return self.actor.user_id if value == "me" else value
-
-        return tasks.TaskFilter(
-            status=arguments.get("status"),
-            owner_id=user("owner_id"),
-            assignee_id=user("assignee_id"),
-            project_id=arguments.get("project_id"),
-            item_id=arguments.get("item_id"),
-            overdue=arguments.get("overdue"),
-            q=arguments.get("q"),
-            ranges=query.ranges(arguments, "due_date", *_MOMENTS),
-        )
 
 
 @ns.route("/<int:task_id>")

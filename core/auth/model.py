@@ -1,12 +1,14 @@
-"""Sessions and their refresh tokens: the truth about who is logged in."""
+"""Sessions, refresh tokens and API keys: the truth about who is let in."""
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import JSON, ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column, validates
 
-from core import clock
+from core import clock, texts
 from core.db import Base, BigId
+
+KEY_NAME_LENGTH = 80
 
 
 class LoginSession(Base):
@@ -36,3 +38,33 @@ class RefreshToken(Base):
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
+
+
+class ApiKey(Base):
+    """A key for scripts, limited to its scopes.
+
+    The key itself is shown once and never stored: `key_hash` is its HMAC, and
+    `prefix` is the part of it by which its owner recognises it.
+    """
+
+    __tablename__ = "api_keys"
+    __table_args__ = (
+        Index("uq_api_keys_key_hash", "key_hash", unique=True),
+        Index("ix_api_keys_user_id_created_at_id", "user_id", "created_at", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    user_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(KEY_NAME_LENGTH))
+    prefix: Mapped[str] = mapped_column(String(20))
+    key_hash: Mapped[str] = mapped_column(String(64))
+    scopes: Mapped[list[str]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+    @validates("name")
+    def _valid_name(self, key: str, value: str) -> str:
+        return texts.line("name", value, longest=KEY_NAME_LENGTH)

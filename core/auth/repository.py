@@ -1,13 +1,14 @@
-"""Queries over sessions and refresh tokens."""
+"""Queries over sessions, refresh tokens and API keys."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import ColumnElement, Row, Select, or_, select, update
 from sqlalchemy.orm import Session
 
 from core.access import Role
-from core.auth.model import LoginSession, RefreshToken
+from core.auth.model import ApiKey, LoginSession, RefreshToken
+from core.db import find_locked
 from core.users.model import User
 
 
@@ -42,4 +43,56 @@ class SessionRepository:
     def revoke(self, now: datetime, *conditions: Any) -> None:
         """End all sessions that match and have not ended yet."""
         statement = update(LoginSession).where(LoginSession.revoked_at.is_(None), *conditions).values(revoked_at=now)
+        self.session.execute(statement)
+
+
+class KeyRepository:
+    """API keys in the database. Never commits and never authorises."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def add(self, key: ApiKey) -> ApiKey:
+        self.session.add(key)
+        self.session.flush()
+        return key
+
+    def find(self, key_id: int) -> ApiKey | None:
+        return self.session.get(ApiKey, key_id)
+
+    def find_for_update(self, key_id: int) -> ApiKey | None:
+        return find_locked(self.session, ApiKey, key_id)
+
+    def select(self, *conditions: ColumnElement[bool]) -> Select[Any]:
+        """Return a query for plain rows, without the hash."""
+        columns = [column for column in ApiKey.__table__.columns if column.name != "key_hash"]
+        return select(*columns).where(*conditions)
+
+    def find_holder(self, key_hash: str) -> Row[*tuple[Any, ...]] | None:
+        """Return whose key this is, what it may do and whether it still counts, in one statement."""
+        query = (
+            select(
+                ApiKey.id,
+                ApiKey.scopes,
+                ApiKey.expires_at,
+                ApiKey.revoked_at,
+                ApiKey.last_used_at,
+                User.id.label("user_id"),
+                User.role,
+                User.is_active,
+            )
+            .join(User, User.id == ApiKey.user_id)
+            .where(ApiKey.key_hash == key_hash)
+        )
+        return self.session.execute(query).one_or_none()
+
+    def note_use(self, key_id: int, now: datetime, *, unless_after: datetime) -> None:
+        """Record the use of a key, unless somebody has just recorded another."""
+        is_due = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at <= unless_after)
+        statement = update(ApiKey).where(ApiKey.id == key_id, is_due).values(last_used_at=now)
+        self.session.execute(statement, execution_options={"synchronize_session": False})
+
+    def revoke_all(self, user_id: int, now: datetime) -> None:
+        """End all keys of a user that have not ended yet."""
+        statement = update(ApiKey).where(ApiKey.user_id == user_id, ApiKey.revoked_at.is_(None)).values(revoked_at=now)
         self.session.execute(statement)

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from core import clock, texts
 from core.access import Actor, Role
-from core.auth import passwords
+from core.auth import passwords, revocation
 from core.auth.model import LoginSession, RefreshToken
 from core.auth.repository import SessionRepository
 from core.db import db, transaction
@@ -46,11 +46,16 @@ def login(*, username: str, password: str, lifetime: timedelta) -> Grant:
     right = passwords.verify_password(user.password_hash if user else None, password[:129])
     if user is None or not right or not user.is_active:
         raise Unauthenticated(WRONG_CREDENTIALS)
+    proven = user.password_hash
     stronger = passwords.hash_password(password) if passwords.needs_rehash(user.password_hash) else None
     with transaction() as session:
+        current = UserRepository(session).find_for_update(user.id)
+        # While the password was verified, it may have been changed or its owner locked out.
+        if current is None or not current.is_active or current.password_hash != proven:
+            raise Unauthenticated(WRONG_CREDENTIALS)
         if stronger:
-            user.password_hash = stronger
-        return open_session(session, user, lifetime=lifetime)
+            current.password_hash = stronger
+        return open_session(session, current, lifetime=lifetime)
 
 
 def open_session(session: Session, user: User, *, lifetime: timedelta) -> Grant:
@@ -111,17 +116,19 @@ def logout_everywhere(actor: Actor) -> None:
 
 
 def change_password(actor: Actor, *, old_password: str, new_password: str) -> None:
-    """Set a new password and end all other sessions. Raises Invalid if the old one is wrong or the new one weak."""
+    """Set a new password and end all other sessions and all API keys.
+
+    Raises Invalid if the old one is wrong or the new one weak.
+    """
     texts.password(new_password, field="new_password")
     user = UserRepository(db.session()).find(actor.user_id)
     if user is None or not passwords.verify_password(user.password_hash, old_password[:129]):
         raise Invalid("The request has invalid fields.", details={"old_password": ["This is not your password."]})
+    proven = user.password_hash
     new_hash = passwords.hash_password(new_password)
     with transaction() as session:
         locked = UserRepository(session).find_for_update(actor.user_id)
-        if locked is None:
+        if locked is None or locked.password_hash != proven:
             raise InvalidToken(SESSION_ENDED)
         locked.password_hash = new_hash
-        SessionRepository(session).revoke(
-            clock.now(), LoginSession.user_id == actor.user_id, LoginSession.id != actor.session_id
-        )
+        revocation.end_access(session, user_id=actor.user_id, except_session=actor.session_id)

@@ -1,5 +1,6 @@
 """What people and workers do with tasks."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -96,6 +97,15 @@ def list_visible(actor: Actor, *, page: PageRequest, narrowed: TaskFilter) -> Pa
     session = db.session()
     query = TaskRepository(session).select(policy.visible_to(actor), *_conditions(narrowed))
     return paginate(session, query, page, sortable=SORTABLE, default_sort="-created_at", identity=Task.id)
+
+
+def list_owned(actor: Actor, *, owner_id: int, page: PageRequest, narrowed: TaskFilter) -> Page:
+    """Return a page of the tasks that a user owns and the actor may see. Raises NotFound if there is no such user."""
+    found = list_visible(actor, page=page, narrowed=dataclasses.replace(narrowed, owner_id=owner_id))
+    # Who owns a task exists, so only an empty page costs another statement.
+    if not found.items and UserRepository(db.session()).find(owner_id) is None:
+        raise NotFound("There is no such user.")
+    return found
 
 
 def _conditions(narrowed: TaskFilter) -> list[ColumnElement[bool]]:

@@ -1,9 +1,47 @@
-"""Who may do what with accounts."""
+"""Who may do what with accounts.
 
-from core.access import Actor
+What concerns other people's accounts, or what an account may do, asks for the
+permission `users:admin`, so that an administrator's API key can be made without it.
+"""
+
+from collections.abc import Iterable
+
+from sqlalchemy import ColumnElement, true
+
+from core.access import Actor, Permission, Role
 from core.users.model import User
 
+# What decides over what somebody may do, and so is not theirs to change.
+ADMIN_FIELDS = frozenset({"role", "is_active"})
 
-def may_change(actor: Actor, user: User) -> bool:
-    """Return whether the actor may change the account's own data."""
+
+def visible_to(actor: Actor) -> ColumnElement[bool]:
+    """Return the condition on users that the actor may find: for members, those they can work with."""
+    return true() if actor.is_admin else User.is_active.is_(True)
+
+
+def may_see_details(actor: Actor) -> bool:
+    """Return whether the actor may know addresses, roles and states in lists."""
+    return actor.is_admin
+
+
+def may_read(actor: Actor, user: User) -> bool:
+    """Return whether the actor may see the whole account."""
     return actor.is_admin or actor.user_id == user.id
+
+
+def may_change(actor: Actor, user: User, fields: Iterable[str]) -> bool:
+    """Return whether the actor may set these fields of the account."""
+    if actor.has(Permission.USERS_ADMIN):
+        return True
+    return actor.user_id == user.id and ADMIN_FIELDS.isdisjoint(fields)
+
+
+def may_delete(actor: Actor, user: User) -> bool:
+    """Return whether the actor may delete the account."""
+    return actor.has(Permission.USERS_ADMIN) or actor.user_id == user.id
+
+
+def is_active_admin(user: User) -> bool:
+    """Return whether the account can administer this installation."""
+    return user.is_active and user.role is Role.ADMIN

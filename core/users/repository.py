@@ -1,13 +1,19 @@
 """Queries over users."""
 
 from collections.abc import Collection
+from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, null, or_, select
 from sqlalchemy.orm import Session
 
 from core import texts
+from core.access import Role
 from core.db import find_locked
 from core.users.model import User
+
+# What everybody may know of a colleague, and what only some may.
+_PUBLIC = (User.id, User.username, User.name, User.created_at)
+_PRIVATE = (User.email, User.role, User.is_active)
 
 
 class UserRepository:
@@ -26,6 +32,26 @@ class UserRepository:
 
     def find_for_update(self, user_id: int) -> User | None:
         return find_locked(self.session, User, user_id)
+
+    def lock_with_admins(self, *user_ids: int) -> dict[int, User]:
+        """Return these users and all active administrators by id, as they are now, locked where the engine locks rows.
+
+        One statement in one order, so that changes which could together remove
+        the last administrator queue up, and do not deadlock.
+        """
+        is_admin = and_(User.role == Role.ADMIN, User.is_active)
+        query = select(User).where(or_(User.id.in_(user_ids), is_admin)).order_by(User.id).with_for_update()
+        rows = self.session.scalars(query, execution_options={"populate_existing": True})
+        return {user.id: user for user in rows}
+
+    def delete(self, user: User) -> None:
+        self.session.delete(user)
+        self.session.flush()
+
+    def select(self, *conditions: ColumnElement[bool], with_details: bool) -> Select[*tuple[Any, ...]]:
+        """Return a query for plain rows; without details these are null and never leave the database."""
+        details = _PRIVATE if with_details else [null().label(column.key) for column in _PRIVATE]
+        return select(*_PUBLIC, *details).where(*conditions)
 
     def find_by_login(self, login: str) -> User | None:
         """Return the user with this username or e-mail address, whatever the case."""
@@ -52,3 +78,9 @@ class UserRepository:
 
     def all(self) -> list[User]:
         return list(self.session.scalars(select(User).order_by(User.id)))
+
+
+def mentions(words: str, *, with_email: bool) -> ColumnElement[bool]:
+    """Return the condition that the username, the name or, if told so, the address contains `words`."""
+    columns = (User.username, User.name, User.email) if with_email else (User.username, User.name)
+    return or_(*(column.icontains(words, autoescape=True) for column in columns))

@@ -1,19 +1,33 @@
-"""Accounts: making, reading and changing them."""
+"""Accounts: making, reading, changing and ending them."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from core import texts
 from core.access import Actor, Role
-from core.auth import passwords
+from core.auth import passwords, revocation
 from core.db import db, transaction
-from core.errors import Conflict, Forbidden, NotFound
+from core.errors import Conflict, Forbidden, Malformed, NotFound
 from core.jobs import service as jobs
 from core.jobs.kinds import EMAIL_WELCOME
-from core.users import policy
+from core.paging import Page, PageRequest, paginate
+from core.users import belongings, policy
 from core.users.model import User
-from core.users.repository import UserRepository
+from core.users.repository import UserRepository, mentions
+
+SORTABLE = {name: getattr(User, name) for name in ("username", "name", "created_at")}
+LAST_ADMIN = "This is the last active administrator. Make somebody else one first."
+
+
+@dataclass(frozen=True, slots=True)
+class UserFilter:
+    """What a list of users is narrowed to. None means: not narrowed by this."""
+
+    q: str | None = None
+    role: list[Role] | None = None
+    is_active: bool | None = None
 
 
 def register(*, username: str, email: str, password: str, name: str | None = None, is_open: bool) -> User:
@@ -27,34 +41,132 @@ def register(*, username: str, email: str, password: str, name: str | None = Non
     return create(username=username, email=email, password=password, name=name, role=Role.USER)
 
 
-def create(*, username: str, email: str, password: str, name: str | None = None, role: Role = Role.USER) -> User:
-    """Create an account with any role and welcome its owner by e-mail. Raises Conflict and Invalid."""
+def create(
+    *,
+    username: str,
+    email: str,
+    password: str,
+    name: str | None = None,
+    role: Role = Role.USER,
+    is_active: bool = True,
+) -> User:
+    """Create an account with any role and welcome its owner by e-mail if they can log in.
+
+    Raises Conflict and Invalid.
+    """
     password_hash = passwords.hash_password(texts.password(password))
     with transaction() as session:
-        user = User(username=username, email=email, name=name, password_hash=password_hash, role=role)
+        user = User(
+            username=username,
+            email=email,
+            name=name,
+            password_hash=password_hash,
+            role=Role(role),
+            is_active=is_active,
+        )
         _require_free(session, user)
         UserRepository(session).add(user)
-        jobs.enqueue(session, EMAIL_WELCOME, owner_id=user.id, user_id=user.id)
+        if is_active:
+            jobs.enqueue(session, EMAIL_WELCOME, owner_id=user.id, user_id=user.id)
     return user
 
 
-def get(*, user_id: int) -> User:
-    """Return an account. Raises NotFound."""
-    return _require(UserRepository(db.session()).find(user_id))
+def get(actor: Actor, *, user_id: int) -> User:
+    """Return a whole account. Raises NotFound, or Forbidden for another's."""
+    user = _require(UserRepository(db.session()).find(user_id))
+    if not policy.may_read(actor, user):
+        raise Forbidden("This account belongs to somebody else.")
+    return user
+
+
+def get_by_login(login: str) -> User:
+    """Return the account with this username or e-mail address; for operators. Raises NotFound."""
+    return _require(UserRepository(db.session()).find_by_login(login))
+
+
+def list_visible(actor: Actor, *, page: PageRequest, narrowed: UserFilter) -> Page:
+    """Return a page of the people whom the actor may find, by username unless sorted otherwise.
+
+    Members learn neither addresses nor roles nor states, so they cannot narrow
+    by them: that raises Forbidden.
+    """
+    with_details = policy.may_see_details(actor)
+    conditions = [policy.visible_to(actor)]
+    if narrowed.q:
+        conditions.append(mentions(narrowed.q, with_email=with_details))
+    if narrowed.role or narrowed.is_active is not None:
+        if not with_details:
+            raise Forbidden("Only administrators may narrow the list by role or is_active.")
+        if narrowed.role:
+            conditions.append(User.role.in_(narrowed.role))
+        if narrowed.is_active is not None:
+            conditions.append(User.is_active.is_(narrowed.is_active))
+    session = db.session()
+    query = UserRepository(session).select(*conditions, with_details=with_details)
+    return paginate(session, query, page, sortable=SORTABLE, default_sort="username", identity=User.id)
+
+
+def replace(actor: Actor, *, user_id: int, username: str, email: str, name: str | None = None, **values: Any) -> User:
+    """Replace what people say of themselves; role and state stay unless given. Raises like `change`."""
+    return change(actor, user_id=user_id, username=username, email=email, name=name, **values)
 
 
 def change(actor: Actor, *, user_id: int, **values: Any) -> User:
-    """Change `email` or `name` of an account. Raises NotFound, Forbidden, Conflict and Invalid."""
+    """Change the given fields of an account and no others.
+
+    A deactivation ends all sessions and API keys. Raises NotFound, Forbidden,
+    Invalid, and Conflict for what is taken and for the last active administrator.
+    """
     with transaction() as session:
-        user = _require(UserRepository(session).find_for_update(user_id))
-        if not policy.may_change(actor, user):
-            raise Forbidden("You may not change this account.")
+        people = UserRepository(session)
+        is_guarded = not policy.ADMIN_FIELDS.isdisjoint(values)
+        locked = people.lock_with_admins(user_id) if is_guarded else {}
+        user = _require(locked.get(user_id) if is_guarded else people.find_for_update(user_id))
+        if not policy.may_change(actor, user, values):
+            raise Forbidden("You may not change this account in this way.")
+        was_admin, was_active = policy.is_active_admin(user), user.is_active
         for name, value in values.items():
-            setattr(user, name, value)
-        if "email" in values:
+            setattr(user, name, Role(value) if name == "role" else value)
+        if was_admin and not policy.is_active_admin(user):
+            _require_another_admin(locked, user)
+        if "username" in values or "email" in values:
             with session.no_autoflush:
                 _require_free(session, user)
+        if was_active and not user.is_active:
+            revocation.end_access(session, user_id=user.id)
     return user
+
+
+def set_password(*, user_id: int, password: str) -> None:
+    """Give an account a new password and end all its sessions and API keys; for operators. Raises NotFound, Invalid."""
+    password_hash = passwords.hash_password(texts.password(password))
+    with transaction() as session:
+        _require(UserRepository(session).find_for_update(user_id)).password_hash = password_hash
+        revocation.end_access(session, user_id=user_id)
+
+
+def delete(actor: Actor, *, user_id: int, transfer_to: int | None = None) -> None:
+    """Delete an account with its sessions and API keys; what hangs on it goes to another, all or nothing.
+
+    Raises NotFound, Forbidden, Malformed unless the receiver is another active
+    user, and Conflict for the last active administrator and, without a
+    receiver, for an account that still has something.
+    """
+    with transaction() as session:
+        people = UserRepository(session)
+        wanted = [user_id] if transfer_to is None else [user_id, transfer_to]
+        locked = people.lock_with_admins(*wanted)
+        user = _require(locked.get(user_id))
+        if not policy.may_delete(actor, user):
+            raise Forbidden("Only its owner or an administrator may delete this account.")
+        if policy.is_active_admin(user):
+            _require_another_admin(locked, user)
+        if transfer_to is not None:
+            _require_receiver(locked.get(transfer_to), giver=user)
+            belongings.hand_over(session, from_user_id=user_id, to_user_id=transfer_to)
+        elif details := belongings.describe(session, user_id=user_id):
+            raise Conflict("Something would be lost with this account. Say transfer_to.", details=details)
+        people.delete(user)
 
 
 def list_all() -> list[User]:
@@ -66,6 +178,19 @@ def _require(user: User | None) -> User:
     if user is None:
         raise NotFound("There is no such user.")
     return user
+
+
+def _require_receiver(receiver: User | None, *, giver: User) -> None:
+    if receiver is None or not receiver.is_active or receiver.id == giver.id:
+        raise Malformed(
+            "The account cannot be transferred like this.",
+            details={"transfer_to": ["There is no such other active user."]},
+        )
+
+
+def _require_another_admin(locked: dict[int, User], user: User) -> None:
+    if not any(policy.is_active_admin(other) for other in locked.values() if other.id != user.id):
+        raise Conflict(LAST_ADMIN)
 
 
 def _require_free(session: Session, user: User) -> None:

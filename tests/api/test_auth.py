@@ -34,7 +34,8 @@ def test_a_newcomer_registers_and_logs_in(app: Flask, anonymous: Person) -> None
     response = anonymous.post("/auth/register", {**NEW, "name": "  Grace Hopper "})
     assert response.status_code == 201
     assert set(response.get_json()["data"]) == {"message", "user_id"}
-    assert response.headers["Location"] == "http://localhost/api/v1/auth/me"
+    location = f"http://localhost/api/v1/users/{response.get_json()['data']['user_id']}"
+    assert response.headers["Location"] == location
 
     grace = Person(app, "GRACE")
     assert grace.log_in(NEW["password"]).status_code == 200

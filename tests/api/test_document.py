@@ -87,7 +87,9 @@ def test_the_authorize_dialog_can_log_in(app: Flask, ada: Person) -> None:
     assert (dialog["type"], dialog["flow"]) == ("oauth2", "password")
     assert dialog["tokenUrl"] == "/api/v1/auth/login"
     assert document["securityDefinitions"]["Bearer"]["in"] == "header"
-    assert document["paths"]["/v1/tasks"]["post"]["security"] == [{"Password": []}, {"Bearer": []}]
+    assert document["securityDefinitions"]["ApiKey"]["name"] == "X-API-Key"
+    assert document["paths"]["/v1/tasks"]["post"]["security"] == [{"Password": []}, {"Bearer": []}, {"ApiKey": []}]
+    assert document["paths"]["/v1/auth/keys"]["post"]["security"] == [{"Password": []}, {"Bearer": []}]
     assert document["paths"]["/v1/welcome"]["get"]["security"] == []
 
 

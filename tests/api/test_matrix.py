@@ -48,7 +48,7 @@ class Row:
 
     allowed: frozenset[str]
     body: Callable[["World"], Any] | None = None
-    query: str = ""
+    query: Callable[["World"], str] = lambda world: ""
 
 
 TABLE: dict[str, Row] = {
@@ -69,6 +69,22 @@ TABLE: dict[str, Row] = {
     "POST /api/v1/auth/password": Row(
         ACTIVE, lambda w: {"old_password": "correct horse battery", "new_password": "another long one"}
     ),
+    "POST /api/v1/auth/session": Row(PUBLIC, lambda w: {"username": "stranger", "password": "correct horse battery"}),
+    "DELETE /api/v1/auth/session": Row(ACTIVE),
+    "GET /api/v1/auth/keys": Row(ACTIVE),
+    "POST /api/v1/auth/keys": Row(ACTIVE, lambda w: {"name": "New", "scopes": ["tasks:read"]}),
+    # A key is its owner's alone; what an administrator can do is deactivate the account.
+    "GET /api/v1/auth/keys/<int:key_id>": Row(frozenset({"owner"})),
+    "DELETE /api/v1/auth/keys/<int:key_id>": Row(frozenset({"owner"})),
+    "GET /api/v1/users": Row(ACTIVE),
+    "POST /api/v1/users": Row(
+        ADMIN, lambda w: {"username": "newcomer", "email": "new@example.com", "password": "a long password"}
+    ),
+    "GET /api/v1/users/<int:user_id>": Row(OWNER),
+    "PUT /api/v1/users/<int:user_id>": Row(OWNER, lambda w: {"username": "renamed", "email": "re@example.com"}),
+    "PATCH /api/v1/users/<int:user_id>": Row(OWNER, lambda w: {"name": "Somebody"}),
+    "DELETE /api/v1/users/<int:user_id>": Row(OWNER, query=lambda w: f"?transfer_to={w.people['stranger'].user_id}"),
+    "GET /api/v1/users/<int:user_id>/tasks": Row(ACTIVE),
     "GET /api/v1/projects": Row(ACTIVE),
     "POST /api/v1/projects": Row(ACTIVE, lambda w: {"key": "NEW", "name": "New"}),
     "GET /api/v1/projects/<int:project_id>": Row(PROJECT_SEEN),
@@ -142,6 +158,7 @@ class World:
         self.post_id = owner.post("/posts", post).get_json()["data"]["id"]
         item = {"name": "Server", "price": 19.99, "sku": "SRV/1"}
         self.item_id = owner.post("/items", item).get_json()["data"]["id"]
+        self.key_id = owner.post("/auth/keys", {"name": "CI", "scopes": ["tasks:read"]}).get_json()["data"]["id"]
         assert boss.delete(f"/projects/{self.project_id}/members/{owner.user_id}").status_code == 204
         with app.app_context(), transaction() as session:
             session.get_one(User, self.people["inactive"].user_id).is_active = False
@@ -157,6 +174,7 @@ class World:
             "<int:post_id>": self.post_id,
             "<int:item_id>": self.item_id,
             "<rest:sku>": "SRV/1",
+            "<int:key_id>": self.key_id,
             "<job_id>": self.job_id,
         }
         for name, value in values.items():
@@ -192,7 +210,7 @@ def test_everybody_gets_what_the_table_says(app: Flask, operation: str) -> None:
         person = world.people[identity]
         token = person.tokens.get("refresh_token") if rule.endswith("/refresh") else None
         body = row.body(world) if row.body else None
-        response = person.open(method, world.path(rule) + row.query, body, token=token)
+        response = person.open(method, world.path(rule) + row.query(world), body, token=token)
         if identity in row.allowed:
             expected = "2xx"
             right = 200 <= response.status_code < 300

@@ -55,6 +55,30 @@ def test_an_operator_creates_accounts(instance: Path) -> None:
     assert "password: Must be 8 to 128 characters long." in short.stderr
 
 
+def test_an_operator_changes_and_deletes_accounts_by_the_rules_of_the_api(instance: Path) -> None:
+    manage(instance, "init-db")
+    for name, role in (("grace", "admin"), ("ada", "user")):
+        arguments = ("user", "create", name, f"{name}@example.com", "--role", role, "--password-stdin")
+        assert manage(instance, *arguments, text="a long password\n").returncode == 0
+
+    for last in (("role", "grace", "user"), ("deactivate", "GRACE"), ("delete", "grace@example.com")):
+        refused = manage(instance, "user", *last)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert refused.stderr == "tasklane: This is the last active administrator. Make somebody else one first.\n"
+    assert "no such user" in manage(instance, "user", "role", "nobody", "admin").stderr
+
+    assert manage(instance, "user", "role", "ada", "admin").stdout == "ada is now admin.\n"
+    assert manage(instance, "user", "deactivate", "grace").stdout == "grace is inactive.\n"
+    assert manage(instance, "user", "activate", "grace").stdout == "grace is active.\n"
+    changed = manage(instance, "user", "password", "grace", "--password-stdin", text="another long one\n")
+    assert changed.stdout == "grace has a new password.\n"
+    short = manage(instance, "user", "password", "grace", "--password-stdin", text="short\n")
+    assert "password: Must be 8 to 128 characters long." in short.stderr
+    deleted = manage(instance, "user", "delete", "grace", "--transfer-to", "ada")
+    assert deleted.stdout == "grace is deleted.\n"
+    assert "grace" not in manage(instance, "user", "list").stdout
+
+
 def test_the_database_commands_work(instance: Path) -> None:
     assert manage(instance, "db", "upgrade", "0001").returncode == 0
     assert "0001" in manage(instance, "db", "current").stdout
@@ -90,6 +114,11 @@ COMMANDS = [
     "user",
     "user create",
     "user list",
+    "user password",
+    "user role",
+    "user activate",
+    "user deactivate",
+    "user delete",
     "config",
     "reference",
     "routes",

@@ -59,6 +59,8 @@ def _plain(schema: Any) -> Any:
     plain = {name: _plain(value) for name, value in schema.items()}
     if plain.get("x-nullable") and isinstance(plain.get("type"), str):
         plain["type"] = [plain["type"], "null"]
+        if "enum" in plain:
+            plain["enum"] = [*plain["enum"], None]
     if "properties" in plain and isinstance(plain["properties"], dict):
         plain["additionalProperties"] = False
     return plain

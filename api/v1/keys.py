@@ -1,0 +1,104 @@
+"""API keys over HTTP."""
+
+from typing import Any
+
+from flask import request
+from flask_restx import Namespace, fields
+
+from api.http import query
+from api.http.fields import Id, Line, Moment, NullableMoment
+from api.http.responses import created, no_content, paged, refuses, returns
+from api.http.security import SecureResource
+from core.access import SCOPES, Permission
+from core.auth import keys
+from core.auth.model import KEY_NAME_LENGTH, ApiKey
+from core.bootstrap import current_settings
+from core.paging import Page
+
+ns = Namespace("keys", description="API keys for scripts", path="/v1/auth/keys")
+
+_name = Line(required=True, max_length=KEY_NAME_LENGTH, example="Nightly import")
+_scopes = fields.List(
+    fields.String(enum=[str(scope) for scope in SCOPES]),
+    required=True,
+    min_items=1,
+    unique=True,
+    example=["tasks:read", "tasks:write"],
+)
+
+key_in = ns.model(
+    "NewApiKey",
+    {
+        "name": _name,
+        "scopes": _scopes,
+        "expires_at": NullableMoment(description="Never, unless told.", example="2027-11-20T09:30:00Z"),
+    },
+    strict=True,
+)
+key_out = ns.model(
+    "ApiKey",
+    {
+        "id": Id(required=True),
+        "name": _name,
+        "prefix": fields.String(required=True, description="How the key begins.", example="tl_9f86d081"),
+        "scopes": fields.List(fields.String, required=True, example=["tasks:read", "tasks:write"]),
+        "created_at": Moment(required=True),
+        "expires_at": NullableMoment(required=True),
+        "last_used_at": NullableMoment(required=True, description="To the minute."),
+    },
+)
+created_key_out = ns.clone(
+    "CreatedApiKey",
+    key_out,
+    {
+        "key": fields.String(
+            required=True, description="Shown this once.", example="tl_9f86d081884c7d659a2feaa0c55ad015"
+        )
+    },
+)
+
+list_query = query.list_parser(keys.SORTABLE, "-created_at")
+
+
+@ns.route("")
+class KeyCollection(SecureResource):
+    """The caller's keys."""
+
+    permissions = {"GET": Permission.CREDENTIALS_MANAGE, "POST": Permission.CREDENTIALS_MANAGE}
+
+    @ns.expect(list_query)
+    @refuses(410)
+    @paged(key_out)
+    def get(self) -> Page:
+        """List the caller's API keys, newest first; revoked ones are gone."""
+        return keys.list_visible(self.actor, page=self.page)
+
+    @ns.expect(key_in, validate=True)
+    @created(created_key_out, at=lambda made: f"{request.base_url.rstrip('/')}/{made['id']}")
+    def post(self) -> dict[str, Any]:
+        """Make an API key; it is shown this once.
+
+        Send it as `X-API-Key`. It acts for its owner, within its scopes and
+        never beyond what the owner may do, until it expires, is revoked, or the
+        owner's password changes. It cannot manage keys, passwords and sessions.
+        """
+        made = keys.create(self.actor, hashing_key=current_settings().secret_key, **self.body)
+        return {**{name: getattr(made.row, name) for name in key_out}, "key": made.key}
+
+
+@ns.route("/<int:key_id>")
+@ns.doc(params={"key_id": "The number of the key."})
+class KeyItem(SecureResource):
+    permissions = {"GET": Permission.CREDENTIALS_MANAGE, "DELETE": Permission.CREDENTIALS_MANAGE}
+
+    @refuses(403, 404)
+    @returns(key_out)
+    def get(self, key_id: int) -> ApiKey:
+        """Read what is known of an API key, without the key."""
+        return keys.get(self.actor, key_id=key_id)
+
+    @refuses(403, 404)
+    @no_content
+    def delete(self, key_id: int) -> None:
+        """Revoke an API key; it stops working at once."""
+        keys.revoke(self.actor, key_id=key_id)

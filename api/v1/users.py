@@ -1,0 +1,180 @@
+"""Users over HTTP."""
+
+from typing import Any
+
+from flask_restx import Namespace, fields
+
+from api.http import query
+from api.http.fields import Email, Id, Line, Moment, NullableBoolean, NullableLine, NullableText, NullableWord, Password
+from api.http.responses import created, no_content, paged, refuses, returns
+from api.http.security import SecureResource
+from api.v1 import tasks as task_routes
+from core.access import Permission, Role
+from core.paging import Page
+from core.tasks import service as tasks
+from core.users import service as users
+from core.users.model import User
+
+ns = Namespace("users", description="Find colleagues, manage accounts", path="/v1/users")
+
+_USERNAME: dict[str, Any] = {"min_length": 3, "max_length": 80, "pattern": r"^[A-Za-z0-9_.-]+$", "example": "ada"}
+_EMAIL: dict[str, Any] = {"max_length": 120, "example": "ada@example.com"}
+_PASSWORD: dict[str, Any] = {"min_length": 8, "max_length": 128, "example": "correct horse battery"}
+_HIDDEN = "Null unless the caller is an administrator."
+
+_name = {"name": NullableLine(min_length=2, max_length=80, example="Ada Lovelace")}
+_rights = {
+    "role": fields.String(enum=list(Role), description="For administrators to set.", example="user"),
+    "is_active": fields.Boolean(description="For administrators to set.", example=True),
+}
+
+registration_fields = {
+    "username": Line(required=True, **_USERNAME),
+    "email": Email(required=True, **_EMAIL),
+    "password": Password(required=True, **_PASSWORD),
+    **_name,
+}
+profile_fields = {"email": Email(**_EMAIL), **_name}
+
+user_out = ns.model(
+    "User",
+    {
+        "id": Id(required=True),
+        "username": fields.String(required=True, example="ada"),
+        "email": Email(required=True, example="ada@example.com"),
+        "name": NullableLine(required=True, example="Ada Lovelace"),
+        "role": fields.String(required=True, enum=list(Role)),
+        "is_active": fields.Boolean(required=True),
+        "created_at": Moment(required=True),
+        "updated_at": Moment(required=True),
+    },
+)
+user_entry_out = ns.model(
+    "UserEntry",
+    {
+        "id": Id(required=True),
+        "username": fields.String(required=True, example="ada"),
+        "name": NullableLine(required=True, example="Ada Lovelace"),
+        "created_at": Moment(required=True),
+        "email": NullableText(required=True, description=_HIDDEN, example=None),
+        "role": NullableWord(required=True, enum=list(Role), description=_HIDDEN, example=None),
+        "is_active": NullableBoolean(required=True, description=_HIDDEN, example=None),
+    },
+)
+user_in = ns.model("NewUser", {**registration_fields, **_rights}, strict=True)
+user_replacement = ns.model(
+    "UserReplacement",
+    {"username": Line(required=True, **_USERNAME), "email": Email(required=True, **_EMAIL), **_name, **_rights},
+    strict=True,
+)
+user_patch = ns.model("UserPatch", {"username": Line(**_USERNAME), **profile_fields, **_rights}, strict=True)
+
+list_query = query.list_parser(users.SORTABLE, "username")
+query.add(
+    list_query, "q", query.words, "Only people whose username or name contains this; for administrators also email."
+)
+query.add(list_query, "role", query.one_or_more(Role), "Only these, comma-separated; for administrators.")
+query.add(list_query, "is_active", query.boolean, "Whether the account is active; for administrators.")
+
+delete_query = query.parser()
+query.add(delete_query, "transfer_to", query.integer(), "The active user who gets everything that the account has.")
+
+tasks_query = task_routes.list_query.copy().remove_argument("owner_id")
+
+
+@ns.route("")
+class UserCollection(SecureResource):
+    """The people of this installation."""
+
+    permissions = {"GET": Permission.USERS_READ, "POST": Permission.USERS_ADMIN}
+
+    @ns.expect(list_query)
+    @refuses(410)
+    @paged(user_entry_out)
+    def get(self) -> Page:
+        """List people by username.
+
+        Members find active users and see `email`, `role` and `is_active` as
+        null; administrators see everything of everybody.
+        """
+        narrowed = users.UserFilter(
+            q=self.query.get("q"), role=self.query.get("role"), is_active=self.query.get("is_active")
+        )
+        return users.list_visible(self.actor, page=self.page, narrowed=narrowed)
+
+    @ns.expect(user_in, validate=True)
+    @refuses(409)
+    @created(user_out)
+    def post(self) -> User:
+        """Create an account; administrators may.
+
+        A welcome e-mail follows if it is active.
+        """
+        return users.create(**self.body)
+
+
+@ns.route("/<int:user_id>")
+@ns.doc(params={"user_id": "The number of the user."})
+class UserItem(SecureResource):
+    permissions = {
+        "GET": Permission.USERS_READ,
+        "PUT": Permission.USERS_WRITE,
+        "PATCH": Permission.USERS_WRITE,
+        "DELETE": Permission.USERS_WRITE,
+    }
+
+    @refuses(404)
+    @returns(user_out)
+    def get(self, user_id: int) -> User:
+        """Read an account; its owner and administrators may."""
+        return users.get(self.actor, user_id=user_id)
+
+    @ns.expect(user_replacement, validate=True)
+    @refuses(404, 409)
+    @returns(user_out)
+    def put(self, user_id: int) -> User:
+        """Replace an account's username, e-mail address and name; a name that is not given becomes null.
+
+        `role` and `is_active` stay unless given, which only administrators may;
+        an API key needs the scope `users:admin` for it, and for other accounts.
+        """
+        return users.replace(self.actor, user_id=user_id, **self.body)
+
+    @ns.expect(user_patch, validate=True)
+    @refuses(404, 409)
+    @returns(user_out)
+    def patch(self, user_id: int) -> User:
+        """Change some fields of an account; what is not given stays.
+
+        Deactivating it ends its sessions and API keys at once. The last active
+        administrator stays one (409).
+        """
+        return users.change(self.actor, user_id=user_id, **self.body)
+
+    @ns.expect(delete_query)
+    @refuses(404, 409)
+    @no_content
+    def delete(self, user_id: int) -> None:
+        """Delete an account; its owner and administrators may.
+
+        With `transfer_to`, its tasks, assignments, posts, items and project
+        memberships go to that user, who keeps the stronger role in a project.
+        Without, an account that has any of these stays (409).
+        """
+        users.delete(self.actor, user_id=user_id, transfer_to=self.query.get("transfer_to"))
+
+
+@ns.route("/<int:user_id>/tasks")
+@ns.doc(params={"user_id": "The number of the user."})
+class UserTasks(SecureResource):
+    permissions = {"GET": Permission.TASKS_READ}
+
+    @ns.expect(tasks_query)
+    @refuses(404, 410)
+    @paged(task_routes.task_out)
+    def get(self, user_id: int) -> Page:
+        """List the tasks that a user owns and the caller may see, newest first."""
+        narrowed = task_routes.narrowed(self.actor, self.query)
+        # The cursor belongs to this user's list as to any other filter.
+        page = query.page_request({**self.query, "owner_id": user_id})
+        return tasks.list_owned(self.actor, owner_id=user_id, page=page, narrowed=narrowed)

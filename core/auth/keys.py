@@ -1,0 +1,147 @@
+"""API keys: making them, ending them, and letting their bearers in."""
+
+import hashlib
+import hmac
+import logging
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy.exc import OperationalError
+
+from core import clock
+from core.access import Actor, Permission
+from core.auth import policy
+from core.auth import service as auth
+from core.auth.model import ApiKey
+from core.auth.repository import KeyRepository
+from core.db import db, transaction
+from core.errors import Forbidden, Invalid, InvalidToken, NotFound
+from core.paging import Page, PageRequest, paginate
+from core.users.repository import UserRepository
+
+log = logging.getLogger("tasklane.auth")
+
+SORTABLE = {name: getattr(ApiKey, name) for name in ("name", "created_at", "expires_at", "last_used_at")}
+
+# Scanners of public code look for such prefixes.
+KEY = re.compile(r"tl_[0-9a-f]{48}")
+SHOWN_LENGTH = 11
+NOT_VALID = "This API key is not valid."
+
+# Recording every use would turn every read into a write.
+USE_RECORDED_EVERY = timedelta(minutes=1)
+
+_KNOWN = {permission.value: permission for permission in Permission}
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key that was just made. `key` is its only copy in clear."""
+
+    row: ApiKey
+    key: str
+
+
+def create(
+    actor: Actor, *, name: str, scopes: Sequence[str], expires_at: datetime | None = None, hashing_key: str
+) -> NewKey:
+    """Make an API key for the actor.
+
+    Raises Forbidden for scopes beyond what the actor may do, and Invalid if it
+    would have expired already.
+    """
+    if expires_at is not None and expires_at <= clock.now():
+        raise Invalid("The request has invalid fields.", details={"expires_at": ["Must be in the future."]})
+    wanted = [Permission(scope) for scope in scopes]
+    excess = [scope for scope in wanted if not actor.has(scope)]
+    if excess:
+        raise Forbidden(
+            "A key cannot do more than its owner.",
+            details={"scopes": [f"You do not have {scope}." for scope in excess]},
+        )
+    key = f"tl_{secrets.token_hex(24)}"
+    row = ApiKey(
+        user_id=actor.user_id,
+        name=name,
+        prefix=key[:SHOWN_LENGTH],
+        key_hash=_hash(key, hashing_key),
+        scopes=[str(scope) for scope in wanted],
+        expires_at=expires_at,
+    )
+    with transaction() as session:
+        # A change of the password that is under way must not miss this key.
+        UserRepository(session).find_for_update(actor.user_id)
+        auth.authenticate(session_id=actor.session_id or "")
+        KeyRepository(session).add(row)
+    return NewKey(row, key)
+
+
+def get(actor: Actor, *, key_id: int) -> ApiKey:
+    """Return a key. Raises NotFound, also for a revoked one, and Forbidden for another's."""
+    return _require(actor, KeyRepository(db.session()).find(key_id))
+
+
+def list_visible(actor: Actor, *, page: PageRequest) -> Page:
+    """Return a page of the actor's keys that are not revoked, newest first unless sorted otherwise."""
+    session = db.session()
+    query = KeyRepository(session).select(policy.visible_to(actor))
+    return paginate(session, query, page, sortable=SORTABLE, default_sort="-created_at", identity=ApiKey.id)
+
+
+def revoke(actor: Actor, *, key_id: int) -> None:
+    """End a key at once. Raises like `get`."""
+    with transaction() as session:
+        row = _require(actor, KeyRepository(session).find_for_update(key_id))
+        row.revoked_at = clock.now()
+
+
+def authenticate(*, key: str, hashing_key: str) -> Actor:
+    """Return who holds the key, limited to its scopes.
+
+    Raises InvalidToken with the same words whether the key is unknown, revoked
+    or expired or its owner inactive. One statement, and a second one at most
+    once a minute, so that a revocation holds at once.
+    """
+    if not KEY.fullmatch(key):
+        raise InvalidToken(NOT_VALID)
+    now = clock.now()
+    holder = KeyRepository(db.session()).find_holder(_hash(key, hashing_key))
+    if holder is None or holder.revoked_at is not None or not holder.is_active:
+        raise InvalidToken(NOT_VALID)
+    if holder.expires_at is not None and holder.expires_at <= now:
+        raise InvalidToken(NOT_VALID)
+    if holder.last_used_at is None or holder.last_used_at <= now - USE_RECORDED_EVERY:
+        _note_use(holder.id, now)
+    # A scope that a later version no longer knows opens nothing.
+    scopes = frozenset(_KNOWN[scope] for scope in holder.scopes if scope in _KNOWN)
+    return Actor(holder.user_id, holder.role, scopes=scopes)
+
+
+def _note_use(key_id: int, now: datetime) -> None:
+    try:
+        with transaction() as session:
+            KeyRepository(session).note_use(key_id, now, unless_after=now - USE_RECORDED_EVERY)
+    except OperationalError as error:
+        # A read must not fail because the trace of it could not be written.
+        log.warning("The use of API key %s was not recorded: %s", key_id, type(error.orig).__name__)
+
+
+def _hash(key: str, hashing_key: str) -> str:
+    """Return what is stored of a key; worthless without the secret of the installation.
+
+    A key is 192 random bits, so unlike a password it needs no slow hash.
+    """
+    return hmac.new(hashing_key.encode(), b"api-key:" + key.encode(), hashlib.sha256).hexdigest()
+
+
+def _require(actor: Actor, key: ApiKey | None) -> ApiKey:
+    if key is None:
+        raise NotFound("There is no such API key.")
+    if not policy.may_manage(actor, key):
+        raise Forbidden("This API key belongs to somebody else.")
+    if key.revoked_at is not None:
+        raise NotFound("There is no such API key.")
+    return key

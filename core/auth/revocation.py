@@ -1,0 +1,17 @@
+"""Locking somebody out: what ends with a password, a deactivation or an account."""
+
+from sqlalchemy.orm import Session
+
+from core import clock
+from core.auth.model import LoginSession
+from core.auth.repository import KeyRepository, SessionRepository
+
+
+def end_access(session: Session, *, user_id: int, except_session: str | None = None) -> None:
+    """End the sessions, but for one, and all API keys of a user, in the caller's transaction."""
+    now = clock.now()
+    conditions = [LoginSession.user_id == user_id]
+    if except_session is not None:
+        conditions.append(LoginSession.id != except_session)
+    SessionRepository(session).revoke(now, *conditions)
+    KeyRepository(session).revoke_all(user_id, now)

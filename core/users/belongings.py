@@ -1,0 +1,81 @@
+"""What hangs on an account, and how it goes to somebody else."""
+
+from sqlalchemy import case, func, or_, select, update
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from core.items.model import Item
+from core.posts.model import Post
+from core.projects.model import ProjectMember, ProjectRole
+from core.tasks.model import Task
+
+# Every column that names a person and would be left pointing nowhere. A test
+# holds this against the foreign keys of all models.
+COLUMNS: dict[str, tuple[InstrumentedAttribute[int] | InstrumentedAttribute[int | None], str]] = {
+    "tasks": (Task.owner_id, "owned tasks"),
+    "assigned_tasks": (Task.assignee_id, "assigned tasks"),
+    "posts": (Post.user_id, "posts"),
+    "items": (Item.created_by, "items"),
+    "projects": (ProjectMember.user_id, "project memberships"),
+}
+
+_STRENGTH = {role: number for number, role in enumerate(ProjectRole)}
+
+
+def describe(session: Session, *, user_id: int) -> dict[str, list[str]]:
+    """Return a sentence for each kind of thing that hangs on the account, in one statement."""
+    counts = [
+        select(func.count()).where(column == user_id).scalar_subquery().label(name)
+        for name, (column, _) in COLUMNS.items()
+    ]
+    row = session.execute(select(*counts)).one()
+    return {
+        name: [f"The account still has {count} {words}."]
+        for (name, (_, words)), count in zip(COLUMNS.items(), row, strict=True)
+        if count
+    }
+
+
+def hand_over(session: Session, *, from_user_id: int, to_user_id: int) -> None:
+    """Give everything that hangs on one account to another, in the caller's transaction."""
+    _hand_over_tasks(session, from_user_id, to_user_id)
+    for model, column in ((Post, Post.user_id), (Item, Item.created_by)):
+        statement = update(model).where(column == from_user_id)
+        session.execute(
+            statement.values({column.key: to_user_id, "version": model.version + 1}), execution_options=_BULK
+        )
+    _hand_over_memberships(session, from_user_id, to_user_id)
+
+
+# Nothing of these rows has been read in this transaction.
+_BULK = {"synchronize_session": False}
+
+
+def _hand_over_tasks(session: Session, giver: int, receiver: int) -> None:
+    """Move ownership and assignment in one statement, so that the version grows once."""
+    statement = (
+        update(Task)
+        .where(or_(Task.owner_id == giver, Task.assignee_id == giver))
+        .values(
+            owner_id=case((Task.owner_id == giver, receiver), else_=Task.owner_id),
+            assignee_id=case((Task.assignee_id == giver, receiver), else_=Task.assignee_id),
+            version=Task.version + 1,
+        )
+    )
+    session.execute(statement, execution_options=_BULK)
+
+
+def _hand_over_memberships(session: Session, giver: int, receiver: int) -> None:
+    """Make the receiver a member of every project of the giver, with the stronger role where both are."""
+    query = select(ProjectMember).where(ProjectMember.user_id.in_((giver, receiver))).with_for_update()
+    rows = list(session.scalars(query, execution_options={"populate_existing": True}))
+    own = {row.project_id: row for row in rows if row.user_id == receiver}
+    for row in rows:
+        if row.user_id != giver:
+            continue
+        kept = own.get(row.project_id)
+        if kept is None:
+            row.user_id = receiver
+            continue
+        kept.role = max(kept.role, row.role, key=_STRENGTH.__getitem__)
+        session.delete(row)
+    session.flush()
