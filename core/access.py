@@ -23,6 +23,7 @@ class Permission(StrEnum):
     TASKS_READ = "tasks:read"
     TASKS_WRITE = "tasks:write"
     JOBS_READ = "jobs:read"
+    UPSTREAMS_USE = "upstreams:use"
 
 
 _USER = frozenset(Permission)
