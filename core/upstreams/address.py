@@ -18,7 +18,7 @@ MAX_QUERY = 4096
 _PLAIN = frozenset(" !$&'()*+,-.:=_~")
 _RULE = (
     f"Must be at most {MAX_PATH} characters: segments of letters, digits, spaces and "
-    f"{''.join(sorted(_PLAIN)).strip()}, none of them empty, '.' or '..'."
+    f"{''.join(sorted(_PLAIN)).strip()}, none of them empty, only dots, or with ':' at its end."
 )
 
 
@@ -50,9 +50,12 @@ def _encoded(path: str) -> bytes:
 
 
 def _is_plain(segment: str) -> bool:
-    # Letters, marks and numbers of every script, and punctuation that has no meaning in a path.
-    return bool(segment.strip(" .")) and all(
-        character in _PLAIN or unicodedata.category(character)[0] in "LMN" for character in segment
+    # Letters, marks and numbers of every script, and punctuation that has no meaning in a path. A proxy
+    # before us may have made http:/host of http://host, so no segment looks like a scheme.
+    return (
+        bool(segment.strip(" ."))
+        and not segment.endswith(":")
+        and all(character in _PLAIN or unicodedata.category(character)[0] in "LMN" for character in segment)
     )
 
 

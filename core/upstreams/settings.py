@@ -73,6 +73,8 @@ def _url_problem(url: str) -> str:
         parsed.host.encode("idna")
     except (httpx.InvalidURL, ValueError):
         return "is not a URL"
-    if parsed.scheme not in ("http", "https") or not parsed.host or parsed.port == 0:
+    # httpx leaves out the port that the scheme has anyway.
+    port = 80 if parsed.port is None else parsed.port
+    if parsed.scheme not in ("http", "https") or not parsed.host or not 1 <= port <= 65535:
         return "must start with http:// or https:// and a host"
     return "must have neither a query nor a fragment" if "?" in url or "#" in url else ""
