@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from core import clock
 
 MAX_TOTAL_BYTES = 8 * 1024 * 1024
+_ENTRY_BYTES = 500
 # An answer that varies by anything else may differ although it was asked for in the same words.
 _SENT_ALIKE = frozenset({"accept", "accept-encoding", "accept-language", "authorization", "origin", "user-agent"})
 _FORBIDDING = frozenset({"no-store", "no-cache", "private", "must-understand"})
@@ -38,12 +39,12 @@ class AnswerCache:
 
     def keep(self, key: tuple[str, ...], body: bytes, *, seconds: float) -> None:
         """Keep an answer; what was not asked for the longest makes room."""
-        if seconds <= 0 or len(body) > self._max // 4:
+        if seconds <= 0 or _cost(key, body) > self._max // 4:
             return
         with self._lock:
             self._drop(key)
             self._entries[key] = (clock.monotonic() + seconds, body)
-            self._size += len(body)
+            self._size += _cost(key, body)
             while self._size > self._max:
                 self._drop(next(iter(self._entries)))
 
@@ -54,8 +55,14 @@ class AnswerCache:
                 self._drop(key)
 
     def _drop(self, key: tuple[str, ...]) -> None:
-        _, body = self._entries.pop(key, (0.0, b""))
-        self._size -= len(body)
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._size -= _cost(key, entry[1])
+
+
+def _cost(key: tuple[str, ...], body: bytes) -> int:
+    # Many short answers to long questions need memory too.
+    return len(body) + sum(len(part) for part in key) + _ENTRY_BYTES
 
 
 def fresh_seconds(headers: Mapping[str, str], *, longest: float) -> float:

@@ -128,15 +128,20 @@ class _Body(httpx.SyncByteStream):
         self._response.close()
 
 
+def tls_context() -> ssl.SSLContext:
+    """Return how certificates are verified: by the public authorities of httpx, and by the system's store."""
+    context = httpx.create_ssl_context(trust_env=False)
+    # A company's own authority is in the store of the system.
+    context.load_default_certs()
+    return context
+
+
 class DeadlineTransport(httpx.BaseTransport):
     """Sends requests of an httpx.Client over pooled connections. Raises FAILURES."""
 
     def __init__(self) -> None:
-        # httpx brings the public authorities; the system's store may have a company's own.
-        context = httpx.create_ssl_context(trust_env=False)
-        context.load_default_certs()
         self._pool = httpcore.ConnectionPool(
-            ssl_context=context, max_connections=None, keepalive_expiry=5, network_backend=_Backend()
+            ssl_context=tls_context(), max_connections=None, keepalive_expiry=5, network_backend=_Backend()
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:

@@ -217,58 +217,65 @@ def test_a_body_is_read_as_strictly_as_anywhere(
 # --- paths ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "",
-        "/",
-        "..",
-        "../post/x",
-        "a/../../post/x",
-        "%2e%2e/post/x",
-        "%2E./x",
-        "%252e%252e/x",
-        "a%2fb",
-        "a%2Fb",
-        "..%2f..%2fx",
-        "%2f%2fevil.example",
-        "/evil.example/x",
-        "a//b",
-        "http://evil.example/x",
-        "http:%2f%2fevil.example",
-        "@evil.example",
-        "%40evil.example/x",
-        "a%5cb",
-        "..%5cx",
-        "a%3fb",
-        "a%23b",
-        "a%3bb",
-        "a%00b",
-        "a%0d%0aHost:%20evil.example",
-        "a%ff",
-        "%ed%a0%80",
-        "%ef%bc%8e%ef%bc%8e/x",
-        "%",
-        "%zz",
-        "x" * 1025,
-    ],
-)
+HOSTILE = [
+    "",
+    "/",
+    "..",
+    "../post/x",
+    "a/../../post/x",
+    "%2e%2e/post/x",
+    "%2E./x",
+    "%252e%252e/x",
+    "a%2fb",
+    "a%2Fb",
+    "..%2f..%2fx",
+    "%2f%2fevil.example",
+    "/evil.example/x",
+    "a//b",
+    "http://evil.example/x",
+    "http:%2f%2fevil.example",
+    "@evil.example",
+    "%40evil.example/x",
+    "a%5cb",
+    "..%5cx",
+    "a%3fb",
+    "a%23b",
+    "a%3bb",
+    "a%00b",
+    "a%0d%0aHost:%20evil.example",
+    "a%ff",
+    "%ed%a0%80",
+    "%ef%bc%8e%ef%bc%8e/x",
+    "%",
+    "%zz",
+    "x" * 1025,
+]
+QUERIES = [
+    "url=http://evil.example",
+    "../=..",
+    "a=%00%0d%0a",
+    "%ff=%fe",
+    "a=b#c",
+    "=&&=",
+    "a=" + "%C3%A9" * 100,
+]
+
+
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_hostile_path_is_refused_and_never_sent(eve: Person, server: UpstreamServer, path: str, method: str) -> None:
-    response = eve.open(method, f"/upstreams/post/{path}", {} if method == "POST" else None)
-    assert response.status_code in (400, 404), response.text
-    assert server.seen == []
-    if response.status_code == 400:
-        assert list(error(response)["details"]) == ["path"]
+def test_a_hostile_path_is_refused_and_never_sent(eve: Person, server: UpstreamServer, method: str) -> None:
+    for path in HOSTILE:
+        response = eve.open(method, f"/upstreams/post/{path}", {} if method == "POST" else None)
+        assert response.status_code in (400, 404), path
+        assert server.seen == [], path
+        if response.status_code == 400:
+            assert list(error(response)["details"]) == ["path"], path
 
 
-@pytest.mark.parametrize(
-    "query", ["url=http://evil.example", "../=..", "a=%00%0d%0a", "%ff=%fe", "a=b#c", "=&&=", "a=" + "%C3%A9" * 100]
-)
-def test_a_hostile_query_stays_a_query(eve: Person, server: UpstreamServer, query: str) -> None:
-    assert eve.get(f"/upstreams/far/x?{query}").status_code == 200
-    assert server.seen[0].target.split("?")[0] == "/far/x"
-    assert server.seen[0].headers["host"] == f"127.0.0.1:{server.port}"
+def test_a_hostile_query_stays_a_query(eve: Person, server: UpstreamServer) -> None:
+    for query in QUERIES:
+        assert eve.get(f"/upstreams/far/x?{query}").status_code == 200, query
+        assert server.seen[-1].target.split("?")[0] == "/far/x"
+        assert server.seen[-1].headers["host"] == f"127.0.0.1:{server.port}"
 
 
 @pytest.mark.parametrize("name", ["nothing", "FAR", "far%20", "127.0.0.1", "..", "%2e%2e", "x" * 3000])

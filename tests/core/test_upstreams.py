@@ -1,6 +1,10 @@
 """Upstreams below HTTP: deadlines, retries, breaker, cache, and what is never sent."""
 
+import json
 import os
+import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +18,7 @@ from core import clock
 from core.access import Actor, Role
 from core.config import ROOT, ConfigError, ConfigWarning, Settings, is_secret, is_url, load_settings
 from core.errors import Conflict, DomainError, Forbidden, Malformed, NotFound, Unavailable
-from core.upstreams import address
+from core.upstreams import address, transport
 from core.upstreams import service as upstreams
 from core.upstreams.breaker import Breaker, BreakerState
 from core.upstreams.cache import AnswerCache, fresh_seconds
@@ -350,6 +354,12 @@ def test_an_upstream_that_is_gone_is_unavailable(server: UpstreamServer, connect
         read(connect(url.format(port=server.port)))
 
 
+def test_certificates_are_verified() -> None:
+    context = transport.tls_context()
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+
+
 def test_the_answer_after_a_lie_is_not_what_was_left_of_it(server: UpstreamServer, connect: Connect) -> None:
     smuggled = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 6\r\n\r\n"evil"'
     server.on("/lie", lambda request: request.say(b"[]" + smuggled, Content_Length="2"))
@@ -660,15 +670,22 @@ def test_nothing_is_kept_of_failures_or_where_it_is_switched_off(server: Upstrea
 
 
 def test_the_cache_is_bounded_by_bytes_and_drops_what_was_not_asked_for() -> None:
-    cache = AnswerCache(max_total_bytes=100)
+    cache = AnswerCache(max_total_bytes=40_000)
     for name in ("a", "b", "c", "d"):
-        cache.keep((name,), b"x" * 25, seconds=60)
+        cache.keep((name,), b"x" * 9_000, seconds=60)
     assert cache.find(("a",))
-    cache.keep(("e",), b"x" * 25, seconds=60)
-    cache.keep(("huge",), b"x" * 26, seconds=60)
+    cache.keep(("e",), b"x" * 9_000, seconds=60)
+    cache.keep(("huge",), b"x" * 10_000, seconds=60)
     assert [name for name in ("a", "b", "c", "d", "e", "huge") if cache.find((name,))] == ["a", "c", "d", "e"]
     cache.forget("a")
     assert cache.find(("a",)) is None
+
+
+def test_many_short_answers_to_long_questions_are_bounded_too() -> None:
+    cache = AnswerCache(max_total_bytes=40_000)
+    for number in range(1000):
+        cache.keep(("far", f"{number:04000}"), b"1", seconds=60)
+    assert sum(cache.find(("far", f"{number:04000}")) is not None for number in range(1000)) == 8
 
 
 # --- processes ----------------------------------------------------------------------------
@@ -830,6 +847,30 @@ def test_a_base_url_that_cannot_be_a_base_is_refused(load: Load, url: str) -> No
 )
 def test_the_operator_may_name_any_host(load: Load, url: str) -> None:
     assert load(f'[default.upstreams.w]\nbase_url = "{url}"').upstreams["w"].base_url == url
+
+
+def test_the_config_command_shows_where_upstreams_come_from_and_masks_their_secrets(tmp_path: Path) -> None:
+    environ = {
+        "PATH": os.environ["PATH"],
+        "TASKLANE_INSTANCE_PATH": str(tmp_path),
+        "TASKLANE_UPSTREAMS__FAR__BASE_URL": "https://me:canary-1@far.example/v1",
+        "TASKLANE_UPSTREAMS__FAR__HEADERS__X_API_KEY": "canary-2",
+    }
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "manage.py"), "config", "--json"],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    shown = json.loads(done.stdout)
+    assert "canary" not in done.stdout
+    assert shown["upstreams.far.base_url"] == {
+        "value": "https://********@far.example/v1",
+        "source": "environment TASKLANE_UPSTREAMS__FAR__BASE_URL",
+    }
+    assert shown["upstreams.far.headers.x-api-key"]["value"] == "********"
+    assert shown["upstreams.far.retries"] == {"value": 2, "source": "default"}
 
 
 def test_what_is_secret_is_known_and_not_in_a_repr(load: Load) -> None:
