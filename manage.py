@@ -34,15 +34,15 @@ from sqlalchemy.exc import OperationalError
 from api import create_app, reference
 from core import embedded, seed
 from core.access import OPERATOR, Role
-from core.bootstrap import create_core_app, current_settings
+from core.bootstrap import create_core_app, current_settings, current_upstreams
 from core.config import (
     KEYS,
     ROOT,
-    SECRET_KEYS,
-    URL_KEYS,
     ConfigError,
     ConfigWarning,
     Settings,
+    is_secret,
+    is_url,
     load_settings,
     masked_url,
 )
@@ -203,7 +203,7 @@ def serve(host: str | None, port: int | None, threads: int | None, exit_with_par
     """Serve the API with waitress, and nothing else. `worker` and `scheduler` do the slow work."""
     app = create_app()
     with app.app_context():
-        settings = current_settings()
+        settings, registry = current_settings(), current_upstreams()
     host, port = host or settings.host, settings.port if port is None else port
     try:
         server = waitress.create_server(app, host=host, port=port, **_waitress_options(settings, threads))
@@ -213,7 +213,10 @@ def serve(host: str | None, port: int | None, threads: int | None, exit_with_par
     _die_with_parent(exit_with_parent)
     signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(0))
     server.print_listen("Listening on http://{}:{}")
-    server.run()
+    try:
+        server.run()
+    finally:
+        registry.close()
 
 
 def _waitress_options(settings: Settings, threads: int | None) -> dict[str, object]:
@@ -428,7 +431,8 @@ def config(as_json: bool) -> None:
         ("env", settings.env, "TASKLANE_ENV"),
         ("instance_path", str(settings.instance_path), "TASKLANE_INSTANCE_PATH"),
     ]
-    rows += [(key, _shown(key, _value(settings, key)), settings.sources[key]) for key in KEYS]
+    keys = [*KEYS, *sorted(settings.sources.keys() - KEYS.keys())]
+    rows += [(key, _shown(key, _value(settings, key)), settings.sources[key]) for key in keys]
     if as_json:
         click.echo(json.dumps({key: {"value": value, "source": source} for key, value, source in rows}, indent=2))
         return
@@ -450,15 +454,15 @@ def reference_command(as_json: bool) -> None:
 
 def _value(settings: Settings, key: str) -> object:
     value: object = settings
-    for part in key.split("."):
-        value = getattr(value, part)
+    for part in key.split(".", 3):
+        value = value[part] if isinstance(value, dict) else getattr(value, part)
     return value
 
 
 def _shown(key: str, value: object) -> object:
-    if key in SECRET_KEYS:
+    if is_secret(key):
         return "********" if value else ""
-    return masked_url(str(value)) if key in URL_KEYS else value
+    return masked_url(str(value)) if is_url(key) else value
 
 
 def _load_app() -> Flask:

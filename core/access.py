@@ -33,6 +33,7 @@ class Permission(StrEnum):
     USERS_READ = "users:read"
     USERS_WRITE = "users:write"
     USERS_ADMIN = "users:admin"
+    UPSTREAMS_USE = "upstreams:use"
 
 
 _ADMIN = frozenset(Permission)

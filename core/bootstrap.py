@@ -10,8 +10,10 @@ from core import models
 from core.config import ROOT, ConfigError, Settings, load_settings
 from core.db import db, init_db
 from core.logs import configure_logging
+from core.upstreams.registry import Registry
 
 EXTENSION = "tasklane"
+UPSTREAMS = "tasklane.upstreams"
 
 
 def create_core_app(config_name: str | None = None, *, settings: Settings | None = None) -> Flask:
@@ -23,6 +25,7 @@ def create_core_app(config_name: str | None = None, *, settings: Settings | None
     settings = settings or load_settings(config_name)
     app = Flask("tasklane", root_path=str(ROOT), instance_path=str(settings.instance_path), static_folder=None)
     app.extensions[EXTENSION] = settings
+    app.extensions[UPSTREAMS] = Registry(settings.upstreams)
     app.testing = settings.env == "testing"
     app.config.update(
         SECRET_KEY=settings.secret_key,
@@ -45,4 +48,10 @@ def current_settings() -> Settings:
     return settings
 
 
-__all__ = ["create_core_app", "current_settings", "models"]
+def current_upstreams() -> Registry:
+    """Return the upstreams of the application in whose context this runs."""
+    registry: Registry = current_app.extensions[UPSTREAMS]
+    return registry
+
+
+__all__ = ["create_core_app", "current_settings", "current_upstreams", "models"]

@@ -23,6 +23,9 @@ from limits import parse_many
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from core import config_tables
+from core.upstreams.settings import UpstreamSettings
+
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ("development", "testing", "production")
 PREFIX = "TASKLANE_"
@@ -124,11 +127,13 @@ class Settings:
     processing: ProcessingSettings
     jobs: JobSettings
     mail: MailSettings
+    upstreams: dict[str, UpstreamSettings]
     sources: Mapping[str, str] = field(repr=False)
 
 
-# Fields of Settings that no file sets: they come from SELECTORS or are computed.
-_COMPUTED = frozenset({"env", "instance_path", "sources"})
+# Fields of Settings without a key of their own: they come from SELECTORS, are
+# computed, or are tables whose entries an operator names.
+_COMPUTED = frozenset({"env", "instance_path", "sources", *config_tables.TABLES})
 
 
 def _known_keys(cls: type = Settings, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -147,6 +152,21 @@ def _known_keys(cls: type = Settings, prefix: str = "") -> Iterator[tuple[str, A
 KEYS: dict[str, Any] = dict(_known_keys())
 
 
+def _kind_of(key: str) -> Any:
+    """Return the type of a key, or None if there is no such key."""
+    return KEYS.get(key) or config_tables.kind_of(key)
+
+
+def is_secret(key: str) -> bool:
+    """Return whether the value of a key must never be shown."""
+    return key in SECRET_KEYS or config_tables.is_marked(key, "secret")
+
+
+def is_url(key: str) -> bool:
+    """Return whether the value of a key may contain credentials before its host."""
+    return key in URL_KEYS or config_tables.is_marked(key, "url")
+
+
 def _flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in table.items():
         if isinstance(value, dict):
@@ -162,7 +182,7 @@ def _nearest(name: str, known: list[str]) -> str:
 
 def _typed(key: str, value: Any, source: str) -> Any:
     """Convert a value from a file or the environment to the type that the key declares."""
-    kind = KEYS[key]
+    kind = _kind_of(key)
     try:
         if kind is bool:
             return _boolean(value)
@@ -174,7 +194,7 @@ def _typed(key: str, value: Any, source: str) -> Any:
         return kind(value)
     except (TypeError, ValueError, AttributeError):
         name = "list" if get_origin(kind) is list else kind.__name__
-        shown = "its value" if key in SECRET_KEYS else repr(value)
+        shown = "its value" if is_secret(key) else repr(value)
         raise ConfigError(f"{key}: {shown} from {source} is not a valid {name}.") from None
 
 
@@ -205,12 +225,19 @@ def _file_layers(path: Path, env: str) -> Iterator[tuple[str, str, Any]]:
             raise ConfigError(f"{path}: unknown table [{name}].{_nearest(name, ['default', *ENVIRONMENTS])}")
     for name in ("default", env):
         for key, value in _flatten(tables.get(name, {})):
-            if key not in KEYS:
-                raise ConfigError(f"{path}: unknown key {key!r} in [{name}].{_nearest(key, list(KEYS))}")
-            yield key, f"{path.name if path.parent == ROOT else f'instance/{path.name}'} [{name}]", value
+            if _kind_of(key) is None:
+                known = config_tables.similar_keys(key) or list(KEYS)
+                raise ConfigError(f"{path}: unknown key {key!r} in [{name}].{_nearest(key, known)}")
+            yield (
+                config_tables.normal(key),
+                f"{path.name if path.parent == ROOT else f'instance/{path.name}'} [{name}]",
+                value,
+            )
 
 
-def _environment_layer(variables: Mapping[str, str], source: str) -> Iterator[tuple[str, str, Any]]:
+def _environment_layer(
+    variables: Mapping[str, str], source: str, values: Mapping[str, Any]
+) -> Iterator[tuple[str, str, Any]]:
     for name, key in PLAIN_NAMES.items():
         # Platforms leave variables set but empty to mean "not configured".
         if variables.get(name):
@@ -218,11 +245,13 @@ def _environment_layer(variables: Mapping[str, str], source: str) -> Iterator[tu
     for name, value in variables.items():
         if not name.startswith(PREFIX) or name in SELECTORS:
             continue
-        key = name.removeprefix(PREFIX).lower().replace("__", ".")
-        if key in KEYS:
+        key = config_tables.from_variable(name.removeprefix(PREFIX).lower().replace("__", "."), values)
+        if _kind_of(key) is not None:
             yield key, f"{source} {name}", value
         else:
-            known = [PREFIX + k.upper().replace(".", "__") for k in KEYS]
+            known = [
+                PREFIX + k.upper().replace(".", "__").replace("-", "_") for k in config_tables.similar_keys(key) or KEYS
+            ]
             warnings.warn(
                 f"{name} is not a Tasklane setting and has no effect.{_nearest(name, known)}",
                 ConfigWarning,
@@ -265,13 +294,14 @@ def load_settings(
         raise ConfigError(f"config.toml lacks {', '.join(absent)}.")
     if (instance_path / "config.toml").exists():
         apply(_file_layers(instance_path / "config.toml", env))
-    apply(_environment_layer(dotenv, ".env"))
-    apply(_environment_layer(process_environ, "environment"))
+    apply(_environment_layer(dotenv, ".env", values))
+    apply(_environment_layer(process_environ, "environment", values))
     apply((key, "override", value) for key, value in (overrides or {}).items())
 
-    _check(env, values)
+    tables = config_tables.fill_in(values, sources)
+    _check(env, values, tables)
     _fill_in(env, instance_path, values, sources)
-    return _build(Settings, values, "", env=env, instance_path=instance_path, sources=sources)  # type: ignore[no-any-return]
+    return _build(Settings, values, "", env=env, instance_path=instance_path, sources=sources, **tables)  # type: ignore[no-any-return]
 
 
 _POSITIVE = (
@@ -291,7 +321,7 @@ _LARGEST = 100 * 366 * 24 * 3600
 _LARGEST_DAYS = 36_600
 
 
-def _check(env: str, values: dict[str, Any]) -> None:
+def _check(env: str, values: dict[str, Any], tables: Mapping[str, Mapping[str, Any]]) -> None:
     """Refuse settings that would be unsafe or cannot work, all reasons in one message."""
     problems = []
     if env == "production":
@@ -314,6 +344,7 @@ def _check(env: str, values: dict[str, Any]) -> None:
         "REDIS_URL is none of redis://, rediss://, unix://": _is_redis_url(values["redis_url"]),
     }
     problems += [problem for problem, holds in rules.items() if not holds]
+    problems += config_tables.problems(tables)
     if problems:
         raise ConfigError(f"Tasklane cannot start in {env}: " + "; ".join(problems) + ".")
 

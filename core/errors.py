@@ -76,9 +76,13 @@ class Invalid(DomainError):
 
 
 class Unavailable(DomainError):
-    """A dependency that this operation needs does not answer."""
+    """A dependency that this operation needs does not answer. `retry_after` is in seconds, if known."""
 
     code = "unavailable"
+
+    def __init__(self, message: str, *, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class JobFailed(DomainError):

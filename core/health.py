@@ -16,12 +16,14 @@ from core import redis
 from core.config import ROOT, Settings
 from core.db import db
 from core.jobs.repository import JobRepository
+from core.upstreams import service as upstreams
+from core.upstreams.registry import Registry
 
 log = logging.getLogger("tasklane.health")
 
 
-def check(settings: Settings) -> dict[str, Any]:
-    """Return the state of database, migrations, Redis and workers, and the open jobs."""
+def check(settings: Settings, registry: Registry) -> dict[str, Any]:
+    """Return the state of database, migrations, Redis, workers and upstreams, and the open jobs."""
     database, migrations, open_jobs = _check_database()
     workers = count_workers(settings)
     redis_state = "down" if workers is None else "ok"
@@ -32,6 +34,8 @@ def check(settings: Settings) -> dict[str, Any]:
         "checks": {"database": database, "migrations": migrations, "redis": redis_state},
         "workers": workers,
         "queue_depth": open_jobs,
+        # Only told: the service is ready without any of them.
+        "upstreams": upstreams.states(registry),
     }
 
 

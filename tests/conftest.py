@@ -129,6 +129,7 @@ def remake_app(app: Flask, make_settings: Callable[..., Settings]) -> Iterator[C
     # The limiter belongs to the process, which has one application outside the tests.
     limiter.enabled = False
     for other in made:
+        other.extensions["tasklane.upstreams"].close()
         with other.app_context():
             db.engine.dispose()
 

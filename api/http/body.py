@@ -68,6 +68,14 @@ def load_body(model: ModelBase, *, missing_status: int = 422, needs_a_field: boo
     request; `needs_a_field` refuses `{}`. Raises Malformed, Invalid and
     UnsupportedMediaType.
     """
+    value = load_object()
+    if needs_a_field and not value:
+        raise Malformed("At least one field is needed.")
+    return check(model, value, missing_status=missing_status)
+
+
+def load_object() -> dict[str, Any]:
+    """Return the body of the current request, any JSON object. Raises like `load_body`."""
     raw = request.get_data()
     if not raw:
         raise Malformed("A JSON body is needed.")
@@ -76,9 +84,7 @@ def load_body(model: ModelBase, *, missing_status: int = 422, needs_a_field: boo
     value = json.parse(raw)
     if not isinstance(value, dict):
         raise Malformed("The body must be a JSON object.")
-    if needs_a_field and not value:
-        raise Malformed("At least one field is needed.")
-    return check(model, value, missing_status=missing_status)
+    return value
 
 
 def check(model: ModelBase, value: dict[str, Any], *, missing_status: int = 422) -> dict[str, Any]:

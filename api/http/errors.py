@@ -88,6 +88,8 @@ def describe(error: Exception) -> Failure:
         headers = _headers(status)
         if isinstance(error, domain.InvalidToken):
             headers["WWW-Authenticate"] += ', error="invalid_token"'  # RFC 6750, section 3.1
+        if isinstance(error, domain.Unavailable) and error.retry_after:
+            headers["Retry-After"] = str(error.retry_after)
         return Failure(status, error.code, error.message, error.details, headers)
     if isinstance(error, HTTPException):
         return _from_framework(error)

@@ -117,5 +117,14 @@ class NullableInteger(_Nullable, fields.Integer):
     pass
 
 
+class Anything(fields.Raw):
+    """Any JSON value. Swagger 2.0 says that by naming no type."""
+
+    __schema_type__ = None
+
+    def schema(self) -> dict[str, Any]:
+        return {**super().schema(), "x-any-type": True}
+
+
 class NullableObject(_Nullable, fields.Raw):
     __schema_type__ = "object"

@@ -10,12 +10,13 @@ from operator import attrgetter
 from typing import Any
 from urllib.parse import urlencode
 
+import orjson
 from flask import Response, current_app, request, url_for
 from flask_restx import Namespace, fields
 from flask_restx.model import ModelBase
 from flask_restx.utils import merge
 
-from api.http.fields import NullableInteger, NullableText
+from api.http.fields import Anything, NullableInteger, NullableText
 from api.http.json import dump
 from core.jobs.model import Job
 from core.paging import Page
@@ -69,6 +70,15 @@ accepted_out = shared.model(
     {
         "job_id": fields.String(required=True, example="0b8cfbf8-7a3e-4a57-9a2b-0f2f3f6a3b51"),
         "job_url": fields.String(required=True, description="Where to follow the job."),
+    },
+)
+
+
+_anything_out = shared.model(
+    "AnythingAnswer",
+    {
+        "status": fields.String(required=True, enum=["success"], example="success"),
+        "data": Anything(required=True, description="Any JSON value."),
     },
 )
 
@@ -145,6 +155,23 @@ def returns_bare(model: ModelBase, text: str = "Success.", status: int = 200) ->
         return json_response(marshal(model, body), code)
 
     return _answering(shape, status, text, model)
+
+
+def returns_text(text: str) -> Callable[[Verb], Verb]:
+    """Answer 200 with the returned JSON text, which must be valid, as `data`: no number loses a digit."""
+    return _answering(lambda value: _success(orjson.Fragment(value)), 200, text, _anything_out)
+
+
+def listed(model: ModelBase) -> Callable[[Verb], Verb]:
+    """Answer 200 with all of a list that is short by nature: one page, without paging parameters."""
+
+    def shape(values: Any) -> Response:
+        data = [marshal(model, value) for value in values]
+        count = len(data)
+        pagination = {"page": 1, "per_page": max(count, 1), "pages": min(count, 1), "total": count, "next_cursor": None}
+        return json_response({"status": "success", "data": data, "meta": {"pagination": pagination}})
+
+    return _answering(shape, 200, "The whole list.", _envelope(model, is_list=True))
 
 
 def created(model: ModelBase, *, at: Callable[[Any], str] | None = None) -> Callable[[Verb], Verb]:

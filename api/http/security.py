@@ -39,6 +39,9 @@ class SecureResource(Resource):
     permissions: ClassVar[dict[str, Permission]] = {}
     # What a body without its required fields is answered with.
     missing_status: ClassVar[int] = 422
+    # Whether every query parameter is welcome, because somebody else reads it. `query` then has
+    # a list for each name. An operation that needs this says in its text what becomes of them.
+    takes_any_query: ClassVar[bool] = False
 
     actor: Actor
     body: dict[str, Any]
@@ -75,7 +78,10 @@ class SecureResource(Resource):
         name = "get" if request.method == "HEAD" else request.method.lower()
         self._authorise(self.permissions[name.upper()])
         verb = getattr(self, name)
-        self.query = query.load_query(_query_parser(verb))
+        if self.takes_any_query:
+            self.query = request.args.to_dict(flat=False)
+        else:
+            self.query = query.load_query(_query_parser(verb))
         if (request.content_length or 0) > (request.max_content_length or 0):
             raise RequestEntityTooLarge
         model = _body_model(verb)

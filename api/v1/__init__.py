@@ -8,7 +8,7 @@ from flask_restx import Api
 
 from api.http.responses import shared
 from api.http.tokens import KEY_HEADER
-from api.v1 import auth, bulk, items, jobs, keys, posts, projects, system, tasks, users
+from api.v1 import auth, bulk, items, jobs, keys, posts, projects, system, tasks, upstreams, users
 
 NAMESPACES = (
     system.ns,
@@ -21,6 +21,7 @@ NAMESPACES = (
     posts.ns,
     items.ns,
     jobs.ns,
+    upstreams.ns,
     shared,
 )
 

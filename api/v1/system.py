@@ -11,7 +11,7 @@ from api.http.responses import returns, returns_bare
 from api.http.security import SecureResource
 from core import health
 from core.access import Permission
-from core.bootstrap import current_settings
+from core.bootstrap import current_settings, current_upstreams
 from core.errors import Malformed
 
 VERSION = "1.0.0"
@@ -60,6 +60,11 @@ readiness_out = ns.model(
             description="Registered workers, a killed one for some minutes more; null without Redis.",
         ),
         "queue_depth": fields.Raw(required=True, description="Unfinished jobs by state.", example={"queued": 0}),
+        "upstreams": fields.Raw(
+            required=True,
+            description="Breaker by upstream: closed, open or half_open, as this process sees it.",
+            example={"weather": "closed"},
+        ),
     },
 )
 
@@ -136,6 +141,6 @@ class Readiness(SecureResource):
     @ns.response(503, "The database does not answer.", readiness_out)
     @returns_bare(readiness_out, "Ready, or degraded while only Redis is down.")
     def get(self) -> tuple[dict[str, Any], int]:
-        """Say whether each part works: database, migrations, Redis, workers."""
-        report = health.check(current_settings())
+        """Say whether each part works: database, migrations, Redis, workers, upstreams."""
+        report = health.check(current_settings(), current_upstreams())
         return report, 503 if report["status"] == "down" else 200

@@ -49,6 +49,7 @@ class Row:
     allowed: frozenset[str]
     body: Callable[["World"], Any] | None = None
     query: Callable[["World"], str] = lambda world: ""
+    answer: int | None = None
 
 
 TABLE: dict[str, Row] = {
@@ -129,6 +130,10 @@ TABLE: dict[str, Row] = {
     "PATCH /api/v1/items/<int:item_id>": Row(OWNER, lambda w: {"name": "Changed"}),
     "DELETE /api/v1/items/<int:item_id>": Row(OWNER),
     "GET /api/v1/items/by-sku/<rest:sku>": Row(ACTIVE),
+    "GET /api/v1/upstreams": Row(ACTIVE),
+    # None is configured here, which everybody who may ask is told.
+    "GET /api/v1/upstreams/<name>/<path:path>": Row(ACTIVE, answer=404),
+    "POST /api/v1/upstreams/<name>/<path:path>": Row(ACTIVE, lambda w: {}, answer=404),
     "GET /api/v1/jobs": Row(ACTIVE),
     "GET /api/v1/jobs/<job_id>": Row(OWNER),
     "GET /api/v1/tasks/process/status/<job_id>": Row(OWNER),
@@ -168,6 +173,7 @@ class World:
         # A project is only deleted when it is empty; whose membership is meant is the viewer's.
         values = {
             "<path:name>": "Ada",
+            "<name>/<path:path>": "nobody/home",
             "<int:project_id>": self.project_id,
             "<int:user_id>": self.people["viewer"].user_id if "/members/" in rule else self.people["owner"].user_id,
             "<int:task_id>": self.task_id,
@@ -212,8 +218,8 @@ def test_everybody_gets_what_the_table_says(app: Flask, operation: str) -> None:
         body = row.body(world) if row.body else None
         response = person.open(method, world.path(rule) + row.query(world), body, token=token)
         if identity in row.allowed:
-            expected = "2xx"
-            right = 200 <= response.status_code < 300
+            expected = str(row.answer or "2xx")
+            right = response.status_code == row.answer if row.answer else response.status_code < 300
         else:
             expected = "401" if identity in ("anonymous", "inactive") else "403"
             right = str(response.status_code) == expected

@@ -116,6 +116,7 @@ def test_readiness_names_every_part(ada: Person, path: str) -> None:
         "checks": {"database": "ok", "migrations": "ok", "redis": "ok"},
         "workers": 0,
         "queue_depth": {"queued": 1},
+        "upstreams": {},
     }
 
 

@@ -1,0 +1,1 @@
+"""Upstreams: other services, configured by name, that Tasklane asks on behalf of its users."""

@@ -1,0 +1,128 @@
+"""One exchange with an upstream: sent with care, read with suspicion."""
+
+import http.cookiejar
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import httpx
+import orjson
+
+from core.upstreams import transport
+from core.upstreams.settings import UpstreamSettings
+
+# RFC 9110, section 15.6: these say that the same request may succeed later.
+_PASSING = (502, 503, 504)
+_JSON_TYPE = re.compile(r"application/([a-z0-9.+-]+\+)?json *(;.*)?", re.IGNORECASE)
+_LONGEST_RETRY_AFTER = 3600
+
+
+class Failed(Exception):
+    """The upstream does not work; the text is for the log. `may_pass` if trying again at once may help."""
+
+    def __init__(self, reason: str, *, may_pass: bool = False, retry_after: int | None = None) -> None:
+        super().__init__(reason)
+        self.may_pass = may_pass
+        self.retry_after = retry_after
+
+
+class Unusable(Exception):
+    """The upstream works, but this answer is none that Tasklane relays; the text is for the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the upstream said, 2xx with its checked JSON text or 4xx without."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+    @property
+    def retry_after(self) -> int | None:
+        return _retry_after(self.headers)
+
+
+def make_client() -> httpx.Client:
+    """Return a client that knows no proxies, follows nothing and remembers no cookies."""
+    refusing = http.cookiejar.DefaultCookiePolicy(allowed_domains=[])
+    return httpx.Client(
+        transport=transport.DeadlineTransport(),
+        trust_env=False,
+        follow_redirects=False,
+        cookies=http.cookiejar.CookieJar(policy=refusing),
+        headers={"User-Agent": "Tasklane", "Accept": "application/json", "Accept-Encoding": "identity"},
+    )
+
+
+def exchange(
+    client: httpx.Client,
+    settings: UpstreamSettings,
+    *,
+    method: str,
+    address: httpx.URL,
+    headers: Mapping[str, str],
+    body: bytes | None = None,
+) -> Answer:
+    """Send one request and return the checked answer. Raises Failed and Unusable.
+
+    Runs inside `transport.deadline`.
+    """
+    request = client.build_request(
+        method,
+        address,
+        content=body,
+        # What is configured wins over what the caller sent.
+        headers={**headers, **settings.headers, **({} if body is None else {"content-type": "application/json"})},
+        timeout=httpx.Timeout(settings.read_timeout_seconds, connect=settings.connect_timeout_seconds),
+    )
+    try:
+        response = client.send(request, stream=True, auth=_credentials(settings))
+        try:
+            return _read(response, settings.max_bytes)
+        finally:
+            response.close()
+    except transport.FAILURES as error:
+        raise Failed(type(error).__name__, may_pass=True) from error
+
+
+def _credentials(settings: UpstreamSettings) -> httpx.BasicAuth | None:
+    url = httpx.URL(settings.base_url)
+    return httpx.BasicAuth(url.username, url.password) if url.userinfo else None
+
+
+def _read(response: httpx.Response, max_bytes: int) -> Answer:
+    status = response.status_code
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    if status >= 500:
+        after = _retry_after(headers)
+        # An upstream that says when to come back is not asked again before.
+        raise Failed(f"status {status}", may_pass=status in _PASSING and after is None, retry_after=after)
+    if status >= 400:
+        return Answer(status, headers)
+    if status == 204:
+        return Answer(status, headers, b"null")
+    if not 200 <= status < 300:
+        raise Unusable(f"status {status}")
+    if not _JSON_TYPE.fullmatch(headers.get("content-type", "")):
+        raise Unusable("not JSON by its Content-Type")
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise Unusable("an encoding that was not asked for")
+    body = bytearray()
+    for part in response.iter_raw():
+        body += part
+        if len(body) > max_bytes:
+            raise Unusable(f"longer than {max_bytes} bytes")
+        # A buffer full of tiny chunks is read without any wait.
+        transport.seconds_left()
+    try:
+        orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise Failed("broken JSON") from None
+    return Answer(status, headers, bytes(body))
+
+
+def _retry_after(headers: Mapping[str, str]) -> int | None:
+    """Return the Retry-After of an answer if it is a number of seconds, at most an hour."""
+    value = headers.get("retry-after", "")
+    return max(1, min(int(value), _LONGEST_RETRY_AFTER)) if re.fullmatch("[0-9]{1,9}", value) else None

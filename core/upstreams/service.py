@@ -1,0 +1,177 @@
+"""Asking upstreams on behalf of a user.
+
+Whatever is wrong with an upstream becomes Unavailable, which tells the caller
+when to come back and nothing else: neither its address nor its words.
+"""
+
+import logging
+import math
+import re
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx
+
+from core import clock, logs
+from core.access import Actor
+from core.errors import Conflict, DomainError, Forbidden, Malformed, NotFound, Unavailable
+from core.upstreams import address, transport
+from core.upstreams.cache import fresh_seconds
+from core.upstreams.client import Answer, Failed, Unusable, exchange
+from core.upstreams.registry import Registry, Upstream
+
+log = logging.getLogger("tasklane.upstreams")
+
+Parameters = Mapping[str, Sequence[str]]
+
+# What a refusal of the upstream means to our caller. 401, 407 and 429 are about Tasklane
+# itself, which all callers share; a 401 of ours would send the caller to the login page.
+_REFUSALS: dict[int, type[DomainError]] = {403: Forbidden, 404: NotFound, 409: Conflict, 410: NotFound, 423: Conflict}
+_NOT_THE_CALLERS = (401, 407, 408, 425, 429)
+_LANGUAGE = re.compile(r"[A-Za-z0-9,;=.* -]{1,200}")
+
+
+def list_all(actor: Actor, *, registry: Registry) -> list[dict[str, Any]]:
+    """Return name and state of every upstream, and nothing of how it is reached."""
+    return [
+        {
+            "name": upstream.name,
+            "state": upstream.breaker.state,
+            "allow_post": upstream.settings.allow_post,
+            "retry_after_seconds": math.ceil(upstream.breaker.seconds_left) or None,
+        }
+        for upstream in registry.all()
+    ]
+
+
+def states(registry: Registry) -> dict[str, str]:
+    """Return the state of every upstream's breaker by name."""
+    return {upstream.name: upstream.breaker.state for upstream in registry.all()}
+
+
+def read(
+    actor: Actor, *, registry: Registry, name: str, path: str, parameters: Parameters, language: str = ""
+) -> bytes:
+    """Return the JSON text that the upstream answers to a GET of `path`, fresh or kept for a short time.
+
+    Raises NotFound for an unknown name, Malformed for a path that could lead
+    elsewhere, what `_refusal` makes of a 4xx, and Unavailable for anything else.
+    """
+    upstream = _require(registry.find(name))
+    target = address.below(upstream.base, path, parameters)
+    headers = _forwarded(language)
+    key = (name, str(target), headers.get("accept-language", ""))
+    kept = registry.cache.find(key)
+    if kept is not None:
+        return kept
+    answer = _ask(registry.client, upstream, "GET", target, headers)
+    seconds = fresh_seconds(answer.headers, longest=upstream.settings.cache_seconds)
+    registry.cache.keep(key, answer.body, seconds=seconds)
+    return answer.body
+
+
+def send(
+    actor: Actor, *, registry: Registry, name: str, path: str, parameters: Parameters, body: bytes, language: str = ""
+) -> bytes:
+    """Return the JSON text that the upstream answers to a POST of `body`, JSON that is sent once.
+
+    Raises like `read`, and Forbidden where the configuration allows no POST.
+    """
+    upstream = _require(registry.find(name))
+    if not upstream.settings.allow_post:
+        raise Forbidden("This upstream takes no POST.")
+    target = address.below(upstream.base, path, parameters)
+    try:
+        return _ask(registry.client, upstream, "POST", target, _forwarded(language), body).body
+    finally:
+        # Whatever was kept may be out of date now, even if the call failed half-way.
+        registry.cache.forget(name)
+
+
+def _require(upstream: Upstream | None) -> Upstream:
+    if upstream is None:
+        raise NotFound("There is no such upstream.")
+    return upstream
+
+
+def _forwarded(language: str) -> dict[str, str]:
+    """Return the headers that go along: everything else of the caller stays here."""
+    headers = {"accept-language": language} if _LANGUAGE.fullmatch(language) else {}
+    request_id = logs.request_id.get()
+    return {**headers, "x-request-id": request_id} if request_id else headers
+
+
+def _ask(
+    client: httpx.Client,
+    upstream: Upstream,
+    method: str,
+    target: httpx.URL,
+    headers: Mapping[str, str],
+    body: bytes | None = None,
+) -> Answer:
+    """Make one call, if breaker and places let it through, and return a 2xx answer."""
+    if not upstream.places.acquire(blocking=False):
+        raise _unavailable(upstream, "too many calls at once")
+    try:
+        admission = upstream.breaker.admit()
+        if admission is None:
+            raise _unavailable(upstream, "left alone", math.ceil(upstream.breaker.seconds_left))
+        works = False
+        try:
+            retries = upstream.settings.retries if method == "GET" and not admission.is_trial else 0
+            answer = _try(client, upstream, method, target, headers, body, retries=retries)
+            works = True
+        except Unusable as error:
+            works = True
+            raise _unavailable(upstream, str(error)) from None
+        except Failed as error:
+            raise _unavailable(upstream, str(error), error.retry_after) from None
+        finally:
+            upstream.breaker.report(admission, succeeded=works)
+    finally:
+        upstream.places.release()
+    if answer.status >= 400:
+        raise _refusal(upstream, answer)
+    return answer
+
+
+def _try(
+    client: httpx.Client,
+    upstream: Upstream,
+    method: str,
+    target: httpx.URL,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    *,
+    retries: int,
+) -> Answer:
+    """Send the request up to `retries` + 1 times within one deadline."""
+    settings = upstream.settings
+    ends_at = clock.monotonic() + settings.timeout_seconds
+    pause = settings.retry_pause_seconds
+    with transport.deadline(ends_at):
+        for left in range(retries, -1, -1):
+            try:
+                return exchange(client, settings, method=method, address=target, headers=headers, body=body)
+            except Failed as error:
+                if not (left and error.may_pass and clock.monotonic() + pause < ends_at):
+                    raise
+            time.sleep(pause)
+            pause *= 2
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _refusal(upstream: Upstream, answer: Answer) -> DomainError:
+    """Return our error for a 4xx of the upstream, with its status and without its words."""
+    if answer.status in _NOT_THE_CALLERS:
+        return _unavailable(upstream, f"status {answer.status}", answer.retry_after)
+    kind = _REFUSALS.get(answer.status, Malformed)
+    return kind("The upstream refuses this request.", details={"upstream_status": [str(answer.status)]})
+
+
+def _unavailable(upstream: Upstream, reason: str, retry_after: int | None = None) -> Unavailable:
+    log.warning("The upstream %s gave no answer to relay: %s", upstream.name, reason)
+    return Unavailable(
+        f"The upstream {upstream.name} gives no usable answer. Try again later.", retry_after=retry_after
+    )
