@@ -90,3 +90,11 @@ class NullableInteger(_Nullable, fields.Integer):
 
 class NullableObject(_Nullable, fields.Raw):
     __schema_type__ = "object"
+
+
+class NullableNumber(_Nullable, fields.Float):
+    pass
+
+
+class NullableList(_Nullable, fields.List):
+    pass

@@ -5,11 +5,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import request
 from flask_restx import reqparse
 
-from core import texts
+from core import texts, zones
 from core.bootstrap import current_settings
 from core.db import MAX_ID
 from core.errors import Malformed
@@ -84,6 +85,11 @@ def user_reference(value: str) -> int | str:
     return value if value == "me" else integer()(value)
 
 
+def zone(value: str) -> ZoneInfo:
+    """Convert the name of a time zone."""
+    return zones.find(value)
+
+
 def words(value: str) -> str:
     """Convert text to look for."""
     if not 1 <= len(value) <= 200 or "\x00" in value:
@@ -95,6 +101,7 @@ _documented(boolean, type="boolean")
 _documented(day, type="string", format="date")
 _documented(moment, type="string", format="date-time")
 _documented(user_reference, type="string", pattern="^(me|[0-9]+)$")
+_documented(zone, type="string", example="Europe/Berlin")
 _documented(words, type="string", minLength=1, maxLength=200)
 
 

@@ -96,10 +96,7 @@ def upgrade() -> None:
         f"ALTER TABLE tasks ADD COLUMN project_id {number}"
         " CONSTRAINT fk_tasks_project_id_projects REFERENCES projects (id)"
     )
-    op.execute(
-        f"ALTER TABLE tasks ADD COLUMN item_id {number}"
-        " CONSTRAINT fk_tasks_item_id_items REFERENCES items (id)"
-    )
+    op.execute(f"ALTER TABLE tasks ADD COLUMN item_id {number} CONSTRAINT fk_tasks_item_id_items REFERENCES items (id)")
     op.create_index("ix_tasks_project_id_created_at_id", "tasks", ["project_id", "created_at", "id"])
     op.create_index("ix_tasks_item_id", "tasks", ["item_id"])
 
