@@ -1,16 +1,19 @@
 """Fixtures: real databases, a real Redis-protocol server, and people who use the API."""
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import flask_migrate
 import pytest
 from flask import Flask
-from sqlalchemy import delete
+from sqlalchemy import delete, event
+from sqlalchemy.engine import Connection
 
 from api import create_app
 from api.http.limits import limiter
+from core import clock
 from core.access import Role
 from core.config import ROOT, Settings, load_settings
 from core.db import Base, db
@@ -150,6 +153,32 @@ def bob(app: Flask) -> Person:
 @pytest.fixture
 def admin(app: Flask) -> Person:
     return make_person(app, "root.admin", Role.ADMIN)
+
+
+@pytest.fixture
+def statements(app: Flask) -> Iterator[list[str]]:
+    """The SQL statements that were executed since the list was last emptied."""
+    seen: list[str] = []
+
+    def note(connection: Connection, cursor: object, statement: str, *rest: object) -> None:
+        if not statement.startswith("BEGIN"):
+            seen.append(statement)
+
+    with app.app_context():
+        engine = db.engine
+    event.listen(engine, "before_cursor_execute", note)
+    yield seen
+    event.remove(engine, "before_cursor_execute", note)
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """A function that sets the clock of the domain."""
+
+    def move(moment: str) -> None:
+        monkeypatch.setattr(clock, "now", lambda: datetime.fromisoformat(moment))
+
+    return move
 
 
 @pytest.fixture

@@ -22,11 +22,12 @@ class StatsRepository:
 
     def totals(self, *conditions: ColumnElement[bool], today: date, by_owner: bool) -> Sequence[Row[Any]]:
         """Return owner_id (if asked for), status, tasks, overdue, and seconds and microseconds to completion."""
-        owner: list[ColumnElement[Any]] = [Task.owner_id.label("owner_id")] if by_owner else []
+        groups: list[Any] = [Task.owner_id, Task.status] if by_owner else [Task.status]
         is_late = (Task.due_date < today) & Task.status.not_in(CLOSED)
         is_done = (Task.status == TaskStatus.COMPLETED) & Task.completed_at.is_not(None)
         taken = microseconds(Task.completed_at) - microseconds(Task.created_at)
-        sums: list[ColumnElement[Any]] = [
+        columns: list[ColumnElement[Any]] = [
+            *groups,
             func.count().label("tasks"),
             func.count().filter(is_late).label("overdue"),
             func.count().filter(is_done).label("completed"),
@@ -34,8 +35,7 @@ class StatsRepository:
             func.sum(taken // SECOND).filter(is_done).label("seconds"),
             func.sum(taken % SECOND).filter(is_done).label("microseconds"),
         ]
-        query = select(*owner, Task.status, *sums).where(*conditions).group_by(*owner, Task.status)
-        return self.session.execute(query).all()
+        return self.session.execute(select(*columns).where(*conditions).group_by(*groups)).all()
 
     def per_day(self, moment: Any, days: Days, *conditions: ColumnElement[bool]) -> dict[int, int]:
         """Return how many tasks have this moment on which of the days, counted from 0."""

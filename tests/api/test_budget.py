@@ -1,29 +1,8 @@
 """The countable part of the performance budget: SQL statements per request."""
 
-from collections.abc import Iterator
-
 import pytest
-from flask import Flask
-from sqlalchemy import event
-from sqlalchemy.engine import Connection
 
-from core.db import db
 from tests.support.people import Person
-
-
-@pytest.fixture
-def statements(app: Flask) -> Iterator[list[str]]:
-    seen: list[str] = []
-
-    def note(connection: Connection, cursor: object, statement: str, *rest: object) -> None:
-        if not statement.startswith("BEGIN"):
-            seen.append(statement)
-
-    with app.app_context():
-        engine = db.engine
-    event.listen(engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(engine, "before_cursor_execute", note)
 
 
 def test_reading_a_task_takes_two_statements(ada: Person, statements: list[str]) -> None:
