@@ -1,4 +1,4 @@
-"""The application without HTTP: configuration, logging, database.
+"""The application without HTTP: configuration, logging, database, cache.
 
 Workers and commands run in it; `api.create_app` adds the routes.
 """
@@ -7,6 +7,7 @@ from flask import Flask, current_app
 from flask_migrate import Migrate
 
 from core import models
+from core.cache import cache
 from core.config import ROOT, ConfigError, Settings, load_settings
 from core.db import db, init_db
 from core.logs import configure_logging
@@ -37,6 +38,7 @@ def create_core_app(config_name: str | None = None, *, settings: Settings | None
         raise ConfigError(f"The instance folder {settings.instance_path} is not usable: {error.strerror}.") from None
     configure_logging(settings)
     init_db(app, settings.database_url)
+    cache.init_app(app)
     # Batch mode rewrites a table where SQLite cannot alter it in place.
     Migrate(app, db, directory=str(ROOT / "migrations"), render_as_batch=True, compare_type=True)
     return app

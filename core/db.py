@@ -194,6 +194,28 @@ def transaction() -> Iterator[Session]:
             session.info.pop(_WRITING, None)
 
 
+@contextmanager
+def snapshot() -> Iterator[Session]:
+    """Read one state of the whole database, whatever others commit meanwhile.
+
+    Ends the reading so far, so what was read before may be of an earlier state.
+    """
+    session: Session = db.session()
+    if session.info.get(_WRITING):
+        yield session
+        return
+    if session.in_transaction():
+        session.commit()
+    if db.engine.dialect.name != "sqlite":  # SQLite knows no other way to read.
+        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+    try:
+        yield session
+    except BaseException:
+        session.rollback()
+        raise
+    session.commit()
+
+
 Row = TypeVar("Row", bound=Base)
 
 

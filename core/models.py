@@ -1,6 +1,7 @@
 """Every model, imported in one place so that metadata and migrations are complete."""
 
 from core.auth.model import ApiKey, LoginSession, RefreshToken
+from core.changes.model import ChangeMark
 from core.items.model import Item
 from core.jobs.model import Job
 from core.posts.model import Post
@@ -8,4 +9,16 @@ from core.projects.model import Project, ProjectMember
 from core.tasks.model import Task
 from core.users.model import User
 
-__all__ = ["ApiKey", "Item", "Job", "LoginSession", "Post", "Project", "ProjectMember", "RefreshToken", "Task", "User"]
+__all__ = [
+    "ApiKey",
+    "ChangeMark",
+    "Item",
+    "Job",
+    "LoginSession",
+    "Post",
+    "Project",
+    "ProjectMember",
+    "RefreshToken",
+    "Task",
+    "User",
+]

@@ -1,6 +1,7 @@
 """Fixtures: real databases, a real Redis-protocol server, and people who use the API."""
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from api import create_app
 from api.http.limits import limiter
+from core import clock
 from core.access import Role
 from core.config import ROOT, Settings, load_settings
 from core.db import Base, db
@@ -155,14 +157,8 @@ def admin(app: Flask) -> Person:
 
 
 @pytest.fixture
-def outbox(app: Flask) -> Path:
-    settings: Settings = app.extensions["tasklane"]
-    return settings.instance_path / "outbox"
-
-
-@pytest.fixture
 def statements(app: Flask) -> Iterator[list[str]]:
-    """The SQL statements that run from here on, without BEGIN."""
+    """The SQL statements that were executed since the list was last emptied."""
     seen: list[str] = []
 
     def note(connection: Connection, cursor: object, statement: str, *rest: object) -> None:
@@ -174,6 +170,22 @@ def statements(app: Flask) -> Iterator[list[str]]:
     event.listen(engine, "before_cursor_execute", note)
     yield seen
     event.remove(engine, "before_cursor_execute", note)
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """A function that sets the clock of the domain."""
+
+    def move(moment: str) -> None:
+        monkeypatch.setattr(clock, "now", lambda: datetime.fromisoformat(moment))
+
+    return move
+
+
+@pytest.fixture
+def outbox(app: Flask) -> Path:
+    settings: Settings = app.extensions["tasklane"]
+    return settings.instance_path / "outbox"
 
 
 @pytest.fixture(scope="session")

@@ -128,3 +128,11 @@ class Anything(fields.Raw):
 
 class NullableObject(_Nullable, fields.Raw):
     __schema_type__ = "object"
+
+
+class NullableNumber(_Nullable, fields.Float):
+    pass
+
+
+class NullableList(_Nullable, fields.List):
+    pass

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import request
 from flask_restx import reqparse
 
-from core import texts
+from core import texts, zones
 from core.bootstrap import current_settings
 from core.db import MAX_ID
 from core.errors import Malformed
@@ -98,6 +99,11 @@ def amount(value: str) -> Decimal:
     return Decimal(value)
 
 
+def zone(value: str) -> ZoneInfo:
+    """Convert the name of a time zone."""
+    return zones.find(value)
+
+
 def words(value: str) -> str:
     """Convert text to look for."""
     if not 1 <= len(value) <= 200 or "\x00" in value:
@@ -110,6 +116,7 @@ _documented(day, type="string", format="date")
 _documented(moment, type="string", format="date-time")
 _documented(user_reference, type="string", pattern="^(me|[0-9]+)$")
 _documented(amount, type="number", format="decimal", minimum=0, maximum=int(texts.MONEY_LIMIT), exclusiveMaximum=True)
+_documented(zone, type="string", example="Europe/Berlin")
 _documented(words, type="string", minLength=1, maxLength=200)
 
 

@@ -15,6 +15,7 @@ from flask import Response, current_app, request, url_for
 from flask_restx import Namespace, fields
 from flask_restx.model import ModelBase
 from flask_restx.utils import merge
+from orjson import Fragment
 
 from api.http.fields import Anything, NullableInteger, NullableText
 from api.http.json import dump
@@ -106,9 +107,9 @@ def _marshaller(model: ModelBase) -> Marshaller:
     return _marshallers[model.name]
 
 
-def marshal(model: ModelBase, value: Any) -> dict[str, Any]:
-    """Return the model's fields of an object or a row as plain values."""
-    return value if isinstance(value, dict) else _marshaller(model)(value)
+def marshal(model: ModelBase, value: Any) -> Any:
+    """Return the model's fields of an object or a row as plain values; what is plain or JSON already stays."""
+    return value if isinstance(value, dict | Fragment) else _marshaller(model)(value)
 
 
 def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

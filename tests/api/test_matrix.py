@@ -130,6 +130,8 @@ TABLE: dict[str, Row] = {
     "PATCH /api/v1/items/<int:item_id>": Row(OWNER, lambda w: {"name": "Changed"}),
     "DELETE /api/v1/items/<int:item_id>": Row(OWNER),
     "GET /api/v1/items/by-sku/<rest:sku>": Row(ACTIVE),
+    "GET /api/v1/stats": Row(ACTIVE),
+    "GET /api/v1/users/<int:user_id>/profile": Row(OWNER),
     "GET /api/v1/upstreams": Row(ACTIVE),
     # None is configured here, which everybody who may ask is told.
     "GET /api/v1/upstreams/<name>/<path:path>": Row(ACTIVE, answer=404),

@@ -1,0 +1,1 @@
+"""Change marks: how a reader knows whether anything it depends on has changed."""

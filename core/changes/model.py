@@ -1,0 +1,33 @@
+"""The change mark, and what is marked."""
+
+from enum import StrEnum
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.db import Base
+
+
+class Topic(StrEnum):
+    """A table whose changes are marked by triggers (migration 0006)."""
+
+    TASKS = "tasks"
+    USERS = "users"
+    POSTS = "posts"
+    PROJECTS = "projects"
+    PROJECT_MEMBERS = "project_members"
+
+
+class ChangeMark(Base):
+    """A random value that every transaction which changes a table replaces.
+
+    Random instead of counted, so that a value never comes back with other
+    content: not after a rollback, and not after a backup was restored. A topic
+    has several rows on PostgreSQL, where writers must not wait for each other.
+    """
+
+    __tablename__ = "change_marks"
+
+    topic: Mapped[str] = mapped_column(String(40), primary_key=True)
+    shard: Mapped[str] = mapped_column(String(36), primary_key=True)
+    mark: Mapped[str] = mapped_column(String(36))

@@ -1,0 +1,1 @@
+"""Profiles: one person's work at a glance."""

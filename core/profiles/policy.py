@@ -1,0 +1,8 @@
+"""Who may see whose profile."""
+
+from core.access import Actor
+
+
+def may_read(actor: Actor, user_id: int) -> bool:
+    """Return whether the actor may see the profile of this user."""
+    return actor.is_admin or actor.user_id == user_id

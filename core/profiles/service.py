@@ -1,0 +1,103 @@
+"""One person's work at a glance, kept by hand until something in it changes."""
+
+from datetime import timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from core import zones
+from core.access import Actor
+from core.cache import cache
+from core.changes.model import Topic
+from core.changes.repository import ChangeRepository
+from core.db import db, snapshot
+from core.errors import Forbidden, NotFound
+from core.posts.model import Post
+from core.profiles import policy
+from core.profiles.repository import ProfileRepository
+from core.tasks.model import Task, TaskStatus
+from core.users.model import User
+from core.users.repository import UserRepository
+
+TOPICS = (Topic.USERS, Topic.TASKS, Topic.POSTS)
+_CHANGED = "tasklane_changed_profiles"
+
+
+def get(actor: Actor, *, user_id: int, zone: ZoneInfo = zones.UTC_ZONE) -> bytes:
+    """Return the profile of a user, as JSON. Raises NotFound, or Forbidden for another's."""
+    if not policy.may_read(actor, user_id):
+        _require(UserRepository(db.session()).find(user_id))
+        raise Forbidden("Only this user and administrators may see the profile.")
+    # One entry for each user, so that it can be deleted by name; the stamp tells
+    # from which data, in which zone and on which day it was made.
+    key, asked = _key(user_id), f"{zone.key} {zones.today(zone)}"
+    profile = cache.get(key, stamp=f"{_stamp(db.session())} {asked}")
+    if profile is None:
+        with snapshot() as session:
+            stamp = f"{_stamp(session)} {asked}"
+            profile = orjson.dumps(_compute(session, user_id, zone), option=orjson.OPT_UTC_Z)
+        cache.set(key, profile, stamp=stamp)
+    return profile
+
+
+def _key(user_id: int) -> str:
+    return f"profile:{user_id}"
+
+
+def _stamp(session: Session) -> str:
+    return ChangeRepository(session).stamp(*TOPICS)
+
+
+def _require(user: User | None) -> User:
+    if user is None:
+        raise NotFound("There is no such user.")
+    return user
+
+
+def _compute(session: Session, user_id: int, zone: ZoneInfo) -> dict[str, Any]:
+    user = _require(UserRepository(session).find(user_id))
+    today = zones.today(zone)
+    week, month = (zones.first_moment(today - timedelta(days=days - 1), zone) for days in (7, 30))
+    profiles = ProfileRepository(session)
+    tasks = profiles.task_counts(user_id, today=today, week=week, month=month)
+    posts = profiles.post_counts(user_id)
+    changes = [moment for moment in (tasks.last_change, posts.last_change) if moment is not None]
+    return {
+        "user_id": user.id,
+        "username": user.username,
+        "name": user.name,
+        "member_since": user.created_at,
+        "tasks_owned": {status.value: getattr(tasks, f"owned_{status}") for status in TaskStatus},
+        "assigned_open": tasks.assigned_open,
+        "overdue": tasks.overdue,
+        "completed_last_7_days": tasks.completed_7_days,
+        "completed_last_30_days": tasks.completed_30_days,
+        "posts": posts.posts,
+        "last_activity_at": max(changes, default=None),
+    }
+
+
+# The stamp alone keeps profiles true, in every process. These two only free the
+# memory of profiles that this process knows to be over, right after the commit.
+
+
+@event.listens_for(Session, "after_flush")
+def _note_changes(session: Session, context: Any) -> None:
+    changed = session.info.setdefault(_CHANGED, set())
+    for row in {*session.new, *session.dirty, *session.deleted}:
+        match row:
+            case User():
+                changed.add(row.id)
+            case Task():
+                changed.update((row.owner_id, row.assignee_id))
+            case Post():
+                changed.add(row.user_id)
+
+
+@event.listens_for(Session, "after_commit")
+def _drop_changed(session: Session) -> None:
+    for user_id in session.info.pop(_CHANGED, ()):
+        cache.delete(_key(user_id))

@@ -1,0 +1,1 @@
+"""Statistics: what the tasks that somebody may see add up to."""

@@ -1,0 +1,69 @@
+"""The days of a time zone as intervals that SQL can sort moments into."""
+
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from itertools import pairwise
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, and_, case
+
+from core import zones
+from core.moments import DAY, SECOND, microseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Consecutive calendar days of one zone, the first and the last included.
+
+    Their boundaries are computed here and compared in SQL as moments, so any
+    offset is right, also +05:45 and one that changes. Days of 24 hours in a row
+    need one branch of the CASE together, and a day of another length one of its
+    own: a year has about five branches, not 366, and groups into 366 rows.
+    """
+
+    first: date
+    last: date
+    zone: ZoneInfo
+
+    @property
+    def dates(self) -> list[date]:
+        """Every day, in order."""
+        return [self.first + timedelta(days=number) for number in range((self.last - self.first).days + 1)]
+
+    def within(self, moment: Any) -> ColumnElement[bool]:
+        """Return the condition that a column's moment is on one of the days."""
+        start = zones.first_moment(self.first, self.zone)
+        end = zones.first_moment(self.last + timedelta(days=1), self.zone)
+        return and_(moment >= start, moment < end)
+
+    def number_of(self, moment: Any) -> ColumnElement[int]:
+        """Return on which of the days, counted from 0, a column's moment is that is within them."""
+        at = microseconds(moment)
+        branches = []
+        for run in self._runs():
+            number = run.first + (at - run.start) // DAY if run.is_even else run.first
+            branches.append((at < run.end, number))
+        return case(*branches)
+
+    def _runs(self) -> list["_Run"]:
+        days = [*self.dates, self.last + timedelta(days=1)]
+        starts = [int(zones.first_moment(day, self.zone).timestamp()) * SECOND for day in days]
+        runs: list[_Run] = []
+        for number, (start, end) in enumerate(pairwise(starts)):
+            is_even = end - start == DAY
+            if runs and is_even and runs[-1].is_even:
+                runs[-1] = replace(runs[-1], end=end)
+            else:
+                runs.append(_Run(number, start, end, is_even))
+        return runs
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Days of 24 hours in a row, or one of any other length, none included; in microseconds."""
+
+    first: int
+    start: int
+    end: int
+    is_even: bool

@@ -1,0 +1,136 @@
+"""What people may know about all the tasks that they may see."""
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+from sqlalchemy import ColumnElement, Row
+from sqlalchemy.orm import Session
+
+from core import zones
+from core.access import Actor
+from core.cache import cache
+from core.changes.model import Topic
+from core.changes.repository import ChangeRepository
+from core.db import db, snapshot
+from core.errors import Forbidden, Malformed, NotFound
+from core.moments import SECOND
+from core.stats import policy
+from core.stats.days import Days
+from core.stats.repository import StatsRepository
+from core.tasks import policy as task_policy
+from core.tasks.model import Task, TaskStatus
+
+DEFAULT_DAYS = 30
+MAX_DAYS = 366
+EARLIEST, LATEST = date(1900, 1, 1), date(2999, 12, 31)
+# What the numbers depend on: the tasks, and who may see them.
+TOPICS = (Topic.TASKS, Topic.PROJECTS, Topic.PROJECT_MEMBERS)
+
+
+def report(
+    actor: Actor,
+    *,
+    zone: ZoneInfo = zones.UTC_ZONE,
+    first: date | None = None,
+    last: date | None = None,
+    project_id: int | None = None,
+) -> bytes:
+    """Return the statistics of the tasks that the actor may see, as JSON.
+
+    The daily numbers are those from `first` to `last`, by default the last 30
+    days. They are kept until anybody changes a task. Raises Malformed for a
+    range that cannot be used, NotFound for an unknown project, and Forbidden
+    for another's.
+    """
+    today = zones.today(zone)
+    days = _days(first, last, today, zone)
+    if project_id is not None:
+        _require_project(actor, project_id)
+    # Whether a task is overdue depends on the day, and on nothing else that a stamp would not tell.
+    asked = (actor.user_id, actor.role, zone.key, today, days.first, days.last, project_id)
+    key = "stats:" + ":".join(str(part) for part in asked)
+    answer = cache.get(key, stamp=ChangeRepository(db.session()).stamp(*TOPICS))
+    if answer is None:
+        with snapshot() as session:
+            stamp = ChangeRepository(session).stamp(*TOPICS)
+            answer = orjson.dumps(_compute(session, actor, days, today, project_id))
+        cache.set(key, answer, stamp=stamp)
+    return answer
+
+
+def _days(first: date | None, last: date | None, today: date, zone: ZoneInfo) -> Days:
+    details = {
+        name: [f"Must be a day from {EARLIEST} to {LATEST}."]
+        for name, value in (("from", first), ("to", last))
+        if value is not None and not EARLIEST <= value <= LATEST
+    }
+    if not details:
+        last = last or today
+        first = first or last - timedelta(days=DEFAULT_DAYS - 1)
+        if first > last:
+            details["from"] = [f"Must not be after the last day, {last}."]
+        elif (last - first).days >= MAX_DAYS:
+            details["from"] = [f"Must be at most {MAX_DAYS} days before the end, {last}."]
+        else:
+            return Days(first, last, zone)
+    raise Malformed("This range of days cannot be used.", details=details)
+
+
+def _require_project(actor: Actor, project_id: int) -> None:
+    membership = StatsRepository(db.session()).find_membership(project_id, actor.user_id)
+    if membership is None:
+        raise NotFound("There is no such project.")
+    if not policy.may_read_project(actor, membership.role):
+        raise Forbidden("You are not a member of this project.")
+
+
+def _compute(session: Session, actor: Actor, days: Days, today: date, project_id: int | None) -> dict[str, Any]:
+    conditions: list[ColumnElement[bool]] = [task_policy.visible_to(actor)]
+    if project_id is not None:
+        conditions.append(Task.project_id == project_id)
+    by_owner = policy.may_compare_people(actor)
+    stats = StatsRepository(session)
+    totals = stats.totals(*conditions, today=today, by_owner=by_owner)
+    created = stats.per_day(Task.created_at, days, *conditions)
+    completed = stats.per_day(Task.completed_at, days, *conditions)
+    return {
+        "timezone": days.zone.key,
+        "from": days.first,
+        "to": days.last,
+        "total": sum(row.tasks for row in totals),
+        "by_status": _by_status(totals),
+        "overdue": sum(row.overdue for row in totals),
+        "mean_completion_seconds": _mean_seconds(totals),
+        "per_day": [
+            {"date": day, "created": created.get(number, 0), "completed": completed.get(number, 0)}
+            for number, day in enumerate(days.dates)
+        ],
+        "per_user": _per_user(totals) if by_owner else None,
+    }
+
+
+def _by_status(totals: Iterable[Row[Any]]) -> dict[str, int]:
+    counts = {status.value: 0 for status in TaskStatus}
+    for row in totals:
+        counts[row.status.value] += row.tasks
+    return counts
+
+
+def _mean_seconds(totals: Iterable[Row[Any]]) -> float | None:
+    done = [row for row in totals if row.completed]
+    if not done:
+        return None
+    # Whole numbers up to the division, so that every engine gives the same answer.
+    total: int = sum(int(row.seconds) * SECOND + int(row.microseconds) for row in done)
+    count: int = sum(row.completed for row in done)
+    return round(total / (count * SECOND), 6)
+
+
+def _per_user(totals: Iterable[Row[Any]]) -> list[dict[str, Any]]:
+    people: dict[int, list[Row[Any]]] = {}
+    for row in totals:
+        people.setdefault(row.owner_id, []).append(row)
+    return [{"user_id": user_id, "by_status": _by_status(people[user_id])} for user_id in sorted(people)]
