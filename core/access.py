@@ -23,6 +23,7 @@ class Permission(StrEnum):
     TASKS_READ = "tasks:read"
     TASKS_WRITE = "tasks:write"
     JOBS_READ = "jobs:read"
+    SEARCH_READ = "search:read"
 
 
 _USER = frozenset(Permission)

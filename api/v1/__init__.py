@@ -7,9 +7,9 @@ from flask import Blueprint, Response
 from flask_restx import Api
 
 from api.http.responses import shared
-from api.v1 import auth, jobs, system, tasks
+from api.v1 import auth, jobs, search, system, tasks
 
-NAMESPACES = (system.ns, auth.ns, tasks.ns, jobs.ns, shared)
+NAMESPACES = (system.ns, auth.ns, tasks.ns, jobs.ns, search.ns, shared)
 
 DESCRIPTION = """\
 A self-hosted task API for internal teams.
