@@ -71,17 +71,23 @@ def _upgrade_sqlite() -> None:
 
 
 def _upgrade_postgresql() -> None:
-    def vector(text: str, weight: str) -> str:
+    def words(text: str) -> str:
         # Latin letters lose their accents, as they do in SQLite; in other scripts, marks make other letters.
         bare = rf"normalize(regexp_replace(normalize({text}, NFD), '(?<=[A-Za-z])[\u0300-\u036f]+', '', 'g'), NFC)"
-        words = f"regexp_replace({bare}, '[{SEPARATORS}]+', ' ', 'g')"
-        return f"setweight(to_tsvector('simple', {words}), '{weight}')"
+        return f"regexp_replace({bare}, '[{SEPARATORS}]+', ' ', 'g')"
 
     for table, _, titles, body in TABLES:
-        title = " || ' ' || ".join(f"coalesce({column}, '')" for column in titles)
-        document = f"{vector(title, 'A')} || {vector(f'left(coalesce({body}, {chr(39) * 2}), {LONGEST_BODY})', 'D')}"
+        title = words(" || ' ' || ".join(f"coalesce({column}, '')" for column in titles))
+        text = words(f"left(coalesce({body}, ''), {LONGEST_BODY})")
+        # A host name, which no text has any more, takes one position, so that no phrase goes from title to body.
+        document = (
+            f"setweight(to_tsvector('simple', {title}), 'A') || "
+            f"setweight(ts_delete(to_tsvector('simple', 'gap.gap ' || {text}), 'gap.gap'), 'D')"
+        )
         op.execute(f"ALTER TABLE {table} ADD COLUMN search_vector tsvector GENERATED ALWAYS AS ({document}) STORED")
-        op.create_index(f"ix_{table}_search_vector", table, [sa.column("search_vector")], postgresql_using="gin")
+        # A list of pending entries would be read by every search until the next vacuum.
+        options = {"postgresql_using": "gin", "postgresql_with": {"fastupdate": "off"}}
+        op.create_index(f"ix_{table}_search_vector", table, [sa.column("search_vector")], **options)
 
 
 def downgrade() -> None:

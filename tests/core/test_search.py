@@ -1,6 +1,8 @@
 """The search: what matches, in which order, how it is shown, and that the index is always in step."""
 
+import unicodedata
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from core.db import db, transaction
 from core.errors import Malformed
 from core.items.model import Item
 from core.posts.model import Post
+from core.projects.model import Project
 from core.search import index, service
 from core.search.index import Kind
 from core.search.repository import MOST_RANKED, fts_query, ts_query
@@ -135,7 +138,7 @@ def test_a_query_that_is_too_long_is_refused_and_named() -> None:
 def test_no_operator_of_an_engine_survives() -> None:
     terms = parse("title:a* NEAR(b) -c ^d 'e' \\f & \"g:*\"")
     assert fts_query(terms) == '"title" "a" "NEAR" "b" "c" "d" "e" "f" "g"'
-    assert ts_query(terms) == " & ".join(f"('{word}')" for word in "title a NEAR b c d e f g".split())
+    assert ts_query(terms) == "('title') & ('a') & ('NEAR') & ('b') & ('c') & ('d') & ('e') & ('f') & ('g')"
 
 
 MATCHES = [
@@ -206,7 +209,9 @@ def test_words_may_be_spread_over_title_and_text_but_a_phrase_may_not(ada: Perso
 def test_posts_and_items_are_found_by_all_their_texts(context: None, ada: Person) -> None:
     with transaction() as session:
         session.add(Post(title="Weekly zebra", content="All is calm", user_id=ada.user_id))
-        session.add(Item(name="Zebra crossing", price=1, sku="ZX-81", description="A quokka", created_by=ada.user_id))
+        session.add(
+            Item(name="Zebra crossing", price=Decimal(1), sku="ZX-81", description="A quokka", created_by=ada.user_id)
+        )
     assert {hit.type for hit in found(ada, "zebra")} == {Kind.POST, Kind.ITEM}
     assert [(hit.type, hit.title) for hit in found(ada, "calm")] == [(Kind.POST, "Weekly zebra")]
     assert [(hit.type, hit.snippet) for hit in found(ada, "quokka")] == [(Kind.ITEM, "A <mark>quokka</mark>")]
@@ -255,7 +260,7 @@ def test_a_title_beats_a_text_across_types_too(context: None, ada: Person, write
         write(f"Filler {number}", "zebra")
     with transaction() as session:
         session.add(Post(title="Zebra", content="news", user_id=ada.user_id))
-        session.add(Item(name="Stripes", price=1, description="of a zebra", created_by=ada.user_id))
+        session.add(Item(name="Stripes", price=Decimal(1), description="of a zebra", created_by=ada.user_id))
     hits = found(ada, "zebra")
     assert hits[0].type is Kind.POST
     assert hits[0].score == 1
@@ -302,7 +307,8 @@ def test_a_word_that_is_everywhere_ranks_and_counts_the_newest_only(context: Non
         (["a b a b"], '"a b"', "<mark>a b</mark> <mark>a b</mark>"),
         (["a x b, a b"], '"a b"', "a x b, <mark>a b</mark>"),
         (["Crème BRÛLÉE"], "creme brulee", "<mark>Crème</mark> <mark>BRÛLÉE</mark>"),
-        (["<script>alert('x')</script>"], "script", "&lt;<mark>script</mark>&gt;alert(&#x27;x&#x27;)&lt;/<mark>script</mark>&gt;"),
+        (["<b>bold('x')</b>"], "bold", "&lt;b&gt;<mark>bold</mark>(&#x27;x&#x27;)&lt;/b&gt;"),
+        (["a <script src=x>"], "script", "a &lt;<mark>script</mark> src=x&gt;"),
         (["<mark>x</mark> y"], "y", "&lt;mark&gt;x&lt;/mark&gt; <mark>y</mark>"),
         (['a "b" & c'], "b", "a &quot;<mark>b</mark>&quot; &amp; c"),
         (["&lt;b&gt; amp"], "amp", "&amp;lt;b&amp;gt; <mark>amp</mark>"),
@@ -373,11 +379,16 @@ def test_the_index_follows_every_change(ada: Person, write: Callable[..., int]) 
 
 def test_the_index_forgets_what_is_rolled_back(ada: Person, write: Callable[..., int]) -> None:
     write("Before")
-    with pytest.raises(ZeroDivisionError), transaction() as session:
-        session.execute(update(Task).values(title="After"))
-        session.add(Task(title="New", owner_id=ada.user_id))
-        session.flush()
-        raise ZeroDivisionError
+
+    def fail() -> None:
+        with transaction() as session:
+            session.execute(update(Task).values(title="After"))
+            session.add(Task(title="New", owner_id=ada.user_id))
+            session.flush()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert (titles(ada, "before"), titles(ada, "after"), titles(ada, "new")) == (["Before"], [], [])
     check_index()
 
@@ -395,7 +406,7 @@ def test_a_post_leaves_the_index_with_its_task(ada: Person, write: Callable[...,
 
 def test_items_follow_their_sku(context: None, ada: Person) -> None:
     with transaction() as session:
-        item = Item(name="Thing", price=1, created_by=ada.user_id)
+        item = Item(name="Thing", price=Decimal(1), created_by=ada.user_id)
         session.add(item)
     for sku in ("AAA", "BBB", None):
         with transaction() as session:
@@ -438,7 +449,7 @@ def test_a_stranger_finds_no_task_and_no_post_about_it_and_no_count(
     with transaction() as session:
         session.add(Post(title="About the zebra", content="hidden", user_id=ada.user_id, task_id=number))
         session.add(Post(title="Open zebra", content="for all", user_id=ada.user_id))
-        session.add(Item(name="Zebra", price=1, created_by=ada.user_id))
+        session.add(Item(name="Zebra", price=Decimal(1), created_by=ada.user_id))
     everything = {"Secret zebra", "About the zebra", "Open zebra", "Zebra"}
     assert set(titles(ada, "zebra")) == everything
     assert set(titles(admin, "zebra")) == everything
@@ -461,23 +472,15 @@ def test_a_stranger_finds_their_own_below_any_number_of_others(context: None, ad
 def test_a_project_narrows_tasks_and_their_posts(
     admin: Person, ada: Person, write: Callable[..., int], context: None
 ) -> None:
-    now = clock.now()
     with transaction() as session:
-        for number in (1, 2):
-            session.execute(
-                text(
-                    "INSERT INTO projects (id, key, name, archived, version, created_at, updated_at)"
-                    " VALUES (:id, :key, 'x', false, 1, :now, :now)"
-                ),
-                {"id": number, "key": "AB" * number, "now": now if session.get_bind().dialect.name != "sqlite" else str(now)},
-            )  # fmt: skip
+        session.add_all([Project(id=1, key="AB", name="x"), Project(id=2, key="CD", name="y")])
     inside = write("Zebra inside", project_id=1)
     outside = write("Zebra outside", project_id=2)
     write("Zebra alone")
     with transaction() as session:
         for number, title in ((inside, "Zebra post inside"), (outside, "Zebra post outside"), (None, "Zebra post")):
             session.add(Post(title=title, content="x", user_id=ada.user_id, task_id=number))
-        session.add(Item(name="Zebra item", price=1, created_by=ada.user_id))
+        session.add(Item(name="Zebra item", price=Decimal(1), created_by=ada.user_id))
     assert set(titles(admin, "zebra", project_id=1)) == {"Zebra inside", "Zebra post inside"}
     assert titles(admin, "zebra", project_id=1, kinds=[Kind.ITEM]) == []
     assert titles(admin, "zebra", project_id=3) == []
@@ -535,12 +538,12 @@ def test_any_text_can_be_looked_for(context: None, ada: Person, words: str) -> N
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
-@given(st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=60))
+@given(st.text(st.characters(exclude_categories=("Cs", "Cn"), exclude_characters="\x00"), min_size=1, max_size=60))
 def test_any_text_can_be_stored_and_finds_itself(context: None, ada: Person, description: str) -> None:
     with transaction() as session:
         task = Task(title="x", description=description, owner_id=ada.user_id)
         session.add(task)
-    if parse(description):
+    if any(unicodedata.category(character)[0] == "L" for character in description):
         quoted = description.replace('"', " ").translate(str.maketrans("“”„", "   "))
         assert task.id in [hit.id for hit in found(ada, quoted)], ascii(description)
     with transaction() as session:
