@@ -44,7 +44,7 @@ query.add(
     search_query,
     "q",
     query.text(QUERY_LENGTH),
-    'All of these words must be there, the last one as a beginning; "quoted" words as a phrase.',
+    'All of these words must be there, the last one as a beginning from two letters on; "quoted" words as a phrase.',
     required=True,
 )
 query.add(search_query, "type", query.one_or_more(Kind), "Only these, comma-separated.")

@@ -25,14 +25,21 @@ TABLES = (
 )
 IDS_OF_A_KIND = 2**60
 
-# PostgreSQL's parser would keep host names, paths and the like in one piece and drop tags.
+# What stands between words, from and to. Left to themselves, PostgreSQL would keep host names, paths
+# and the like in one piece and drop tags, and SQLite would take newer emoji for letters.
+# fmt: off
 SEPARATORS = (
-    r"\u0001-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u00a9\u00ab-\u00b1\u00b4\u00b6-\u00b8\u00bb\u00bf\u00d7\u00f7"
-    r"\u2000-\u206f\u20a0-\u20cf\u2190-\u245f\u2500-\u2775\u2794-\u2bff\u2e00-\u2e7f"
-    r"\u3000-\u3004\u3008-\u3020\u3030\u303d\ufe00-\ufe1f\ufe30-\ufe6f"
-    r"\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65\ufff0-\uffff"
-    r"\U0001f000-\U0001f0ff\U0001f1e6-\U0001f1ff\U0001f300-\U0001faff\U000e0000-\U000e007f"
+    (0x01, 0x2F), (0x3A, 0x40), (0x5B, 0x60), (0x7B, 0xA9), (0xAB, 0xB1), (0xB4, 0xB4), (0xB6, 0xB8), (0xBB, 0xBB),
+    (0xBF, 0xBF), (0xD7, 0xD7), (0xF7, 0xF7), (0x37E, 0x37E), (0x387, 0x387), (0x55A, 0x55F), (0x589, 0x589),
+    (0x58A, 0x58A), (0x5BE, 0x5BE), (0x5C0, 0x5C0), (0x5C3, 0x5C3), (0x5C6, 0x5C6), (0x5F3, 0x5F3), (0x5F4, 0x5F4),
+    (0x60C, 0x60C), (0x60D, 0x60D), (0x61B, 0x61B), (0x61E, 0x61E), (0x61F, 0x61F), (0x66A, 0x66D), (0x6D4, 0x6D4),
+    (0x964, 0x964), (0x965, 0x965), (0x104A, 0x104F), (0x1360, 0x1368), (0x2000, 0x206F), (0x20A0, 0x20CF),
+    (0x2190, 0x245F), (0x2500, 0x2775), (0x2794, 0x2BFF), (0x2E00, 0x2E7F), (0x3000, 0x3004), (0x3008, 0x3020),
+    (0x3030, 0x3030), (0x303D, 0x303D), (0xFE00, 0xFE1F), (0xFE30, 0xFE6F), (0xFF01, 0xFF0F), (0xFF1A, 0xFF20),
+    (0xFF3B, 0xFF40), (0xFF5B, 0xFF65), (0xFFF0, 0xFFFF), (0x1F000, 0x1F0FF), (0x1F1E6, 0x1F1FF), (0x1F300, 0x1FAFF),
+    (0xE0000, 0xE007F),
 )
+# fmt: on
 # A vector holds at most 1 MiB. Only what a worker appends to can grow this long.
 LONGEST_BODY = 100_000
 
@@ -45,11 +52,13 @@ def upgrade() -> None:
 
 
 def _upgrade_sqlite() -> None:
+    # FTS5 knows the separators of the older scripts.
+    newer = "".join(chr(code) for first, last in SEPARATORS if first >= 0x2000 for code in range(first, last + 1))
     # Without content of its own, the text is not stored twice; then a row can only be
     # taken out by telling FTS5 what was put in.
     op.execute(
-        "CREATE VIRTUAL TABLE search_index"
-        " USING fts5(title, body, content='', tokenize='unicode61 remove_diacritics 2')"
+        "CREATE VIRTUAL TABLE search_index USING fts5(title, body, content='',"
+        f""" tokenize="unicode61 remove_diacritics 2 separators '{newer}'")"""
     )
     for table, number, titles, body in TABLES:
         watched = (*titles, body)
@@ -71,10 +80,12 @@ def _upgrade_sqlite() -> None:
 
 
 def _upgrade_postgresql() -> None:
+    separators = "".join(rf"\U{first:08x}-\U{last:08x}" for first, last in SEPARATORS)
+
     def words(text: str) -> str:
         # Latin letters lose their accents, as they do in SQLite; in other scripts, marks make other letters.
         bare = rf"normalize(regexp_replace(normalize({text}, NFD), '(?<=[A-Za-z])[\u0300-\u036f]+', '', 'g'), NFC)"
-        return f"regexp_replace({bare}, '[{SEPARATORS}]+', ' ', 'g')"
+        return f"regexp_replace({bare}, '[{separators}]+', ' ', 'g')"
 
     for table, _, titles, body in TABLES:
         title = words(" || ' ' || ".join(f"coalesce({column}, '')" for column in titles))

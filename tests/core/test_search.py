@@ -124,7 +124,9 @@ def test_a_query_is_read_as_words_phrases_and_a_beginning() -> None:
     assert parse('"one two') == [Term(("one",)), Term(("two",), is_prefix=True)]
     assert parse("“one two” !") == [Term(("one", "two"))]
     assert parse('one "!"') == [Term(("one",), is_prefix=True)]
-    assert parse("a a a") == [Term(("a",)), Term(("a",), is_prefix=True)]
+    assert parse("aa aa aa") == [Term(("aa",)), Term(("aa",), is_prefix=True)]
+    assert parse("é") == [Term(("é",))]
+    assert parse("東") == [Term(("東",), is_prefix=True)]
     assert parse("!?") == []
 
 
@@ -177,6 +179,11 @@ MATCHES = [
     ("東京タワー", "東京", True),
     ("한국어", "한국", True),
     ("Launch🚀now", "launch now", True),
+    ("Launch🤖now🫠", "now launch", True),
+    ("Launch🤖", "🤖", False),
+    ("\u2067כלב, חתול\u2069", "כלב חתול", True),
+    ("كلمة، أخرى؟", '"كلمة أخرى"', True),
+    ("एक। दो।", '"एक दो"', True),
     ("Launch🚀now", "launch🚀now", True),
     ("“Quoted” — dashed…", "quoted dashed", True),
     ("C++ and C#", "c", True),
