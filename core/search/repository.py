@@ -1,4 +1,4 @@
-"""Queries of the search: what differs between the engines is here, and only here.
+"""Queries of the search: what differs between the engines is here and in `index`.
 
 Both give the same rows. Their order may differ among hits whose words are in
 the same places: SQLite computes BM25, in which rare words and short texts count

@@ -78,6 +78,6 @@ def _hit(row: Row[Any], terms: Sequence[Term]) -> Hit:
         id=row.id,
         title=row.title,
         snippet=snippet([row.body, row.title, row.code], terms),
-        score=round(row.rank / row.best, 4),
+        score=round(row.rank / row.best, 4) if row.best else 0.0,
         created_at=row.created_at,
     )

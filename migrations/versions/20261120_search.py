@@ -2,8 +2,8 @@
 
 SQLite gets one FTS5 table and triggers. Recreating one of the three tables, as
 batch mode does, would lose its triggers. PostgreSQL gets generated columns; it
-rewrites the three tables for them, which takes a minute or so per million rows,
-and needs an UTF-8 database.
+rewrites the three tables for them, under a lock and for some minutes per million
+rows, and needs a UTF-8 database.
 
 Revision ID: 0005
 Revises: 0003
