@@ -34,6 +34,7 @@ class Permission(StrEnum):
     USERS_WRITE = "users:write"
     USERS_ADMIN = "users:admin"
     UPSTREAMS_USE = "upstreams:use"
+    SEARCH_READ = "search:read"
 
 
 _ADMIN = frozenset(Permission)

@@ -7,6 +7,7 @@ from flask import current_app
 from sqlalchemy import Connection, text
 
 from core.db import UtcDateTime
+from core.search.index import include_name
 
 LOCK = 7_461_736_102  # Any number, as long as every migration takes the same.
 
@@ -23,7 +24,12 @@ def render_item(kind: str, item: Any, autogen_context: Any) -> str | bool:
 
 def run(connection: Connection) -> None:
     """Run the migrations, one process at a time."""
-    options = {"target_metadata": database.metadata, "render_item": render_item, **extension.configure_args}
+    options = {
+        "target_metadata": database.metadata,
+        "render_item": render_item,
+        "include_name": include_name,
+        **extension.configure_args,
+    }
     context.configure(connection=connection, **options)
     with context.begin_transaction():
         if connection.dialect.name == "postgresql":

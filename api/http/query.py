@@ -59,6 +59,31 @@ def one_or_more(choices: Iterable[str]) -> Converter:
     return _documented(convert, type="array", items=schema, collectionFormat="csv")
 
 
+def one_of(choices: Iterable[str]) -> Converter:
+    """Return a converter for one of some fixed words or enum values."""
+    by_word = {str(choice): choice for choice in choices}
+
+    def convert(value: str) -> str:
+        if value not in by_word:
+            close = difflib.get_close_matches(value, list(by_word), n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise ValueError(f"Must be one of {', '.join(by_word)}.{hint}")
+        return by_word[value]
+
+    return _documented(convert, type="string", enum=list(by_word))
+
+
+def text(longest: int) -> Converter:
+    """Return a converter for text that is not blank."""
+
+    def convert(value: str) -> str:
+        if not value.strip() or len(value) > longest or "\x00" in value:
+            raise ValueError(f"Must be 1 to {longest} characters long and not blank.")
+        return value
+
+    return _documented(convert, type="string", minLength=1, maxLength=longest)
+
+
 def boolean(value: str) -> bool:
     """Convert `true` or `false`."""
     if value not in ("true", "false"):
@@ -184,7 +209,11 @@ def load_query(target: reqparse.RequestParser) -> dict[str, Any]:
         elif len(values) > 1:
             details[name] = ["Given more than once."]
     for argument in target.args:
-        if argument.name in details or argument.name not in request.args:
+        if argument.name in details:
+            continue
+        if argument.name not in request.args:
+            if argument.required:
+                details[argument.name] = ["This parameter is required."]
             continue
         try:
             argument.type(request.args[argument.name])

@@ -8,7 +8,22 @@ from flask_restx import Api
 
 from api.http.responses import shared
 from api.http.tokens import KEY_HEADER
-from api.v1 import auth, bulk, items, jobs, keys, posts, profiles, projects, stats, system, tasks, upstreams, users
+from api.v1 import (
+    auth,
+    bulk,
+    items,
+    jobs,
+    keys,
+    posts,
+    profiles,
+    projects,
+    search,
+    stats,
+    system,
+    tasks,
+    upstreams,
+    users,
+)
 
 NAMESPACES = (
     system.ns,
@@ -20,6 +35,7 @@ NAMESPACES = (
     bulk.ns,
     posts.ns,
     items.ns,
+    search.ns,
     stats.ns,
     profiles.ns,
     jobs.ns,

@@ -1,0 +1,95 @@
+"""Search over HTTP."""
+
+from dataclasses import replace
+
+from flask import request
+from flask_restx import Namespace, fields
+
+from api.http import query
+from api.http.fields import Id, Moment
+from api.http.responses import paged
+from api.http.security import SecureResource
+from core.access import Permission
+from core.paging import MAX_PAGE, MAX_PER_PAGE, Page
+from core.search import service
+from core.search.index import Kind
+from core.search.repository import MOST_RANKED
+from core.search.terms import QUERY_LENGTH
+
+ns = Namespace("search", description="Find tasks, posts and items", path="/v1/search")
+
+hit_out = ns.model(
+    "Hit",
+    {
+        "type": fields.String(required=True, enum=list(Kind), example="task"),
+        "id": Id(required=True),
+        "title": fields.String(required=True, description="Plain text.", example="Renew the TLS certificate"),
+        "snippet": fields.String(
+            required=True,
+            description="An extract as safe HTML: found words are in `<mark>`, everything else is escaped.",
+            example="Renew the TLS <mark>certificate</mark>",
+        ),
+        "score": fields.Float(required=True, description="From 0 to 1, which is the best of this search.", example=1.0),
+        "url": fields.String(
+            required=True, description="The resource.", example="https://tasks.example.com/api/v1/tasks/7"
+        ),
+        "created_at": Moment(required=True),
+    },
+)
+
+_PLURALS = {Kind.TASK: "tasks", Kind.POST: "posts", Kind.ITEM: "items"}
+
+search_query = query.parser()
+query.add(
+    search_query,
+    "q",
+    query.text(QUERY_LENGTH),
+    'All of these words must be there, the last one as a beginning from two letters on; "quoted" words as a phrase.',
+    required=True,
+)
+query.add(search_query, "type", query.one_or_more(Kind), "Only these, comma-separated.")
+query.add(search_query, "project_id", query.integer(), "Only tasks of this project and posts about them.")
+query.add(search_query, "sort", query.one_of(("relevance", "newest")), "The best first, unless told `newest`.")
+query.add(search_query, "page", query.integer(maximum=MAX_PAGE), "The number of the page, from 1.")
+query.add(search_query, "limit", query.integer(maximum=MAX_PER_PAGE), "Hits on a page; 20 unless told.")
+
+
+@ns.route("")
+class Search(SecureResource):
+    """What the caller may see and can find."""
+
+    permissions = {"GET": Permission.SEARCH_READ}
+
+    @ns.expect(search_query)
+    @ns.doc(
+        description=(
+            f"Ranks the newest {MOST_RANKED:,} matches of each type, and counts no more than those. Words in a title"
+            " weigh more than any in the text. Case and accents of Latin letters do not matter, and nothing in `q`"
+            " but double quotes has a meaning. There is no cursor."
+        )
+    )
+    @paged(hit_out)
+    def get(self) -> Page:
+        """Find tasks, posts and items by their words."""
+        page = service.search(
+            self.actor,
+            text=self.query["q"],
+            kinds=self.query.get("type", tuple(Kind)),
+            project_id=self.query.get("project_id"),
+            newest=self.query.get("sort") == "newest",
+            number=self.query.get("page", 1),
+            size=self.query.get("limit", 20),
+        )
+        return replace(page, items=[_with_url(hit) for hit in page.items])
+
+
+def _with_url(hit: service.Hit) -> dict[str, object]:
+    return {
+        "type": hit.type,
+        "id": hit.id,
+        "title": hit.title,
+        "snippet": hit.snippet,
+        "score": hit.score,
+        "url": f"{request.root_url}api/v1/{_PLURALS[hit.type]}/{hit.id}",
+        "created_at": hit.created_at,
+    }

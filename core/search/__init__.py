@@ -1,0 +1,1 @@
+"""Search: ranked full text over tasks, posts and items."""

@@ -1,0 +1,138 @@
+"""Queries of the search: what differs between the engines is here and in `index`.
+
+Both give the same rows. Their order may differ among hits whose words are in
+the same places: SQLite computes BM25, in which rare words and short texts count
+more; PostgreSQL computes ts_rank, in which frequent and close words count more.
+Letters beyond ASCII lose their case by Unicode in SQLite, and by the locale of
+the database in PostgreSQL; in a locale "C", only ASCII and accented Latin do.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Float,
+    Row,
+    Select,
+    String,
+    and_,
+    case,
+    func,
+    literal,
+    literal_column,
+    select,
+    union_all,
+)
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.functions import coalesce
+
+from core.search.index import FTS_TABLE, IDS_OF_A_KIND, SOURCES, Kind, Source, fts
+from core.search.terms import Term, without_accents
+
+# So many hits of a kind are ranked, the newest ones: a word that is everywhere must not cost everything.
+MOST_RANKED = 1_000
+# Texts may be longer, but an extract comes from this much of them.
+SHOWN_LENGTH = 20_000
+
+Conditions = Mapping[Kind, Sequence[ColumnElement[bool]]]
+
+
+class SearchRepository:
+    """The index in the database. Never authorises: the conditions of each kind do."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.is_sqlite = session.get_bind().dialect.name == "sqlite"
+
+    def count(self, terms: Sequence[Term], conditions: Conditions) -> int:
+        """Return the number of hits, at most MOST_RANKED of a kind."""
+        ranked = self._ranked(terms, conditions).subquery()
+        return self.session.scalar(select(func.count()).select_from(ranked)) or 0
+
+    def hits(
+        self, terms: Sequence[Term], conditions: Conditions, *, newest: bool, limit: int, offset: int
+    ) -> Sequence[Row[Any]]:
+        """Return a page of hits in one statement, each with its texts, the best rank and the number of all."""
+        ranked = self._ranked(terms, conditions).subquery("ranked")
+
+        def order(rows: Any) -> list[ColumnElement[Any]]:
+            first = rows.c.created_at if newest else rows.c.rank
+            return [first.desc(), rows.c.id.desc(), rows.c.kind]
+
+        page = (
+            select(ranked, func.max(ranked.c.rank).over().label("best"), func.count().over().label("total"))
+            .order_by(*order(ranked))
+            .limit(limit)
+            .offset(offset)
+            .subquery("page")
+        )
+        query: Select[Any] = select(page).order_by(*order(page))
+        titles, bodies, codes = [], [], []
+        for source in map(SOURCES.__getitem__, conditions):
+            query = query.outerjoin(source.model, and_(page.c.kind == str(source.kind), source.id == page.c.id))
+            titles.append((page.c.kind == str(source.kind), source.title))
+            bodies.append((page.c.kind == str(source.kind), func.substr(source.body, 1, SHOWN_LENGTH)))
+            if source.code is not None:
+                codes.append((page.c.kind == str(source.kind), source.code))
+        query = query.add_columns(
+            case(*titles).label("title"),
+            coalesce(case(*bodies), "").label("body"),
+            coalesce(case(*codes), "").label("code") if codes else literal("").label("code"),
+        )
+        return self.session.execute(query).all()
+
+    def _ranked(self, terms: Sequence[Term], conditions: Conditions) -> CompoundSelect[Any]:
+        ranked = self._ranked_by_sqlite if self.is_sqlite else self._ranked_by_postgresql
+        return union_all(*(ranked(SOURCES[kind], terms, only) for kind, only in conditions.items()))
+
+    def _ranked_by_sqlite(self, source: Source, terms: Sequence[Term], only: Sequence[ColumnElement[bool]]) -> Any:
+        # The first part is nearly 4.4 for each word that the title has, however long the rest is,
+        # and the second is less than 2.2 for each: a title always wins.
+        rank = literal_column(f"-(2 * bm25({FTS_TABLE}, 1e6, 0) + bm25({FTS_TABLE}, 0, 1))", Float)
+        newest = (
+            select(literal(str(source.kind)).label("kind"), source.id, source.created_at, rank.label("rank"))
+            .select_from(fts)
+            .join(source.model, source.id == fts.c.rowid - source.first_rowid)
+            .where(
+                literal_column(FTS_TABLE, String).op("MATCH")(fts_query(terms)),
+                fts.c.rowid.between(source.first_rowid, source.first_rowid + IDS_OF_A_KIND - 1),
+                *only,
+            )
+            # FTS5 walks its index in this order and stops at the limit.
+            .order_by(fts.c.rowid.desc())
+            .limit(MOST_RANKED)
+        )
+        return select(newest.subquery())
+
+    def _ranked_by_postgresql(self, source: Source, terms: Sequence[Term], only: Sequence[ColumnElement[bool]]) -> Any:
+        # Written into the statement, the planner sees whether the words are rare, and takes the GIN
+        # index or walks back from the newest row. A parameter would leave it guessing in a prepared
+        # statement. The text cannot break out: words have neither quotes nor backslashes.
+        words = func.to_tsquery(literal_column("'simple'"), literal(ts_query(terms), literal_execute=True))
+        newest = (
+            select(source.id, source.created_at, source.vector.label("vector"))
+            .where(source.vector.op("@@")(words), *only)
+            .order_by(source.id.desc())
+            .limit(literal(MOST_RANKED, literal_execute=True))
+            .subquery()
+        )
+        rank = func.ts_rank(newest.c.vector, words, type_=Float)
+        kind = literal(str(source.kind), String)
+        return select(kind.label("kind"), newest.c.id, newest.c.created_at, rank.label("rank"))
+
+
+def fts_query(terms: Sequence[Term]) -> str:
+    """Return the terms in the language of FTS5: strings side by side, all of which must match."""
+    return " ".join(f'"{" ".join(term.words)}"{" *" if term.is_prefix else ""}' for term in terms)
+
+
+def ts_query(terms: Sequence[Term]) -> str:
+    """Return the terms in the language of to_tsquery."""
+    return " & ".join(f"({' <-> '.join(map(_lexeme, term.words))}{':*' if term.is_prefix else ''})" for term in terms)
+
+
+def _lexeme(word: str) -> str:
+    # PostgreSQL refuses words of more than 2,046 bytes; a character has up to four.
+    return f"'{without_accents(word)[:500]}'"

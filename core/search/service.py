@@ -1,0 +1,83 @@
+"""What people find."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, exists, false, true
+
+from core.access import Actor
+from core.db import db
+from core.paging import Page
+from core.posts import policy as posts_policy
+from core.posts.model import Post
+from core.search import terms as queries
+from core.search.index import Kind
+from core.search.repository import SearchRepository
+from core.search.snippets import snippet
+from core.search.terms import Term
+from core.tasks import policy as tasks_policy
+from core.tasks.model import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """Something that was found. `snippet` is safe HTML; `score` is 1 for the best hit of the whole search."""
+
+    type: Kind
+    id: int
+    title: str
+    snippet: str
+    score: float
+    created_at: datetime
+
+
+def search(
+    actor: Actor,
+    *,
+    text: str,
+    kinds: Sequence[Kind] = tuple(Kind),
+    project_id: int | None = None,
+    newest: bool = False,
+    number: int = 1,
+    size: int = 20,
+) -> Page:
+    """Return a page of what the actor may see and has all the words of `text`, best first or newest first.
+
+    Raises Malformed if the text is too long. Text without words finds nothing.
+    """
+    terms = queries.parse(text)
+    if not terms:
+        return Page(items=[], number=number, size=size, total=0, next_cursor=None)
+    conditions = {kind: _conditions(actor, kind, project_id) for kind in dict.fromkeys(kinds)}
+    index = SearchRepository(db.session())
+    rows = index.hits(terms, conditions, newest=newest, limit=size, offset=(number - 1) * size)
+    total = rows[0].total if rows else 0
+    if not rows and number > 1:
+        total = index.count(terms, conditions)  # No row of a page after the last can tell.
+    return Page(items=[_hit(row, terms) for row in rows], number=number, size=size, total=total, next_cursor=None)
+
+
+def _conditions(actor: Actor, kind: Kind, project_id: int | None) -> list[ColumnElement[bool]]:
+    """Return what narrows a kind to what the actor may see, and to a project if one is asked for."""
+    match kind:
+        case Kind.TASK:
+            return [tasks_policy.visible_to(actor), *([Task.project_id == project_id] if project_id else [])]
+        case Kind.POST:
+            about = exists().where(Task.id == Post.task_id, Task.project_id == project_id)
+            return [posts_policy.visible_to(actor), *([about] if project_id else [])]
+        case Kind.ITEM:
+            # Items belong to everyone and to no project.
+            return [false() if project_id else true()]
+
+
+def _hit(row: Row[Any], terms: Sequence[Term]) -> Hit:
+    return Hit(
+        type=Kind(row.kind),
+        id=row.id,
+        title=row.title,
+        snippet=snippet([row.body, row.title, row.code], terms),
+        score=round(row.rank / row.best, 4) if row.best else 0.0,
+        created_at=row.created_at,
+    )
