@@ -82,6 +82,20 @@ def test_every_reference_leads_somewhere_and_every_property_has_a_type(app: Flas
             assert kinds, f"{name}.{field}"
 
 
+def test_every_body_can_be_tried_out_from_its_example(app: Flask) -> None:
+    definitions = document_of(app)["definitions"]
+    bare = set()
+    for path, verb, operation in operations(app):
+        for parameter in operation.get("parameters", []):
+            if parameter["in"] == "body" and "$ref" in parameter["schema"]:
+                model = definitions[parameter["schema"]["$ref"].rpartition("/")[2]]
+                for name in model.get("required", []):
+                    schema = model["properties"][name]
+                    if not ({"example", "enum", "default", "$ref", "allOf"} & set(schema) or "items" in schema):
+                        bare.add(f"{verb} {path}: {name}")
+    assert bare == set()
+
+
 def test_the_authorize_dialog_can_log_in(app: Flask, ada: Person) -> None:
     document = document_of(app)
     dialog = document["securityDefinitions"]["Password"]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from core.access import Role
+from core.access import Permission, Role
 from core.db import transaction
 from core.users.model import User
 from tests.conftest import empty
@@ -19,6 +19,8 @@ from tests.support.people import Person, make_person
 IDENTITIES = (
     "anonymous",
     "inactive",
+    # The owner's API key, without the scope that the operation asks for.
+    "key",
     "stranger",
     "viewer",
     "assignee",
@@ -28,7 +30,8 @@ IDENTITIES = (
     "admin",
 )
 
-ACTIVE = frozenset(IDENTITIES) - {"anonymous", "inactive"}
+ACTIVE = frozenset(IDENTITIES) - {"anonymous", "inactive", "key"}
+UNAUTHENTICATED = frozenset({"anonymous", "inactive"})
 PUBLIC = frozenset(IDENTITIES)
 OWNER = frozenset({"owner", "admin"})
 ADMIN = frozenset({"admin"})
@@ -151,7 +154,7 @@ class World:
         self.people = {
             name: make_person(app, name, Role.ADMIN if name == "admin" else Role.USER)
             for name in IDENTITIES
-            if name != "anonymous"
+            if name not in ("anonymous", "key")
         }
         self.people["anonymous"] = Person(app)
         boss, owner = self.people["project_owner"], self.people["owner"]
@@ -170,6 +173,13 @@ class World:
         assert boss.delete(f"/projects/{self.project_id}/members/{owner.user_id}").status_code == 204
         with app.app_context(), transaction() as session:
             session.get_one(User, self.people["inactive"].user_id).is_active = False
+
+    def key_without(self, permission: Permission) -> str:
+        """Return an API key of the owner that has another scope than this."""
+        scope = Permission.SEARCH_READ if permission is not Permission.SEARCH_READ else Permission.ITEMS_READ
+        made = self.people["owner"].post("/auth/keys", {"name": "Narrow", "scopes": [scope]})
+        key: str = made.get_json()["data"]["key"]
+        return key
 
     def path(self, rule: str) -> str:
         """Fill in the rule with what the world holds."""
@@ -190,6 +200,14 @@ class World:
             rule = rule.replace(name, str(value))
         assert "<" not in rule, rule
         return rule
+
+
+def permission_of(app: Flask, method: str, rule: str) -> Permission:
+    """Return what the operation asks for."""
+    endpoint = next(found.endpoint for found in app.url_map.iter_rules() if found.rule == rule)
+    view: Any = app.view_functions[endpoint]
+    permission: Permission = view.view_class.permissions[method]
+    return permission
 
 
 def routes(app: Flask) -> set[str]:
@@ -216,15 +234,22 @@ def test_everybody_gets_what_the_table_says(app: Flask, operation: str) -> None:
             world = World(app)
             if operation == "DELETE /api/v1/projects/<int:project_id>":
                 world.people["admin"].patch(f"/tasks/{world.task_id}", {"project_id": None})
-        person = world.people[identity]
+        person = world.people["owner" if identity == "key" else identity]
         token = person.tokens.get("refresh_token") if rule.endswith("/refresh") else None
         body = row.body(world) if row.body else None
-        response = person.open(method, world.path(rule) + row.query(world), body, token=token)
+        headers = {}
+        if identity == "key":
+            # A session is refreshed with a refresh token and with nothing else.
+            unauthenticated = UNAUTHENTICATED | ({"key"} if rule.endswith("/refresh") else set())
+            token, headers = "", {"X-API-Key": world.key_without(permission_of(app, method, rule))}
+        else:
+            unauthenticated = UNAUTHENTICATED
+        response = person.open(method, world.path(rule) + row.query(world), body, token=token, headers=headers)
         if identity in row.allowed:
             expected = str(row.answer or "2xx")
             right = response.status_code == row.answer if row.answer else response.status_code < 300
         else:
-            expected = "401" if identity in ("anonymous", "inactive") else "403"
+            expected = "401" if identity in unauthenticated else "403"
             right = str(response.status_code) == expected
         if not right:
             wrong[identity] = f"{response.status_code} instead of {expected}: {response.text[:200]}"
