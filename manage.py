@@ -32,7 +32,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import OperationalError
 
 from api import create_app, reference
-from core import embedded, seed
+from core import demo, embedded, seed
 from core.access import OPERATOR, Role
 from core.bootstrap import create_core_app, current_settings, current_upstreams
 from core.config import (
@@ -47,7 +47,7 @@ from core.config import (
     masked_url,
 )
 from core.embedded import EmbeddedError
-from core.errors import DomainError
+from core.errors import Conflict, DomainError
 from core.jobs.kinds import QUEUES
 from core.logs import configure_logging
 from core.supervisor import Supervisor
@@ -297,17 +297,43 @@ def init_db() -> None:
 
 
 @cli.command("seed")
+@click.option("--size", type=click.Choice([size.value for size in demo.Size]), help="Add bulk data as well.")
+@click.option("--seed", "number", type=int, default=1, show_default=True, help="Another number, other bulk data.")
 @with_appcontext
-def seed_command() -> None:
+def seed_command(size: str | None, number: int) -> None:
     """Create the demo accounts `admin` and `user` and some example tasks. May be repeated.
 
     Prints the password of each account that it creates; it cannot be shown again.
+    With --size, a demo company follows: 100 (small), 10,000 (medium) or a million
+    (large) tasks with people, projects, items and posts of the last year. What was
+    interrupted goes on where it stopped, and what is complete stays as it is.
     """
     passwords = seed.create_demo_users()
     count = seed.create_example_tasks()
     for username, password in passwords.items():
         click.echo(f"username {username}   password {password}")
     click.echo(f"{len(passwords)} accounts and {count} tasks created.")
+    if size:
+        _seed_company(demo.Size(size), number)
+
+
+def _seed_company(size: demo.Size, number: int) -> None:
+    try:
+        password = demo.begin(size, seed=number)
+    except Conflict as error:
+        raise Failure(f"The {size} demo company cannot be created here. {error.message}") from None
+    if password:
+        click.echo(f"{demo.PLANS[size].users} accounts at {size}.example.com created, with the password {password}")
+    missing = demo.missing(size)
+    if not missing:
+        click.echo(f"The {size} demo company is there already.")
+        return
+    with click.progressbar(length=missing, label="Tasks", file=sys.stderr, show_pos=True) as progress:
+        stored = 0
+        for count in demo.fill(size):
+            progress.update(count)
+            stored += count
+    click.echo(f"{stored} tasks of the {size} demo company created.")
 
 
 @cli.group()

@@ -202,8 +202,8 @@ def snapshot() -> Iterator[Session]:
     """
     session: Session = db.session()
     if session.info.get(_WRITING):
-        yield session
-        return
+        # What it saw could be kept under a change mark that more changes follow.
+        raise RuntimeError("A transaction that writes has no snapshot.")
     if session.in_transaction():
         session.commit()
     if db.engine.dialect.name != "sqlite":  # SQLite knows no other way to read.

@@ -30,4 +30,4 @@ class ChangeMark(Base):
 
     topic: Mapped[str] = mapped_column(String(40), primary_key=True)
     shard: Mapped[str] = mapped_column(String(36), primary_key=True)
-    mark: Mapped[str] = mapped_column(String(36))
+    mark: Mapped[str] = mapped_column(String(60))

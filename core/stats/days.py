@@ -1,7 +1,7 @@
 """The days of a time zone as intervals that SQL can sort moments into."""
 
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, and_, case
 
 from core import zones
-from core.moments import DAY, SECOND, microseconds
+from core.moments import DAY, seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +39,16 @@ class Days:
 
     def number_of(self, moment: Any) -> ColumnElement[int]:
         """Return on which of the days, counted from 0, a column's moment is that is within them."""
-        at = microseconds(moment)
+        at = seconds(moment)
         branches = []
         for run in self._runs():
             number = run.first + (at - run.start) // DAY if run.is_even else run.first
-            branches.append((at < run.end, number))
+            branches.append((moment < datetime.fromtimestamp(run.end, UTC), number))
         return case(*branches)
 
     def _runs(self) -> list["_Run"]:
         days = [*self.dates, self.last + timedelta(days=1)]
-        starts = [int(zones.first_moment(day, self.zone).timestamp()) * SECOND for day in days]
+        starts = [int(zones.first_moment(day, self.zone).timestamp()) for day in days]
         runs: list[_Run] = []
         for number, (start, end) in enumerate(pairwise(starts)):
             is_even = end - start == DAY
@@ -61,7 +61,7 @@ class Days:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Days of 24 hours in a row, or one of any other length, none included; in microseconds."""
+    """Days of 24 hours in a row, or one of any other length, none included; in seconds since 1970."""
 
     first: int
     start: int

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, func, select
 from sqlalchemy.orm import Session
 
-from core.moments import SECOND, microseconds
+from core.moments import microseconds, seconds
 from core.projects.model import Project, ProjectMember, ProjectRole
 from core.stats.days import Days
 from core.tasks.model import Task, TaskStatus
@@ -21,19 +21,21 @@ class StatsRepository:
         self.session = session
 
     def totals(self, *conditions: ColumnElement[bool], today: date, by_owner: bool) -> Sequence[Row[Any]]:
-        """Return owner_id (if asked for), status, tasks, overdue, and seconds and microseconds to completion."""
-        groups: list[Any] = [Task.owner_id, Task.status] if by_owner else [Task.status]
+        """Return status, owner_id (if asked for), tasks, overdue, and seconds and microseconds to completion."""
+        # The status first: SQLite would otherwise visit every row by the index on owner_id.
+        groups: list[Any] = [Task.status, Task.owner_id] if by_owner else [Task.status]
         is_late = (Task.due_date < today) & Task.status.not_in(CLOSED)
         is_done = (Task.status == TaskStatus.COMPLETED) & Task.completed_at.is_not(None)
-        taken = microseconds(Task.completed_at) - microseconds(Task.created_at)
+        taken = seconds(Task.completed_at) - seconds(Task.created_at)
+        rest = microseconds(Task.completed_at) - microseconds(Task.created_at)
         columns: list[ColumnElement[Any]] = [
             *groups,
             func.count().label("tasks"),
             func.count().filter(is_late).label("overdue"),
             func.count().filter(is_done).label("completed"),
             # In two parts, because 64 bits hold only 300,000 years of microseconds.
-            func.sum(taken // SECOND).filter(is_done).label("seconds"),
-            func.sum(taken % SECOND).filter(is_done).label("microseconds"),
+            func.sum(taken).filter(is_done).label("seconds"),
+            func.sum(rest).filter(is_done).label("microseconds"),
         ]
         return self.session.execute(select(*columns).where(*conditions).group_by(*groups)).all()
 

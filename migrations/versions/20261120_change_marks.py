@@ -20,18 +20,25 @@ EVENTS = ("INSERT", "UPDATE", "DELETE")
 # Whoever changes a table takes a mark that nobody else holds, or adds one. So a
 # writer never waits for another's mark, and marks cannot take part in a deadlock;
 # there are never more of them than transactions that wrote at the same time.
-# The order makes a transaction find its own mark again.
+# Once is enough for a transaction, since others see all of it or nothing; the
+# first question spares a long one from piling up versions of its mark.
 NOTE_CHANGE = """
 CREATE FUNCTION note_change() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     free varchar;
+    -- The same in all savepoints of a transaction.
+    writer CONSTANT varchar := pg_current_xact_id();
 BEGIN
+    IF EXISTS (SELECT FROM change_marks WHERE topic = TG_ARGV[0] AND split_part(mark, '.', 1) = writer) THEN
+        RETURN NULL;
+    END IF;
     SELECT shard INTO free FROM change_marks WHERE topic = TG_ARGV[0]
         ORDER BY shard LIMIT 1 FOR UPDATE SKIP LOCKED;
     IF FOUND THEN
-        UPDATE change_marks SET mark = gen_random_uuid() WHERE topic = TG_ARGV[0] AND shard = free;
+        UPDATE change_marks SET mark = writer || '.' || gen_random_uuid() WHERE topic = TG_ARGV[0] AND shard = free;
     ELSE
-        INSERT INTO change_marks (topic, shard, mark) VALUES (TG_ARGV[0], gen_random_uuid(), gen_random_uuid());
+        INSERT INTO change_marks (topic, shard, mark)
+            VALUES (TG_ARGV[0], gen_random_uuid(), writer || '.' || gen_random_uuid());
     END IF;
     RETURN NULL;
 END $$
@@ -51,7 +58,7 @@ def upgrade() -> None:
         "change_marks",
         sa.Column("topic", sa.String(40), nullable=False),
         sa.Column("shard", sa.String(36), nullable=False),
-        sa.Column("mark", sa.String(36), nullable=False),
+        sa.Column("mark", sa.String(60), nullable=False),
         sa.PrimaryKeyConstraint("topic", "shard"),
     )
     if op.get_context().dialect.name == "sqlite":

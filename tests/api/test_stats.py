@@ -17,6 +17,7 @@ from core.changes.repository import ChangeRepository
 from core.db import db, transaction
 from core.errors import NotFound
 from core.projects.model import Project, ProjectMember, ProjectRole
+from core.stats.service import report
 from core.tasks.model import Task, TaskStatus
 from tests.support.people import Person
 
@@ -505,6 +506,22 @@ def test_every_change_of_a_watched_table_changes_its_stamp(ada: Person) -> None:
     assert changed_by("DELETE FROM tasks") == {Topic.TASKS, Topic.POSTS}
     assert changed_by("DELETE FROM projects") == {Topic.PROJECTS, Topic.PROJECT_MEMBERS}
     assert changed_by("SELECT 1") == set()
+
+
+def test_a_change_in_a_savepoint_counts_only_if_it_is_kept(ada: Person) -> None:
+    ada.create_task()
+    assert stats(ada)["total"] == 1
+    with ada.app.app_context(), transaction() as session:
+        for keep in (False, True, False):
+            savepoint = session.begin_nested()
+            session.execute(insert(Task).values(title="x", owner_id=ada.user_id))
+            savepoint.commit() if keep else savepoint.rollback()
+    assert stats(ada)["total"] == 2
+
+
+def test_a_transaction_that_writes_keeps_no_statistics(ada: Person) -> None:
+    with ada.app.app_context(), pytest.raises(RuntimeError, match="no snapshot"), transaction():
+        report(ada.actor)
 
 
 def test_writers_do_not_wait_for_each_others_marks(app: Flask, ada: Person) -> None:
