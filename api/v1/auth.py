@@ -66,8 +66,8 @@ me_patch = ns.model("MePatch", profile_fields, strict=True)
 password_in = ns.model(
     "PasswordChange",
     {
-        "old_password": Password(required=True, min_length=1),
-        "new_password": Password(required=True, min_length=8, max_length=128),
+        "old_password": Password(required=True, min_length=1, example="correct horse battery"),
+        "new_password": Password(required=True, min_length=8, max_length=128, example="an even longer one"),
     },
     strict=True,
 )
