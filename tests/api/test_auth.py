@@ -15,6 +15,7 @@ from flask import Flask
 from sqlalchemy import update
 
 from core import clock
+from core.auth import passwords
 from core.auth.model import LoginSession
 from core.db import transaction
 from core.users.model import User
@@ -424,6 +425,19 @@ def test_an_internationalised_address_logs_in_as_it_was_registered(anonymous: Pe
     assert anonymous.post("/auth/register", body).status_code == 201
     for name in ("idn@bücher.example.org", "IDN@xn--bcher-kva.example.org"):
         assert anonymous.post("/auth/login", {"username": name, "password": NEW["password"]}).status_code == 200
+
+
+def test_a_login_that_races_a_password_change_is_refused(ada: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = passwords.verify_password
+
+    def verify_then_lose(password_hash: str | None, password: str) -> bool:
+        right = real(password_hash, password)
+        with ada.app.app_context(), transaction() as session:
+            session.get_one(User, ada.user_id).password_hash = "somebody has set another one meanwhile"
+        return right
+
+    monkeypatch.setattr(passwords, "verify_password", verify_then_lose)
+    assert ada.log_in().status_code == 401
 
 
 # --- limits -------------------------------------------------------------------

@@ -1,7 +1,6 @@
 """Search over HTTP: parameters, pages, the shape of a hit, and who sees what."""
 
 import re
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -10,10 +9,8 @@ import pytest
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event
-from sqlalchemy.engine import Connection
 
-from core.db import db, transaction
+from core.db import transaction
 from core.items.model import Item
 from core.posts.model import Post
 from tests.core.test_search import HOSTILE
@@ -30,21 +27,6 @@ def zebras(app: Flask, ada: Person) -> Person:
         session.flush()  # So that the item is the newest.
         session.add(Item(name="Zebra food", price=Decimal("9.99"), sku="ZF-1", created_by=ada.user_id))
     return ada
-
-
-@pytest.fixture
-def statements(app: Flask) -> Iterator[list[str]]:
-    seen: list[str] = []
-
-    def note(connection: Connection, cursor: object, statement: str, *rest: object) -> None:
-        if not statement.startswith("BEGIN"):
-            seen.append(statement)
-
-    with app.app_context():
-        engine = db.engine
-    event.listen(engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(engine, "before_cursor_execute", note)
 
 
 def search(person: Person, q: str, **options: Any) -> Any:

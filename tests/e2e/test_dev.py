@@ -197,6 +197,15 @@ def test_one_command_runs_everything_and_ctrl_c_ends_it(new_dev: Callable[..., D
     assert seconds < 10
 
 
+def test_the_end_of_the_terminal_ends_everything_and_a_proxy_does_not_hide_the_start(
+    new_dev: Callable[..., Dev],
+) -> None:
+    dev = new_dev(http_proxy="http://127.0.0.1:9").start()
+    code, seconds, left = dev.stop(signal.SIGHUP)
+    assert (code, left) == (0, [])
+    assert seconds < 10
+
+
 def test_a_job_in_progress_does_not_hold_up_ctrl_c_and_is_finished_later(new_dev: Callable[..., Dev]) -> None:
     dev = new_dev(TASKLANE_PROCESSING__STEP_SECONDS="5").start()
     dev.log_in("user", dev.passwords()["user"])
