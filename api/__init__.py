@@ -12,6 +12,7 @@ from api.http.json import OrjsonProvider
 from api.http.limits import init_limits
 from api.http.request_id import HEADER, init_request_ids
 from api.http.tokens import init_tokens
+from api.http.waiting import init_waiting
 from api.v1 import create_blueprint
 from core.bootstrap import create_core_app, current_settings
 from core.config import Settings
@@ -64,6 +65,7 @@ def create_app(config_name: str | None = None, *, settings: Settings | None = No
     init_tokens(app)
     with app.app_context():
         init_limits(app, current_settings())
+        init_waiting(app)
         origins = current_settings().cors_origins
     if origins:
         CORS(app, origins=origins, expose_headers=[HEADER, "Location", "Link", "Retry-After", "WWW-Authenticate"])

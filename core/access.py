@@ -26,6 +26,7 @@ class Permission(StrEnum):
     PROJECTS_READ = "projects:read"
     PROJECTS_WRITE = "projects:write"
     JOBS_READ = "jobs:read"
+    JOBS_WRITE = "jobs:write"
     POSTS_READ = "posts:read"
     POSTS_WRITE = "posts:write"
     ITEMS_READ = "items:read"

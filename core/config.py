@@ -89,6 +89,8 @@ class JobSettings:
     poll_seconds: float
     lease_seconds: float
     shutdown_grace_seconds: float
+    result_days: int
+    history_days: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +314,8 @@ _POSITIVE = (
     "processing.steps",
     "jobs.lease_seconds",
     "jobs.poll_seconds",
+    "jobs.result_days",
+    "jobs.history_days",
     "mail.timeout_seconds",
     "paging.cursor_max_age_days",
 )

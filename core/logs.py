@@ -11,11 +11,15 @@ from core.config import Settings
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 user_id: ContextVar[int | None] = ContextVar("user_id", default=None)
 job_id: ContextVar[str | None] = ContextVar("job_id", default=None)
+job_kind: ContextVar[str | None] = ContextVar("job_kind", default=None)
+job_attempt: ContextVar[int | None] = ContextVar("job_attempt", default=None)
 
 _CONTEXT: dict[str, ContextVar[str | None] | ContextVar[int | None]] = {
     "request_id": request_id,
     "user_id": user_id,
     "job_id": job_id,
+    "job_kind": job_kind,
+    "job_attempt": job_attempt,
 }
 
 
@@ -44,7 +48,7 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     if settings.log_format == "json":
         handler.setFormatter(
             JsonFormatter(
-                "%(asctime)s %(levelname)s %(name)s %(message)s %(request_id)s %(user_id)s %(job_id)s",
+                " ".join(f"%({name})s" for name in ("asctime", "levelname", "name", "message", *_CONTEXT)),
                 rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
                 datefmt="%Y-%m-%dT%H:%M:%S%z",
             )

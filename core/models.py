@@ -2,8 +2,9 @@
 
 from core.auth.model import ApiKey, LoginSession, RefreshToken
 from core.changes.model import ChangeMark
+from core.files.model import FileChunk, StoredFile
 from core.items.model import Item
-from core.jobs.model import Job
+from core.jobs.model import Job, ScheduledSlot
 from core.posts.model import Post
 from core.projects.model import Project, ProjectMember
 from core.tasks.model import Task
@@ -12,6 +13,7 @@ from core.users.model import User
 __all__ = [
     "ApiKey",
     "ChangeMark",
+    "FileChunk",
     "Item",
     "Job",
     "LoginSession",
@@ -19,6 +21,8 @@ __all__ = [
     "Project",
     "ProjectMember",
     "RefreshToken",
+    "ScheduledSlot",
+    "StoredFile",
     "Task",
     "User",
 ]

@@ -19,6 +19,7 @@ from core import redis
 from core.config import Settings
 from core.db import db
 from core.jobs import lifecycle
+from core.jobs import service as jobs
 from core.jobs.kinds import KINDS, QUEUES
 from core.jobs.lifecycle import Sending
 from workers.wakeup import ENTRY, WakeUp, message_id
@@ -26,6 +27,13 @@ from workers.wakeup import ENTRY, WakeUp, message_id
 log = logging.getLogger("tasklane.relay")
 
 PAUSE_WHEN_DOWN = 1.0
+
+# As many messages as a queue may hold: the rest waits in the database, where it costs Redis nothing.
+ROOM = 1000
+BATCH = 50
+
+# What newer code has ordered waits until somebody runs who knows it.
+_KNOWN = frozenset(KINDS)
 
 
 class Relay:
@@ -60,11 +68,18 @@ class Relay:
             stop.wait(pause)
 
     def send_due(self) -> int:
-        """Send every job that is due now; return how many. None is lost if Redis is down."""
-        if not self._is_reachable():
-            return 0
+        """Send everything that is due and finds room on its queue; return how many messages were sent."""
         sent = 0
-        while sendings := lifecycle.take_due(lease_seconds=self.lease_seconds):
+        # Redis is asked only when there is something for it, and before any row is taken,
+        # so that an outage does not touch the rows.
+        while lifecycle.any_due(_KNOWN) and (room := self._room()):
+            sendings = lifecycle.take_due(
+                lease_seconds=self.lease_seconds,
+                limit=min([BATCH, *room.values()]),
+                kinds=jobs.kinds_of(room),
+            )
+            if not sendings:
+                break
             for index, sending in enumerate(sendings):
                 try:
                     self._send(sending)
@@ -75,38 +90,44 @@ class Relay:
                     return sent
         return sent
 
-    def _is_reachable(self) -> bool:
-        """Ask Redis before taking jobs, so that an outage does not touch their rows."""
+    def _room(self) -> dict[str, int]:
+        """Return how many messages each queue that is not full can still take; nothing if Redis is away."""
         try:
-            self.connection.ping()
+            room = {name: ROOM - queue.count for name, queue in self.queues.items()}
         except (RedisError, OSError) as error:
             if not self._was_down:
                 log.warning("Redis does not answer (%s); jobs wait in the database.", type(error).__name__)
             self._was_down = True
-            return False
+            return {}
         if self._was_down:
             log.warning("Redis answers again.")
         self._was_down = False
-        return True
+        return {name: left for name, left in room.items() if left > 0}
 
     def _send(self, sending: Sending) -> None:
-        kind = KINDS.get(sending.kind)
-        if kind is None:
-            # Ordered by newer code than this process runs; the lease brings it back until somebody knows it.
-            log.warning("Job %s has the kind %r, which this version does not know.", sending.job_id, sending.kind)
-            return
+        kind = KINDS[sending.kind]
+        queue = self.queues[kind.queue]
+        key = message_id(sending.job_id, sending.attempt)
         try:
-            self.queues[kind.queue].enqueue(
+            queue.enqueue(
                 ENTRY,
                 str(sending.job_id),
                 sending.attempt,
-                job_id=message_id(sending.job_id, sending.attempt),
-                # A message that a dying worker has popped must not block its own repetition for ever.
-                ttl=max(60, int(self.lease_seconds * 2)),
+                job_id=key,
                 job_timeout=kind.timeout_seconds,
+                meta={"kind": kind.name, "kill_seconds": kind.timeout_seconds + kind.kill_seconds},
                 result_ttl=0,
                 failure_ttl=5,
                 unique=True,
             )
         except DuplicateJobError:
-            log.debug("Job %s is on its queue already.", sending.job_id)
+            self._send_again(queue, key)
+
+    def _send_again(self, queue: Queue, key: str) -> None:
+        """Repeat a message that was sent before, unless it is still waiting.
+
+        A lease has passed without a start. If the message is not on its queue, a
+        worker has died between taking it and claiming its job.
+        """
+        if self.connection.lpos(queue.key, key) is None:
+            queue.push_job_id(key)

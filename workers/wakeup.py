@@ -47,3 +47,9 @@ class WakeUp(Job):
 def message_id(job_id: UUID, attempt: int) -> str:
     """Return the RQ id of one attempt; RQ then refuses to queue it twice."""
     return f"{job_id}-{attempt}"
+
+
+def read_message_id(text: str) -> tuple[UUID, int]:
+    """Return the job of a message and the number of the attempt that it starts."""
+    job_id, _, attempt = text.rpartition("-")
+    return UUID(job_id), int(attempt) + 1

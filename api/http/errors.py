@@ -116,7 +116,7 @@ def _from_framework(error: HTTPException) -> Failure:
         log.error("Unexpected error", exc_info=error)
     headers = _headers(status)
     for name, value in error.get_headers():
-        if name in ("Allow", "Retry-After"):
+        if name in ("Allow", "Content-Range", "Retry-After"):
             headers[name] = value
     if isinstance(error, RateLimitExceeded):
         headers.pop("Retry-After", None)  # The limiter adds the exact one.

@@ -4,6 +4,8 @@ from flask import Flask, Response, request
 
 # Retry-After means "come back later" (RFC 9110, section 10.2.3), never "you may stay".
 RETRY_STATUSES = (202, 413, 429, 503)
+# Where a good answer may say when to look again.
+POLLED_ENDPOINTS = ("api.jobs_job", "api.jobs_job_alias")
 
 
 def init_headers(app: Flask) -> None:
@@ -11,7 +13,7 @@ def init_headers(app: Flask) -> None:
 
     @app.after_request
     def add_headers(response: Response) -> Response:
-        if response.status_code not in RETRY_STATUSES:
+        if response.status_code not in RETRY_STATUSES and request.endpoint not in POLLED_ENDPOINTS:
             response.headers.pop("Retry-After", None)
         if request.path.startswith("/api/v1"):
             for name in ("Authorization", "Cookie", "X-API-Key", "Accept"):

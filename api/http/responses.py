@@ -123,9 +123,11 @@ def document(verb: Verb, **doc: Any) -> Verb:
     return verb
 
 
-def _answering(
+def answering(
     shape: Callable[[Any], Response], status: int, text: str, model: ModelBase | None, **headers: str
 ) -> Callable[[Verb], Verb]:
+    """Make what a verb returns an answer by `shape`, and tell Swagger of it."""
+
     def decorate(verb: Verb) -> Verb:
         @wraps(verb)
         def respond(*args: Any, **kwargs: Any) -> Response:
@@ -145,7 +147,17 @@ def _success(data: Any, status: int = 200, headers: dict[str, str] | None = None
 
 def returns(model: ModelBase, text: str = "Success.") -> Callable[[Verb], Verb]:
     """Answer 200 with the returned object as `data`."""
-    return _answering(lambda value: _success(marshal(model, value)), 200, text, _envelope(model))
+    return answering(lambda value: _success(marshal(model, value)), 200, text, _envelope(model))
+
+
+def returns_polled(model: ModelBase, text: str) -> Callable[[Verb], Verb]:
+    """Answer 200 with something that is `is_open` for a while: Retry-After says when to look again, in seconds."""
+
+    def shape(value: Any) -> Response:
+        headers = {"Retry-After": str(value.retry_after)} if value.is_open else None
+        return _success(marshal(model, value), headers=headers)
+
+    return answering(shape, 200, text, _envelope(model), Retry_After="When to look again, in seconds, if it is open.")
 
 
 def returns_bare(model: ModelBase, text: str = "Success.", status: int = 200) -> Callable[[Verb], Verb]:
@@ -155,12 +167,12 @@ def returns_bare(model: ModelBase, text: str = "Success.", status: int = 200) ->
         body, code = value if isinstance(value, tuple) else (value, status)
         return json_response(marshal(model, body), code)
 
-    return _answering(shape, status, text, model)
+    return answering(shape, status, text, model)
 
 
 def returns_text(text: str) -> Callable[[Verb], Verb]:
     """Answer 200 with the returned JSON text, which must be valid, as `data`: no number loses a digit."""
-    return _answering(lambda value: _success(orjson.Fragment(value)), 200, text, _anything_out)
+    return answering(lambda value: _success(orjson.Fragment(value)), 200, text, _anything_out)
 
 
 def listed(model: ModelBase) -> Callable[[Verb], Verb]:
@@ -172,7 +184,7 @@ def listed(model: ModelBase) -> Callable[[Verb], Verb]:
         pagination = {"page": 1, "per_page": max(count, 1), "pages": min(count, 1), "total": count, "next_cursor": None}
         return json_response({"status": "success", "data": data, "meta": {"pagination": pagination}})
 
-    return _answering(shape, 200, "The whole list.", _envelope(model, is_list=True))
+    return answering(shape, 200, "The whole list.", _envelope(model, is_list=True))
 
 
 def created(model: ModelBase, *, at: Callable[[Any], str] | None = None) -> Callable[[Verb], Verb]:
@@ -182,7 +194,7 @@ def created(model: ModelBase, *, at: Callable[[Any], str] | None = None) -> Call
         place = at(value) if at else f"{request.base_url.rstrip('/')}/{value.id}"
         return _success(marshal(model, value), 201, {"Location": place})
 
-    return _answering(shape, 201, "Created.", _envelope(model), Location="Where the new resource is.")
+    return answering(shape, 201, "Created.", _envelope(model), Location="Where the new resource is.")
 
 
 def created_or_replaced(model: ModelBase) -> Callable[[Verb], Verb]:
@@ -194,7 +206,7 @@ def created_or_replaced(model: ModelBase) -> Callable[[Verb], Verb]:
         return _success(marshal(model, value))
 
     def decorate(verb: Verb) -> Verb:
-        replaced = _answering(shape, 200, "Changed.", _envelope(model))(verb)
+        replaced = answering(shape, 200, "Changed.", _envelope(model))(verb)
         location = {"Location": {"description": "Where the new resource is.", "type": "string"}}
         return document(replaced, responses={201: ("Created.", _envelope(model), {"headers": location})})
 
@@ -209,12 +221,12 @@ def accepted(verb: Verb) -> Verb:
         return _success({"job_id": job.id, "job_url": url}, 202, {"Location": url})
 
     text = "Accepted; a worker does it."
-    return _answering(shape, 202, text, _envelope(accepted_out), Location="The job.")(verb)
+    return answering(shape, 202, text, _envelope(accepted_out), Location="The job.")(verb)
 
 
 def no_content(verb: Verb) -> Verb:
     """Answer 204, whatever the verb returns."""
-    return _answering(lambda _: current_app.response_class(status=204), 204, "Done; no body.", None)(verb)
+    return answering(lambda _: current_app.response_class(status=204), 204, "Done; no body.", None)(verb)
 
 
 def paged(model: ModelBase) -> Callable[[Verb], Verb]:
@@ -233,7 +245,7 @@ def paged(model: ModelBase) -> Callable[[Verb], Verb]:
         return json_response(body, headers={"Link": _links(page)})
 
     envelope = _envelope(model, is_list=True)
-    return _answering(shape, 200, "A page of the list.", envelope, Link="Neighbouring pages (RFC 8288).")
+    return answering(shape, 200, "A page of the list.", envelope, Link="Neighbouring pages (RFC 8288).")
 
 
 def _links(page: Page) -> str:
@@ -266,6 +278,7 @@ REFUSALS = {
     410: "The cursor is too old.",
     413: "The body is too large.",
     415: "The body is not application/json.",
+    416: "The file has no such part.",
     422: "The body has wrong fields; details names them.",
     429: "Too many requests.",
     500: "A bug; the request id helps to find it in the log.",

@@ -42,6 +42,8 @@ class SecureResource(Resource):
     # Whether every query parameter is welcome, because somebody else reads it. `query` then has
     # a list for each name. An operation that needs this says in its text what becomes of them.
     takes_any_query: ClassVar[bool] = False
+    # Whether a good answer is a file, whose type only it knows; a refusal is JSON even so.
+    answers_files: ClassVar[bool] = False
 
     actor: Actor
     body: dict[str, Any]
@@ -71,7 +73,7 @@ class SecureResource(Resource):
 
     def dispatch_request(self, *args: Any, **kwargs: Any) -> Any:
         """Verify, parse, then run the verb."""
-        if preferred_type() is None:
+        if preferred_type() is None and not self.answers_files:
             raise NotAcceptable
         if not request.host:
             raise BadRequest  # A Host header that no URL can have would end up in Location.

@@ -1,15 +1,19 @@
 """Background work over HTTP."""
 
+from typing import Any
 from uuid import UUID
 
 from flask_restx import Namespace, fields
 
 from api.http import query
-from api.http.fields import Moment, NullableId, NullableMoment, NullableObject, NullableText
-from api.http.responses import paged, refuses, returns
+from api.http.downloads import downloads
+from api.http.fields import Moment, NullableId, NullableInteger, NullableMoment, NullableObject, NullableText
+from api.http.responses import accepted, no_content, paged, refuses, returns_polled
 from api.http.security import SecureResource
+from api.http.waiting import MAX_WAIT, waiting
 from core.access import Permission
 from core.errors import NotFound
+from core.files.model import StoredFile
 from core.jobs import service as jobs
 from core.jobs.kinds import KINDS
 from core.jobs.model import Job, JobState
@@ -17,27 +21,49 @@ from core.paging import Page
 
 ns = Namespace("jobs", description="Follow background work", path="/v1")
 
-job_out = ns.model(
-    "Job",
+_JOB: dict[str, Any] = {
+    "id": (fields.String, {"example": "0b8cfbf8-7a3e-4a57-9a2b-0f2f3f6a3b51"}),
+    "kind": (fields.String, {"enum": list(KINDS), "example": "task.process"}),
+    "state": (fields.String, {"enum": list(JobState), "example": "started"}),
+    "progress": (fields.Integer, {"min": 0, "max": 100, "example": 40}),
+    "attempts": (fields.Integer, {"description": "How often it was started.", "example": 1}),
+    "max_attempts": (fields.Integer, {"example": 4}),
+    "error": (NullableText, {"description": "Why the last attempt failed."}),
+    "result": (
+        NullableObject,
+        {"description": "What came of it. `files` are what GET /jobs/<id>/result downloads.", "example": None},
+    ),
+    "owner_id": (NullableId, {"description": "Who ordered it; null for the service itself."}),
+    "created_at": (Moment, {}),
+    "started_at": (NullableMoment, {}),
+    "finished_at": (NullableMoment, {}),
+}
+job_out = ns.model("Job", {name: field(required=True, **options) for name, (field, options) in _JOB.items()})
+followed_out = ns.model(
+    "FollowedJob",
     {
-        "id": fields.String(required=True, example="0b8cfbf8-7a3e-4a57-9a2b-0f2f3f6a3b51"),
-        "kind": fields.String(required=True, enum=list(KINDS), example="task.process"),
-        "state": fields.String(required=True, enum=list(JobState), example="started"),
-        "progress": fields.Integer(required=True, min=0, max=100, example=40),
-        "attempts": fields.Integer(required=True, description="How often it was started.", example=1),
-        "max_attempts": fields.Integer(required=True, example=4),
-        "error": NullableText(required=True, description="Why the last attempt failed."),
-        "result": NullableObject(required=True, example=None),
-        "owner_id": NullableId(required=True),
-        "created_at": Moment(required=True),
-        "started_at": NullableMoment(required=True),
-        "finished_at": NullableMoment(required=True),
+        **{name: field(required=True, attribute=f"job.{name}", **options) for name, (field, options) in _JOB.items()},
+        "position": NullableInteger(
+            required=True, description="Its place among the waiting jobs of its queue, from 1.", example=None
+        ),
+        "expected_at": NullableMoment(required=True, description="When it may be done, where that can be guessed."),
     },
 )
 
 list_query = query.list_parser(jobs.SORTABLE, "-created_at")
 query.add(list_query, "state", query.one_or_more(JobState), "Only these, comma-separated.")
 query.add(list_query, "kind", query.one_or_more(KINDS), "Only these, comma-separated.")
+query.add_range(list_query, "created_at", query.moment)
+
+follow_query = query.parser()
+query.add(
+    follow_query,
+    "wait",
+    query.integer(minimum=0, maximum=MAX_WAIT),
+    f"Seconds, at most {MAX_WAIT}: answer when the job is over, or after this long.",
+)
+result_query = query.parser()
+query.add(result_query, "name", query.words, "Which of its files; without it the first.")
 
 
 @ns.route("/jobs")
@@ -49,20 +75,75 @@ class JobCollection(SecureResource):
     @paged(job_out)
     def get(self) -> Page:
         """List the caller's jobs, newest first; administrators see all."""
-        return jobs.list_visible(self.actor, page=self.page, kind=self.query.get("kind"), state=self.query.get("state"))
+        return jobs.list_visible(
+            self.actor,
+            page=self.page,
+            kind=self.query.get("kind"),
+            state=self.query.get("state"),
+            created_at=query.ranges(self.query, "created_at").get("created_at"),
+        )
 
 
 @ns.route("/jobs/<job_id>", endpoint="jobs_job")
 @ns.route("/tasks/process/status/<job_id>", endpoint="jobs_job_alias", doc={"deprecated": False})
 @ns.doc(params={"job_id": "The id of the job."})
 class JobItem(SecureResource):
-    permissions = {"GET": Permission.JOBS_READ}
+    permissions = {"GET": Permission.JOBS_READ, "DELETE": Permission.JOBS_WRITE}
 
+    @ns.expect(follow_query)
     @refuses(403, 404)
-    @returns(job_out)
-    def get(self, job_id: str) -> Job:
-        """Read a job: its state, progress, and error if it failed."""
-        return jobs.get(self.actor, job_id=_uuid(job_id))
+    @returns_polled(followed_out, "The job as it is now.")
+    def get(self, job_id: str) -> jobs.Followed:
+        """Read a job: its state, progress, place in the queue, and error if it failed.
+
+        `wait` saves asking again and again. When too many callers wait already,
+        the answer comes at once, and Retry-After says when to look again.
+        """
+        with waiting(self.query.get("wait", 0)) as seconds:
+            return jobs.follow(self.actor, job_id=_uuid(job_id), wait_seconds=seconds)
+
+    @refuses(403, 404, 409)
+    @no_content
+    def delete(self, job_id: str) -> None:
+        """Cancel a job, whether it waits or runs.
+
+        A run that has begun is stopped within about a second and stores nothing
+        more. A job that is over cannot be cancelled (409).
+        """
+        jobs.cancel(self.actor, job_id=_uuid(job_id))
+
+
+@ns.route("/jobs/<job_id>/retry")
+@ns.doc(params={"job_id": "The id of the job."})
+class JobRetry(SecureResource):
+    permissions = {"POST": Permission.JOBS_WRITE}
+
+    @refuses(403, 404, 409)
+    @accepted
+    def post(self, job_id: str) -> Job:
+        """Have a failed or cancelled job tried again.
+
+        It gets as many new attempts as its kind has; `attempts` goes on counting.
+        """
+        return jobs.retry(self.actor, job_id=_uuid(job_id))
+
+
+@ns.route("/jobs/<job_id>/result")
+@ns.doc(params={"job_id": "The id of the job."})
+class JobResult(SecureResource):
+    permissions = {"GET": Permission.JOBS_READ}
+    answers_files = True
+
+    @ns.expect(result_query)
+    @refuses(403, 404, 409, 410)
+    @downloads("The file.", "application/octet-stream", "application/json")
+    def get(self, job_id: str) -> StoredFile:
+        """Download what a job has made.
+
+        Range requests continue a broken download. 409 while the job is not over,
+        404 if it has made no file, 410 when its files are no longer kept.
+        """
+        return jobs.get_result(self.actor, job_id=_uuid(job_id), name=self.query.get("name"))
 
 
 def _uuid(text: str) -> UUID:

@@ -12,7 +12,8 @@ class JobKind:
     """One kind of slow work.
 
     `attempts` counts the first run too; `retry_seconds` is the pause between
-    attempts; `timeout_seconds` bounds one attempt.
+    attempts. After `timeout_seconds` an attempt is interrupted and can tidy up;
+    `kill_seconds` later its process is killed, because it did not react.
     """
 
     name: str
@@ -21,6 +22,7 @@ class JobKind:
     attempts: int
     retry_seconds: float
     timeout_seconds: int
+    kill_seconds: int = 30
 
 
 PROCESS_TASK = JobKind("task.process", "workers.jobs.processing.process_task", "default", 4, 30, 600)

@@ -6,9 +6,10 @@ a run that was given up for dead and comes back: it can no longer write.
 """
 
 import secrets
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -23,6 +24,8 @@ from core.jobs.repository import JobRepository
 
 # For a kind that this version does not know.
 RETRY_SECONDS = 60.0
+
+REPORT_SECONDS = 0.2
 
 LOST = "The worker stopped in the middle of this job, more often than it may be tried."
 
@@ -40,16 +43,21 @@ class Sending:
     attempt: int
 
 
-def take_due(*, lease_seconds: float, limit: int = 50) -> list[Sending]:
-    """Return jobs to send now. If none of them starts within the lease, they are due again."""
-    now = clock.now()
-    some = JobRepository(db.session()).any_due(now)
+def any_due(kinds: Collection[str] | None = None) -> bool:
+    """Return whether a job, of these kinds or of any, has to be sent. Takes no write lock."""
+    some = JobRepository(db.session()).any_due(clock.now(), kinds)
     db.session.commit()
-    if not some:
+    return some
+
+
+def take_due(*, lease_seconds: float, limit: int = 50, kinds: Collection[str] | None = None) -> list[Sending]:
+    """Return jobs to send now, of these kinds or of all. If one does not start within the lease, it is due again."""
+    if not any_due(kinds):
         return []
+    now = clock.now()
     sendings = []
     with transaction() as session:
-        for job in JobRepository(session).lock_due(now, limit):
+        for job in JobRepository(session).lock_due(now, kinds, limit):
             if job.state is JobState.STARTED and not _give_another_attempt(job):
                 continue
             job.due_at = now + timedelta(seconds=lease_seconds)
@@ -104,6 +112,21 @@ def claim(job_id: UUID, attempt: int, *, lease_seconds: float) -> "Run | None":
     return Run(job_id, token, job.kind, attempt + 1, job.max_attempts, job.owner_id, job.payload, lease_seconds)
 
 
+def give_up(job_id: UUID, attempt: int, *, error: str, retry_seconds: float = 0) -> None:
+    """Record that the process of an attempt has died, so that nobody waits for its lease to end."""
+    with transaction() as session:
+        jobs = JobRepository(session)
+        job = jobs.find_for_update(job_id)
+        if job is None or job.state is not JobState.STARTED or job.attempts != attempt:
+            return
+        now = clock.now()
+        job.lease_token, job.error = None, error
+        if job.attempts < job.max_attempts:
+            job.state, job.due_at = JobState.RETRYING, now + timedelta(seconds=retry_seconds)
+        else:
+            job.state, job.finished_at = JobState.FAILED, now
+
+
 @dataclass(slots=True)
 class Run:
     """One attempt at one job, as its function sees it."""
@@ -117,11 +140,26 @@ class Run:
     payload: dict[str, Any]
     lease_seconds: float
     is_finished: bool = False
+    _reported_at: float = field(default=-1.0, repr=False)
 
     def report(self, progress: int) -> None:
-        """Show progress (0..100) and prove that the worker lives. Raises LeaseLost."""
+        """Show progress (0..100) and prove that the worker lives. Raises LeaseLost.
+
+        May be called as often as is handy: it writes no more than five times a second.
+        """
+        now = time.monotonic()
+        if now - self._reported_at < REPORT_SECONDS:
+            return
+        self._reported_at = now
         with transaction() as session:
-            self._change(session, progress=progress, due_at=self._lease_end())
+            self._change(session, progress=min(max(progress, 0), 99), due_at=self._lease_end())
+
+    def require_held(self) -> None:
+        """Raise LeaseLost if this run no longer holds the job. Costs one read."""
+        token = JobRepository(db.session()).lease_token(self.job_id)
+        db.session.commit()
+        if token != self.token:
+            raise LeaseLost(f"Job {self.job_id} is no longer held by this run.")
 
     def extend(self) -> None:
         """Prove that the worker lives. Raises LeaseLost."""

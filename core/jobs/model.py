@@ -22,6 +22,9 @@ class JobState(StrEnum):
 
 
 OPEN_STATES = (JobState.QUEUED, JobState.STARTED, JobState.RETRYING)
+WAITING_STATES = (JobState.QUEUED, JobState.RETRYING)
+
+_IS_OPEN = text("state IN ('queued', 'started', 'retrying')")
 
 
 class Job(Base):
@@ -29,7 +32,8 @@ class Job(Base):
 
     `due_at` is when the relay has to act next: send the job (queued, retrying)
     or send it again, because no sign of life came for one lease (started).
-    `lease_token` names the one run that may write the outcome.
+    `lease_token` names the one run that may write the outcome. At most one open
+    job has a given `dedupe_key`.
     """
 
     __tablename__ = "jobs"
@@ -41,9 +45,13 @@ class Job(Base):
         Index(
             "ix_jobs_due_at",
             "due_at",
-            sqlite_where=text("state IN ('queued', 'started', 'retrying')"),
-            postgresql_where=text("state IN ('queued', 'started', 'retrying')"),
+            sqlite_where=_IS_OPEN,
+            postgresql_where=_IS_OPEN,
         ),
+        Index("uq_jobs_dedupe_key", "dedupe_key", unique=True, sqlite_where=_IS_OPEN, postgresql_where=_IS_OPEN),
+        # The history of a kind, and when the cleanup may forget a job.
+        Index("ix_jobs_kind_created_at_id", "kind", "created_at", "id"),
+        Index("ix_jobs_finished_at", "finished_at"),
     )
 
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, default=uuid4)
@@ -61,6 +69,18 @@ class Job(Base):
     result: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     due_at: Mapped[datetime] = mapped_column(default=clock.now)
     lease_token: Mapped[str | None] = mapped_column(String(32))
+    dedupe_key: Mapped[str | None] = mapped_column(String(120))
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+
+
+class ScheduledSlot(Base):
+    """One moment of one schedule entry, whose job has been ordered. Its key lets that happen once."""
+
+    __tablename__ = "scheduled_slots"
+    __table_args__ = (Index("ix_scheduled_slots_slot", "slot"),)
+
+    name: Mapped[str] = mapped_column(String(60), primary_key=True)
+    slot: Mapped[datetime] = mapped_column(primary_key=True)
+    job_id: Mapped[UUID] = mapped_column(Uuid)

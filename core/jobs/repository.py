@@ -1,13 +1,17 @@
 """Queries over jobs."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
-from core.jobs.model import OPEN_STATES, Job, JobState
+from core.db import find_locked
+from core.jobs.model import OPEN_STATES, WAITING_STATES, Job, JobState, ScheduledSlot
 
 
 class JobRepository:
@@ -23,16 +27,25 @@ class JobRepository:
     def find(self, job_id: UUID) -> Job | None:
         return self.session.get(Job, job_id)
 
+    def find_for_update(self, job_id: UUID) -> Job | None:
+        return find_locked(self.session, Job, job_id)
+
+    def find_open(self, dedupe_key: str) -> Job | None:
+        return self.session.scalar(select(Job).where(Job.dedupe_key == dedupe_key, Job.state.in_(OPEN_STATES)))
+
+    def lease_token(self, job_id: UUID) -> str | None:
+        return self.session.scalar(select(Job.lease_token).where(Job.id == job_id))
+
     def select(self, *conditions: ColumnElement[bool]) -> Select[Any]:
         return select(*Job.__table__.columns).where(*conditions)
 
-    def any_due(self, now: datetime) -> bool:
+    def any_due(self, now: datetime, kinds: Collection[str] | None) -> bool:
         """Return whether the relay has anything to do, without a write lock."""
-        return self.session.scalar(select(Job.id).where(*_due(now)).limit(1)) is not None
+        return self.session.scalar(select(Job.id).where(*_due(now, kinds)).limit(1)) is not None
 
-    def lock_due(self, now: datetime, limit: int) -> list[Job]:
+    def lock_due(self, now: datetime, kinds: Collection[str] | None, limit: int) -> list[Job]:
         """Return due jobs, oldest first, skipping those that another relay holds."""
-        query = select(Job).where(*_due(now)).order_by(Job.due_at).limit(limit)
+        query = select(Job).where(*_due(now, kinds)).order_by(Job.due_at).limit(limit)
         return list(self.session.scalars(query.with_for_update(skip_locked=True)))
 
     def change(self, job_id: UUID, *conditions: ColumnElement[bool], **values: Any) -> bool:
@@ -41,11 +54,48 @@ class JobRepository:
         result = self.session.execute(statement, execution_options={"synchronize_session": False})
         return bool(result.rowcount)  # type: ignore[attr-defined]
 
+    def count_ahead(self, job: Job, kinds: Collection[str]) -> int:
+        """Return how many waiting jobs of these kinds were ordered before this one."""
+        query = select(func.count()).where(
+            Job.state.in_(WAITING_STATES),
+            Job.kind.in_(kinds),
+            or_(Job.created_at < job.created_at, and_(Job.created_at == job.created_at, Job.id < job.id)),
+        )
+        return self.session.scalar(query) or 0
+
+    def count_finished(self, kinds: Collection[str], since: datetime) -> int:
+        """Return how many jobs of these kinds have finished since then."""
+        query = select(func.count()).where(Job.finished_at >= since, Job.kind.in_(kinds))
+        return self.session.scalar(query) or 0
+
+    def list_finished_before(self, moment: datetime, limit: int) -> list[UUID]:
+        """Return jobs that have been over since before the moment."""
+        return list(self.session.scalars(select(Job.id).where(Job.finished_at < moment).limit(limit)))
+
+    def delete(self, job_ids: Collection[UUID]) -> None:
+        self.session.execute(delete(Job).where(Job.id.in_(job_ids)))
+
+    def last_slot(self, name: str, until: datetime) -> datetime | None:
+        """Return the newest slot of a schedule entry, up to a moment, whose job was ordered."""
+        query = select(func.max(ScheduledSlot.slot)).where(ScheduledSlot.name == name, ScheduledSlot.slot <= until)
+        return self.session.scalar(query)
+
+    def take_slot(self, name: str, slot: datetime, job_id: UUID) -> bool:
+        """Note that a slot has its job; return False if it had one already."""
+        insert = sqlite_insert if self.session.get_bind().dialect.name == "sqlite" else postgresql_insert
+        statement: Any = insert(ScheduledSlot).values(name=name, slot=slot, job_id=job_id)
+        statement = statement.on_conflict_do_nothing()
+        return bool(self.session.execute(statement).rowcount)  # type: ignore[attr-defined]
+
+    def forget_slots(self, before: datetime) -> None:
+        self.session.execute(delete(ScheduledSlot).where(ScheduledSlot.slot < before))
+
     def count_open(self) -> dict[JobState, int]:
         """Return how many jobs are in each unfinished state."""
         query = select(Job.state, func.count()).where(Job.state.in_(OPEN_STATES)).group_by(Job.state)
         return {row[0]: row[1] for row in self.session.execute(query)}
 
 
-def _due(now: datetime) -> tuple[ColumnElement[bool], ...]:
-    return (Job.state.in_(OPEN_STATES), Job.due_at <= now)
+def _due(now: datetime, kinds: Collection[str] | None) -> list[ColumnElement[bool]]:
+    conditions = [Job.state.in_(OPEN_STATES), Job.due_at <= now]
+    return conditions if kinds is None else [*conditions, Job.kind.in_(kinds)]

@@ -1,35 +1,58 @@
-"""Ordering background work, and looking at it."""
+"""Ordering background work, following it, and intervening."""
 
+import math
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from core import clock
 from core.access import Actor
-from core.db import db
-from core.errors import Forbidden, NotFound
+from core.db import db, transaction
+from core.errors import Conflict, Expired, Forbidden, NotFound
+from core.files.model import StoredFile
+from core.files.repository import FileRepository
 from core.jobs import policy
-from core.jobs.kinds import JobKind
-from core.jobs.model import Job, JobState
+from core.jobs.kinds import KINDS, JobKind
+from core.jobs.model import OPEN_STATES, WAITING_STATES, Job, JobState
 from core.jobs.repository import JobRepository
 from core.paging import Page, PageRequest, paginate
+from core.ranges import Range
 
 SORTABLE = {"created_at": Job.created_at}
 
+# How far back the pace of a queue is measured, to tell when a waiting job may be done.
+PACE = timedelta(minutes=5)
+# How often somebody who waits for a job looks at it.
+LOOK_SECONDS = 0.2
 
-def enqueue(session: Session, kind: JobKind, *, owner_id: int | None, **payload: Any) -> Job:
+
+def enqueue(
+    session: Session, kind: JobKind, *, owner_id: int | None, dedupe_key: str | None = None, **payload: Any
+) -> Job:
     """Order a job in the caller's transaction: it exists exactly if the change does.
 
     Nothing here talks to the queue, so the order cannot fail or wait for it; the
-    relay sends the job once it is committed. `payload` must be plain JSON.
+    relay sends the job once it is committed. `payload` must be plain JSON. If an
+    open job has the same `dedupe_key`, that one is returned and nothing ordered.
     """
-    job = Job(kind=kind.name, payload=payload, owner_id=owner_id, max_attempts=kind.attempts)
-    return JobRepository(session).add(job)
+    jobs = JobRepository(session)
+    if dedupe_key is not None and (existing := jobs.find_open(dedupe_key)) is not None:
+        return existing
+    job = Job(kind=kind.name, payload=payload, owner_id=owner_id, max_attempts=kind.attempts, dedupe_key=dedupe_key)
+    return jobs.add(job)
 
 
 def get(actor: Actor, *, job_id: UUID) -> Job:
     """Return a job. Raises NotFound, or Forbidden for another's job."""
-    job = JobRepository(db.session()).find(job_id)
+    return _require_readable(actor, JobRepository(db.session()).find(job_id))
+
+
+def _require_readable(actor: Actor, job: Job | None) -> Job:
     if job is None:
         raise NotFound("There is no such job.")
     if not policy.may_read(actor, job):
@@ -37,13 +60,151 @@ def get(actor: Actor, *, job_id: UUID) -> Job:
     return job
 
 
-def list_visible(actor: Actor, *, page: PageRequest, kind: list[str] | None, state: list[JobState] | None) -> Page:
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A job with what its owner wants to know while waiting.
+
+    `position` is its place among the waiting jobs of its queue, from 1;
+    `expected_at` a guess at its end. Both are None where nothing is known.
+    """
+
+    job: Job
+    position: int | None
+    expected_at: datetime | None
+
+    @property
+    def is_open(self) -> bool:
+        return self.job.state in OPEN_STATES
+
+    @property
+    def retry_after(self) -> int:
+        """When it is worth looking again, in whole seconds: at its end if that is near, and often enough if not."""
+        if self.expected_at is None:
+            return 2
+        return min(max(math.ceil((self.expected_at - clock.now()).total_seconds()), 1), 15)
+
+
+def follow(actor: Actor, *, job_id: UUID, wait_seconds: float = 0) -> Followed:
+    """Return a job with its place in the queue and when it may be done. Raises like `get`.
+
+    With `wait_seconds` it waits that long for the job to be over.
+    """
+    until = clock.monotonic() + wait_seconds
+    job = get(actor, job_id=job_id)
+    while job.state in OPEN_STATES and clock.monotonic() < until:
+        # Nobody may hold a connection while nothing happens.
+        db.session.remove()
+        time.sleep(min(LOOK_SECONDS, max(until - clock.monotonic(), 0)))
+        job = get(actor, job_id=job_id)
+    now = clock.now()
+    if job.state in WAITING_STATES and job.kind in KINDS:
+        position, pace = _place(job, now)
+        return Followed(job, position, now + timedelta(seconds=position / pace) if pace else None)
+    if job.state is JobState.STARTED and job.started_at is not None and job.progress:
+        return Followed(job, None, job.started_at + (now - job.started_at) * (100 / job.progress))
+    return Followed(job, None, None)
+
+
+def _place(job: Job, now: datetime) -> tuple[int, float]:
+    """Return the job's place in its queue, and how many jobs that queue finishes in a second, or 0."""
+    queue = KINDS[job.kind].queue
+    kinds = [kind.name for kind in KINDS.values() if kind.queue == queue]
+    jobs = JobRepository(db.session())
+    finished = jobs.count_finished(kinds, now - PACE)
+    return jobs.count_ahead(job, kinds) + 1, finished / PACE.total_seconds()
+
+
+def list_visible(
+    actor: Actor,
+    *,
+    page: PageRequest,
+    kind: list[str] | None = None,
+    state: list[JobState] | None = None,
+    created_at: Range | None = None,
+) -> Page:
     """Return a page of the jobs that the actor may see, newest first."""
     conditions = [policy.visible_to(actor)]
     if kind:
         conditions.append(Job.kind.in_(kind))
     if state:
         conditions.append(Job.state.in_(state))
+    if created_at:
+        conditions += created_at.conditions(Job.created_at)
     session = db.session()
     query = JobRepository(session).select(*conditions)
     return paginate(session, query, page, sortable=SORTABLE, default_sort="-created_at", identity=Job.id)
+
+
+def cancel(actor: Actor, *, job_id: UUID) -> Job:
+    """Cancel a job that is not over. A run that holds it is stopped and stores nothing more.
+
+    Raises NotFound, Forbidden for another's job, and Conflict for one that is over.
+    """
+    with transaction() as session:
+        job = _require_controllable(actor, JobRepository(session).find_for_update(job_id))
+        if job.state not in OPEN_STATES:
+            raise Conflict(f"This job is over: it has {_ENDINGS[job.state]}.")
+        job.state, job.lease_token, job.finished_at = JobState.CANCELLED, None, clock.now()
+    return job
+
+
+_ENDINGS = {
+    JobState.SUCCEEDED: "succeeded",
+    JobState.FAILED: "failed",
+    JobState.CANCELLED: "been cancelled",
+}
+
+
+def retry(actor: Actor, *, job_id: UUID) -> Job:
+    """Have a failed or cancelled job tried again, with all attempts of its kind.
+
+    Raises NotFound, Forbidden for another's job, and Conflict for any other state.
+    """
+    with transaction() as session:
+        jobs = JobRepository(session)
+        job = _require_controllable(actor, jobs.find_for_update(job_id))
+        if job.state not in (JobState.FAILED, JobState.CANCELLED):
+            raise Conflict(f"Only a failed or cancelled job can be tried again; this one is {job.state}.")
+        kind = KINDS.get(job.kind)
+        if kind is None:
+            raise Conflict(f"This version knows no jobs of the kind {job.kind}.")
+        if job.dedupe_key is not None and jobs.find_open(job.dedupe_key) is not None:
+            raise Conflict("A newer job does the same work already.")
+        job.state, job.progress, job.error, job.result = JobState.QUEUED, 0, None, None
+        job.finished_at, job.due_at = None, clock.now()
+        # Attempts go on counting: their numbers tell a late message of an earlier one from a new one.
+        job.max_attempts = job.attempts + kind.attempts
+    return job
+
+
+def _require_controllable(actor: Actor, job: Job | None) -> Job:
+    job = _require_readable(actor, job)
+    if not policy.may_control(actor, job):
+        raise Forbidden("This job belongs to somebody else.")
+    return job
+
+
+def get_result(actor: Actor, *, job_id: UUID, name: str | None = None) -> StoredFile:
+    """Return the file that a job has made: the named one, else its first.
+
+    Raises NotFound if it has made none, Conflict while it is not over, Expired
+    when its files are no longer kept, and Forbidden for another's job.
+    """
+    job = get(actor, job_id=job_id)
+    if job.state in OPEN_STATES:
+        raise Conflict(f"This job is {job.state}; its result is there when it has succeeded.")
+    files = FileRepository(db.session()).list_results(job_id)
+    if name is not None and files:
+        files = [file for file in files if file.name == name]
+    now = clock.now()
+    for file in files:
+        if file.expires_at > now:
+            return file
+    if files or (not name and (job.result or {}).get("files")):
+        raise Expired("The result of this job is no longer kept.")
+    raise NotFound("This job has no such result.")
+
+
+def kinds_of(queues: Collection[str]) -> list[str]:
+    """Return the names of the kinds of job that these queues carry."""
+    return [kind.name for kind in KINDS.values() if kind.queue in queues]

@@ -9,7 +9,7 @@ from core import texts
 from core.access import Actor, Role
 from core.auth import passwords, revocation
 from core.db import db, transaction
-from core.errors import Conflict, Forbidden, Malformed, NotFound
+from core.errors import Conflict, Forbidden, JobFailed, Malformed, NotFound
 from core.jobs import service as jobs
 from core.jobs.kinds import EMAIL_WELCOME
 from core.paging import Page, PageRequest, paginate
@@ -39,6 +39,14 @@ def register(*, username: str, email: str, password: str, name: str | None = Non
     if not is_open:
         raise Forbidden("Registration is closed here. Ask an administrator for an account.")
     return create(username=username, email=email, password=password, name=name, role=Role.USER)
+
+
+def get_actor(user_id: int | None) -> Actor:
+    """Return the actor that a job works for, with the rights that they have now. Raises JobFailed if nobody is left."""
+    user = None if user_id is None else UserRepository(db.session()).find(user_id)
+    if user is None or not user.is_active:
+        raise JobFailed("The account that ordered this job is gone or inactive.")
+    return Actor(user.id, user.role)
 
 
 def create(

@@ -1,7 +1,23 @@
 """Following background work over HTTP."""
 
-import pytest
+import io
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
 
+import pytest
+from flask import Flask
+from sqlalchemy import update
+
+from api.http import waiting
+from core import clock
+from core.db import transaction
+from core.files import service as files
+from core.files.model import StoredFile
+from core.jobs.model import Job, JobState
 from tests.support.people import Person
 
 
@@ -68,3 +84,225 @@ def test_the_list_of_jobs_can_be_walked(ada: Person) -> None:
         seen += [job["id"] for job in answer["data"]]
         cursor = answer["meta"]["pagination"]["next_cursor"]
     assert len(seen) == len(set(seen)) == 3
+
+
+def ordered(person: Person) -> str:
+    task = person.create_task()
+    return str(person.post(f"/tasks/{task['id']}/process").get_json()["data"]["job_id"])
+
+
+def alter(app: Flask, job_id: str, **values: Any) -> None:
+    with app.app_context(), transaction() as session:
+        session.execute(update(Job).where(Job.id == UUID(job_id)).values(**values))
+
+
+def test_a_waiting_job_tells_its_place_and_when_to_look_again(app: Flask, ada: Person) -> None:
+    first, second = ordered(ada), ordered(ada)
+    response = ada.get(f"/jobs/{second}")
+    assert response.get_json()["data"]["position"] == 2
+    assert ada.get(f"/jobs/{first}").get_json()["data"]["position"] == 1
+    assert response.get_json()["data"]["expected_at"] is None
+    assert response.headers["Retry-After"] == "2"
+
+
+def test_the_pace_of_the_queue_tells_when_a_waiting_job_may_be_done(app: Flask, ada: Person) -> None:
+    done, waiting = ordered(ada), ordered(ada)
+    alter(app, done, state=JobState.SUCCEEDED, finished_at=clock.now())
+    job = ada.get(f"/jobs/{waiting}").get_json()["data"]
+    # One job in five minutes.
+    expected = datetime.fromisoformat(job["expected_at"])
+    assert timedelta(seconds=290) < expected - clock.now() < timedelta(seconds=301)
+
+
+def test_the_progress_tells_when_a_running_job_may_be_done(app: Flask, ada: Person) -> None:
+    job_id = ordered(ada)
+    alter(app, job_id, state=JobState.STARTED, progress=75, started_at=clock.now() - timedelta(seconds=30))
+    response = ada.get(f"/jobs/{job_id}")
+    left = datetime.fromisoformat(response.get_json()["data"]["expected_at"]) - clock.now()
+    assert timedelta(seconds=8) < left < timedelta(seconds=11)
+    assert response.headers["Retry-After"] in ("10", "11")
+    assert response.get_json()["data"]["position"] is None
+
+
+def test_who_waits_for_a_job_is_answered_when_it_is_over(app: Flask, ada: Person) -> None:
+    job_id = ordered(ada)
+    threading.Timer(0.3, alter, (app, job_id), {"state": JobState.SUCCEEDED, "finished_at": clock.now()}).start()
+    started = time.monotonic()
+    response = ada.get(f"/jobs/{job_id}?wait=20")
+    assert time.monotonic() - started < 5
+    assert response.get_json()["data"]["state"] == "succeeded"
+    assert "Retry-After" not in response.headers
+
+
+def test_who_waits_is_answered_after_that_time(ada: Person) -> None:
+    job_id = ordered(ada)
+    started = time.monotonic()
+    response = ada.get(f"/jobs/{job_id}?wait=1")
+    assert 1 <= time.monotonic() - started < 3
+    assert response.get_json()["data"]["state"] == "queued"
+    assert ada.get(f"/jobs/{job_id}?wait=31").status_code == 400
+    assert ada.get(f"/jobs/{job_id}?wait=-1").status_code == 400
+
+
+def test_half_of_the_threads_is_never_given_to_those_who_wait(app: Flask, ada: Person) -> None:
+    job_id = ordered(ada)
+    places = app.extensions[waiting.EXTENSION]
+    held = [places.acquire(blocking=False) for _ in range(app.extensions["tasklane"].threads // 2)]
+    started = time.monotonic()
+    try:
+        assert all(held)
+        assert ada.get(f"/jobs/{job_id}?wait=20").get_json()["data"]["state"] == "queued"
+    finally:
+        for _ in held:
+            places.release()
+    assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RETRYING, JobState.STARTED])
+def test_a_job_that_is_not_over_can_be_cancelled(app: Flask, ada: Person, state: JobState) -> None:
+    job_id = ordered(ada)
+    alter(app, job_id, state=state)
+    response = ada.delete(f"/jobs/{job_id}")
+    assert (response.status_code, response.data) == (204, b"")
+    job = ada.get(f"/jobs/{job_id}").get_json()["data"]
+    assert job["state"] == "cancelled"
+    assert job["finished_at"] is not None
+    again = ada.delete(f"/jobs/{job_id}")
+    assert again.status_code == 409
+    assert "cancelled" in again.get_json()["error"]["message"]
+
+
+@pytest.mark.parametrize("state", [JobState.FAILED, JobState.CANCELLED])
+def test_a_failed_or_cancelled_job_can_be_tried_again(app: Flask, ada: Person, state: JobState) -> None:
+    job_id = ordered(ada)
+    alter(app, job_id, state=state, attempts=4, error="It went wrong.", finished_at=clock.now(), progress=60)
+    response = ada.post(f"/jobs/{job_id}/retry")
+    assert response.status_code == 202
+    assert response.headers["Location"] == f"http://localhost/api/v1/jobs/{job_id}"
+    job = ada.get(f"/jobs/{job_id}").get_json()["data"]
+    assert (job["state"], job["attempts"], job["max_attempts"]) == ("queued", 4, 8)
+    assert (job["error"], job["finished_at"], job["progress"]) == (None, None, 0)
+
+
+@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.STARTED, JobState.RETRYING, JobState.SUCCEEDED])
+def test_no_other_job_can_be_tried_again(app: Flask, ada: Person, state: JobState) -> None:
+    job_id = ordered(ada)
+    alter(app, job_id, state=state)
+    assert ada.post(f"/jobs/{job_id}/retry").status_code == 409
+
+
+def test_another_persons_job_can_be_neither_cancelled_nor_repeated_nor_downloaded(ada: Person, bob: Person) -> None:
+    job_id = ordered(ada)
+    assert bob.delete(f"/jobs/{job_id}").status_code == 403
+    assert bob.post(f"/jobs/{job_id}/retry").status_code == 403
+    assert bob.get(f"/jobs/{job_id}/result").status_code == 403
+    nowhere = "/jobs/00000000-0000-4000-8000-000000000000"
+    assert ada.delete(nowhere).status_code == 404
+    assert ada.post(f"{nowhere}/retry").status_code == 404
+    assert ada.get(f"{nowhere}/result").status_code == 404
+    assert ada.delete("/jobs/abc").status_code == 404
+
+
+# --- what a job has made ------------------------------------------------------------
+
+CONTENT = bytes(range(256)) * 5000  # More than two pieces.
+
+
+@pytest.fixture
+def finished(app: Flask, ada: Person) -> str:
+    """A job that has made two files."""
+    job_id = ordered(ada)
+    with app.app_context():
+        kept_for = timedelta(days=7)
+        big = files.store(io.BytesIO(CONTENT), name="Größe.csv", media_type="text/csv", kept_for=kept_for)
+        small = files.store(io.BytesIO(b"second"), name="second.txt", media_type="text/plain", kept_for=kept_for)
+        with transaction() as session:
+            files.attach(session, big, job_id=UUID(job_id), number=1)
+            files.attach(session, small, job_id=UUID(job_id), number=2)
+    alter(app, job_id, state=JobState.SUCCEEDED, finished_at=clock.now())
+    return job_id
+
+
+def test_the_result_is_downloaded_under_its_name_and_type(ada: Person, finished: str) -> None:
+    response = ada.get(f"/jobs/{finished}/result")
+    assert response.status_code == 200
+    assert response.data == CONTENT
+    assert response.mimetype == "text/csv"
+    assert response.content_length == len(CONTENT)
+    disposition = response.headers["Content-Disposition"]
+    assert disposition == "attachment; filename=\"Gr__e.csv\"; filename*=UTF-8''Gr%C3%B6%C3%9Fe.csv"
+    assert response.headers["Accept-Ranges"] == "bytes"
+    assert ada.get(f"/jobs/{finished}/result?name=second.txt").data == b"second"
+    assert ada.get(f"/jobs/{finished}/result?name=third.txt").status_code == 404
+    assert ada.get(f"/jobs/{finished}/result", headers={"Accept": "text/csv"}).status_code == 200
+    head = ada.open("HEAD", f"/jobs/{finished}/result")
+    assert (head.status_code, head.data, head.content_length) == (200, b"", len(CONTENT))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "start", "stop"),
+    [
+        ("bytes=0-0", 0, 1),
+        ("bytes=500000-700000", 500_000, 700_001),
+        ("bytes=524288-", 524_288, len(CONTENT)),
+        ("bytes=-100", len(CONTENT) - 100, len(CONTENT)),
+        ("bytes=1279999-9999999", 1_279_999, len(CONTENT)),
+    ],
+)
+def test_a_part_is_sent_when_a_part_is_asked_for(
+    ada: Person, finished: str, wanted: str, start: int, stop: int
+) -> None:
+    response = ada.get(f"/jobs/{finished}/result", headers={"Range": wanted})
+    assert response.status_code == 206
+    assert response.data == CONTENT[start:stop]
+    assert response.headers["Content-Range"] == f"bytes {start}-{stop - 1}/{len(CONTENT)}"
+    assert response.content_length == stop - start
+
+
+@pytest.mark.parametrize("wanted", ["bytes=0-1,5-6", "lines=1-2", "bytes=abc", "bytes=9-2"])
+def test_a_range_that_cannot_be_served_gets_the_whole_file(ada: Person, finished: str, wanted: str) -> None:
+    response = ada.get(f"/jobs/{finished}/result", headers={"Range": wanted})
+    assert (response.status_code, len(response.data)) == (200, len(CONTENT))
+
+
+def test_a_range_behind_the_end_is_refused(ada: Person, finished: str) -> None:
+    response = ada.get(f"/jobs/{finished}/result", headers={"Range": "bytes=1280000-"})
+    assert response.status_code == 416
+    assert response.headers["Content-Range"] == f"bytes */{len(CONTENT)}"
+    assert response.get_json()["error"]["code"] == "requested_range_not_satisfiable"
+
+
+def test_a_download_is_revalidated_and_continued_by_its_tag(ada: Person, finished: str) -> None:
+    tag = ada.get(f"/jobs/{finished}/result").headers["ETag"]
+    path = f"/jobs/{finished}/result"
+    assert ada.get(path, headers={"If-None-Match": tag}).status_code == 304
+    part = {"Range": "bytes=10-19"}
+    assert ada.get(path, headers={**part, "If-Range": tag}).status_code == 206
+    assert ada.get(path, headers={**part, "If-Range": '"another"'}).status_code == 200
+
+
+def test_there_is_no_result_before_the_end_and_none_when_it_has_expired(
+    app: Flask, ada: Person, finished: str, at: Callable[[str], None]
+) -> None:
+    waiting_job = ordered(ada)
+    assert ada.get(f"/jobs/{waiting_job}/result").status_code == 409
+    alter(app, waiting_job, state=JobState.SUCCEEDED)
+    assert ada.get(f"/jobs/{waiting_job}/result").status_code == 404
+    with app.app_context(), transaction() as session:
+        session.execute(update(StoredFile).values(expires_at=clock.now()))
+    assert ada.get(f"/jobs/{finished}/result").status_code == 410
+    with app.app_context():
+        assert files.sweep() == 2
+    alter(app, finished, result={"files": [{"name": "Größe.csv"}]})
+    assert ada.get(f"/jobs/{finished}/result").status_code == 410
+
+
+def test_an_empty_file_is_a_file(app: Flask, ada: Person) -> None:
+    job_id = ordered(ada)
+    with app.app_context():
+        empty = files.store(io.BytesIO(), name="a.csv", media_type="text/csv", kept_for=timedelta(days=1))
+        with transaction() as session:
+            files.attach(session, empty, job_id=UUID(job_id), number=1)
+    alter(app, job_id, state=JobState.SUCCEEDED)
+    response = ada.get(f"/jobs/{job_id}/result")
+    assert (response.status_code, response.data, response.content_length) == (200, b"", 0)

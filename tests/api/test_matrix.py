@@ -142,7 +142,12 @@ TABLE: dict[str, Row] = {
     "POST /api/v1/upstreams/<name>/<path:path>": Row(ACTIVE, lambda w: {}, answer=404),
     "GET /api/v1/jobs": Row(ACTIVE),
     "GET /api/v1/jobs/<job_id>": Row(OWNER),
+    "DELETE /api/v1/jobs/<job_id>": Row(OWNER),
+    # It has not failed, which only those hear who may read it.
+    "POST /api/v1/jobs/<job_id>/retry": Row(OWNER, answer=409),
+    "GET /api/v1/jobs/<job_id>/result": Row(OWNER, answer=409),
     "GET /api/v1/tasks/process/status/<job_id>": Row(OWNER),
+    "DELETE /api/v1/tasks/process/status/<job_id>": Row(OWNER),
 }
 
 

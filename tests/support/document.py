@@ -42,6 +42,8 @@ def check_answer(app: Flask, path: str, method: str, response: TestResponse) -> 
     if response.mimetype == "application/problem+json" or method == "HEAD":
         return
     schema = announced[status].get("schema")
+    if schema == {"type": "file"}:
+        return
     if schema is None:
         assert response.data == b""
         return

@@ -1,0 +1,52 @@
+"""Queries over files."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from core.files.model import FileChunk, StoredFile
+
+
+class FileRepository:
+    """Files in the database. Never commits and never authorises."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def add(self, file: StoredFile) -> StoredFile:
+        self.session.add(file)
+        self.session.flush()
+        return file
+
+    def add_chunk(self, file_id: UUID, number: int, data: bytes) -> None:
+        self.session.add(FileChunk(file_id=file_id, number=number, data=data))
+
+    def find(self, file_id: UUID) -> StoredFile | None:
+        return self.session.get(StoredFile, file_id)
+
+    def chunk(self, file_id: UUID, number: int) -> bytes | None:
+        query = select(FileChunk.data).where(FileChunk.file_id == file_id, FileChunk.number == number)
+        return self.session.scalar(query)
+
+    def complete(self, file_id: UUID, *, size: int, sha256: str) -> StoredFile:
+        """Note what the file turned out to be, and return it."""
+        file = self.session.get_one(StoredFile, file_id)
+        file.size, file.sha256 = size, sha256
+        return file
+
+    def attach(self, file_id: UUID, *, job_id: UUID, number: int | None) -> None:
+        self.session.execute(update(StoredFile).where(StoredFile.id == file_id).values(job_id=job_id, number=number))
+
+    def list_results(self, job_id: UUID) -> list[StoredFile]:
+        """Return what the job has made, in its order."""
+        query = select(StoredFile).where(StoredFile.job_id == job_id, StoredFile.number.is_not(None))
+        return list(self.session.scalars(query.order_by(StoredFile.number)))
+
+    def list_expired(self, now: datetime, limit: int) -> list[UUID]:
+        return list(self.session.scalars(select(StoredFile.id).where(StoredFile.expires_at <= now).limit(limit)))
+
+    def delete(self, file_id: UUID) -> None:
+        self.session.execute(delete(FileChunk).where(FileChunk.file_id == file_id))
+        self.session.execute(delete(StoredFile).where(StoredFile.id == file_id))

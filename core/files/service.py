@@ -1,0 +1,130 @@
+"""Storing, reading and sweeping files, in pieces: no file is ever in memory as a whole.
+
+A file is written in many short transactions, so that nobody waits for a large
+one, and belongs to nobody until `attach` gives it to a job in the transaction
+that completes or orders that job. What is left behind by a crash expires.
+"""
+
+import hashlib
+import io
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import IO
+from uuid import UUID
+
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+
+from core import clock
+from core.db import db, transaction
+from core.files.model import CHUNK_BYTES, FileChunk, StoredFile
+from core.files.repository import FileRepository
+
+
+class FileGone(Exception):
+    """The file has expired in the middle of being read."""
+
+
+def store(stream: IO[bytes], *, name: str, media_type: str, kept_for: timedelta) -> StoredFile:
+    """Store everything that `stream` still has, durably, and return the file, which nobody owns yet.
+
+    Must not be called inside a transaction: it makes many of its own.
+    """
+    with transaction() as session:
+        file = FileRepository(session).add(
+            StoredFile(name=name, media_type=media_type, expires_at=clock.now() + kept_for)
+        )
+    digest, size, number = hashlib.sha256(), 0, 0
+    while piece := _read_exactly(stream, CHUNK_BYTES):
+        with transaction() as session:
+            FileRepository(session).add_chunk(file.id, number, piece)
+        db.session.expunge_all()  # The pieces must not pile up in the session.
+        digest.update(piece)
+        size, number = size + len(piece), number + 1
+    with transaction() as session:
+        return FileRepository(session).complete(file.id, size=size, sha256=digest.hexdigest())
+
+
+def _read_exactly(stream: IO[bytes], size: int) -> bytes:
+    """Return `size` bytes, or what is left: a stream may give less than it is asked for."""
+    parts = []
+    while size and (part := stream.read(size)):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def attach(session: Session, file: StoredFile, *, job_id: UUID, number: int | None = None) -> None:
+    """Give a file to a job: as its result with this number, or without one as what it reads."""
+    FileRepository(session).attach(file.id, job_id=job_id, number=number)
+
+
+def pieces(file_id: UUID, start: int, stop: int) -> Iterator[bytes]:
+    """Return the bytes from `start` to before `stop`, with no transaction open in between two pieces.
+
+    Reading them needs no application context, so an answer may go on after its
+    request. Raises FileGone while it is read.
+    """
+    return _pieces(db.engine, file_id, start, stop)
+
+
+def _pieces(engine: Engine, file_id: UUID, start: int, stop: int) -> Iterator[bytes]:
+    for number in range(start // CHUNK_BYTES, -(-stop // CHUNK_BYTES)):
+        with engine.connect() as connection:
+            data = connection.scalar(
+                select(FileChunk.data).where(FileChunk.file_id == file_id, FileChunk.number == number)
+            )
+        if data is None:
+            raise FileGone
+        offset = number * CHUNK_BYTES
+        yield data[max(start - offset, 0) : stop - offset]
+
+
+class StoredReader(io.RawIOBase):
+    """A stored file as a binary stream that can only be read forward and rewound to a position."""
+
+    def __init__(self, file: StoredFile) -> None:
+        self.file = file
+        self._position = 0
+        self._number = -1
+        self._piece = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.file.size}[whence]
+        self._position = max(base + offset, 0)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: "memoryview[int] | bytearray") -> int:  # type: ignore[override]
+        number, offset = divmod(self._position, CHUNK_BYTES)
+        if self._position >= self.file.size:
+            return 0
+        if number != self._number:
+            self._piece = b"".join(pieces(self.file.id, number * CHUNK_BYTES, (number + 1) * CHUNK_BYTES))
+            self._number = number
+        part = self._piece[offset : offset + len(buffer)]
+        buffer[: len(part)] = part
+        self._position += len(part)
+        return len(part)
+
+
+def open_stored(file: StoredFile) -> io.BufferedReader:
+    """Return the file as a binary stream. Raises FileGone while it is read."""
+    return io.BufferedReader(StoredReader(file), buffer_size=64 * 1024)
+
+
+def sweep(*, limit: int = 100) -> int:
+    """Delete expired files, a transaction each; return how many."""
+    expired = FileRepository(db.session()).list_expired(clock.now(), limit)
+    for file_id in expired:
+        with transaction() as session:
+            FileRepository(session).delete(file_id)
+    return len(expired)
