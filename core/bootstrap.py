@@ -4,7 +4,7 @@ Workers and commands run in it; `api.create_app` adds the routes.
 """
 
 from flask import Flask, current_app
-from flask_migrate import Migrate
+from flask_migrate import Migrate, upgrade
 
 from core import models
 from core.cache import cache
@@ -56,4 +56,9 @@ def current_upstreams() -> Registry:
     return registry
 
 
-__all__ = ["create_core_app", "current_settings", "current_upstreams", "models"]
+def upgrade_database() -> None:
+    """Bring the database of the application in whose context this runs to the newest version."""
+    upgrade()
+
+
+__all__ = ["create_core_app", "current_settings", "current_upstreams", "models", "upgrade_database"]

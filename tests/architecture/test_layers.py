@@ -7,10 +7,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from core.config import ROOT
 from core.jobs.kinds import KINDS, QUEUES
+from manage import COMMANDS, cli
 from workers.runner import resolve
 
 PACKAGES = ("api", "core", "workers")
@@ -108,6 +110,23 @@ def test_every_kind_of_job_names_a_function_that_exists_and_a_queue_that_is_work
         assert kind.queue in QUEUES
         assert kind.attempts >= 1
         assert callable(resolve(kind.function))
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_the_table_of_commands_says_what_each_command_says_itself(name: str) -> None:
+    _, text = COMMANDS[name]
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    assert " ".join((command.help or "").split()).startswith(text.rstrip("."))
+
+
+def test_help_loads_no_package_of_ours() -> None:
+    """It would take longer than a second."""
+    script = (
+        "import sys, manage\nprint([name for name in sys.modules if name.split('.')[0] in ('api', 'core', 'workers')])"
+    )
+    found = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
 
 
 @pytest.mark.parametrize("module", ["api", "core.bootstrap", "workers.runner", "manage"])
