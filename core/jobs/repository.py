@@ -39,6 +39,10 @@ class JobRepository:
     def select(self, *conditions: ColumnElement[bool]) -> Select[Any]:
         return select(*Job.__table__.columns).where(*conditions)
 
+    def list_newest(self, limit: int, *conditions: ColumnElement[bool]) -> list[Job]:
+        query = select(Job).where(*conditions).order_by(Job.created_at.desc(), Job.id.desc()).limit(limit)
+        return list(self.session.scalars(query))
+
     def any_due(self, now: datetime, kinds: Collection[str] | None) -> bool:
         """Return whether the relay has anything to do, without a write lock."""
         return self.session.scalar(select(Job.id).where(*_due(now, kinds)).limit(1)) is not None
@@ -76,12 +80,12 @@ class JobRepository:
         self.session.execute(delete(Job).where(Job.id.in_(job_ids)))
 
     def last_slot(self, name: str, until: datetime) -> datetime | None:
-        """Return the newest slot of a schedule entry, up to a moment, whose job was ordered."""
+        """Return the newest slot of a schedule entry, up to a moment, that has been dealt with."""
         query = select(func.max(ScheduledSlot.slot)).where(ScheduledSlot.name == name, ScheduledSlot.slot <= until)
         return self.session.scalar(query)
 
-    def take_slot(self, name: str, slot: datetime, job_id: UUID) -> bool:
-        """Note that a slot has its job; return False if it had one already."""
+    def take_slot(self, name: str, slot: datetime, job_id: UUID | None) -> bool:
+        """Note that a slot is dealt with; return False if somebody else has done so."""
         insert = sqlite_insert if self.session.get_bind().dialect.name == "sqlite" else postgresql_insert
         statement: Any = insert(ScheduledSlot).values(name=name, slot=slot, job_id=job_id)
         statement = statement.on_conflict_do_nothing()
