@@ -11,6 +11,7 @@ from api.http.tokens import KEY_HEADER
 from api.v1 import (
     auth,
     bulk,
+    exports,
     items,
     jobs,
     keys,
@@ -38,6 +39,7 @@ NAMESPACES = (
     search.ns,
     stats.ns,
     profiles.ns,
+    exports.ns,
     jobs.ns,
     upstreams.ns,
     shared,
