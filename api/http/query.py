@@ -219,18 +219,17 @@ def load_filters(target: reqparse.RequestParser, given: Mapping[str, Any]) -> di
     Numbers, booleans and lists of words need not be written as in a URL. Raises
     Invalid, naming `filters.<name>`.
     """
-    texts: dict[str, str] = {}
+    spelled: dict[str, str] = {}
     details: dict[str, list[str]] = {}
     for name, value in given.items():
         try:
-            texts[name] = _as_in_url(value)
+            spelled[name] = _as_in_url(value)
         except ValueError as error:
             details[json.printable(name)] = [str(error)]
-    values, found = _read([argument for argument in target.args if argument.name not in _PAGING], texts, "filter")
-    if details := {**found, **details}:
-        raise Invalid(
-            "The filters cannot be used.", details={f"filters.{name}": found for name, found in details.items()}
-        )
+    values, found = _read([argument for argument in target.args if argument.name not in _PAGING], spelled, "filter")
+    wrong = {f"filters.{name}": sentences for name, sentences in {**found, **details}.items()}
+    if wrong:
+        raise Invalid("The filters cannot be used.", details=wrong)
     return values
 
 

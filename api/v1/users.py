@@ -179,6 +179,5 @@ class UserTasks(SecureResource):
         """List the tasks that a user owns and the caller may see, newest first."""
         # The cursor belongs to this user's list as to any other filter.
         page = query.page_request({**self.query, "owner_id": user_id})
-        return tasks.list_owned(
-            self.actor, owner_id=user_id, page=page, narrowed=task_routes.narrowed(self.actor, self.query)
-        )
+        wanted = task_routes.narrowed(self.actor, self.query)
+        return tasks.list_owned(self.actor, owner_id=user_id, page=page, narrowed=wanted)

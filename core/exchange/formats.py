@@ -35,7 +35,7 @@ class FileFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A format: `write` writes rows, whose values are in the order of the columns, and returns how many cells it cut."""
+    """A format. `write` takes rows with their values in the order of the columns, and returns how many texts it cut."""
 
     media_type: str
     write: Callable[[IO[bytes], str, Columns, Rows], int]
@@ -94,26 +94,19 @@ def write_xlsx(stream: IO[bytes], title: str, columns: Columns, rows: Rows) -> i
     """
     with tempfile.TemporaryDirectory(prefix="tasklane-xlsx-") as folder:
         # It keeps one row in memory and the rest in files of this folder.
-        book = _Book(stream, {"constant_memory": True, "tmpdir": folder})
+        book = xlsxwriter.Workbook(stream, {"constant_memory": True, "tmpdir": folder})
         book.use_zip64()
         try:
             cut = _write_sheets(book, title, columns, rows)
             book.close()
         finally:
-            book.close_files()
+            # Only a completed workbook closes the files of its sheets by itself.
+            for sheet in book.worksheets():
+                sheet._opt_close()
     return cut
 
 
-class _Book(xlsxwriter.Workbook):
-    """A workbook that can be given up."""
-
-    def close_files(self) -> None:
-        """Close the files of its sheets, which only a completed workbook does by itself."""
-        for sheet in self.worksheets():
-            sheet._opt_close()
-
-
-def _write_sheets(book: _Book, title: str, columns: Columns, rows: Rows) -> int:
+def _write_sheets(book: Any, title: str, columns: Columns, rows: Rows) -> int:
     heading = book.add_format({"bold": True})
     day, amount = book.add_format({"num_format": "yyyy-mm-dd"}), book.add_format({"num_format": "0.00"})
     typed: dict[Notation, Callable[[Any, int, int, Any], bool]] = {

@@ -79,14 +79,16 @@ def order(actor: Actor, *, selection: Selection, file_format: FileFormat) -> Job
         _query(actor, selection)
     except Malformed as error:
         raise Invalid(error.message, details=error.details) from None
-    payload = {
-        "what": selection.kind,
-        "file_format": file_format,
-        "filters": filter_to_json(selection.narrowed),
-        "sort": selection.sort,
-    }
     with transaction() as session:
-        return jobs.enqueue(session, EXPORT, owner_id=actor.user_id, **payload)
+        return jobs.enqueue(
+            session,
+            EXPORT,
+            owner_id=actor.user_id,
+            what=selection.kind,
+            file_format=file_format,
+            filters=filter_to_json(selection.narrowed),
+            sort=selection.sort,
+        )
 
 
 def read_selection(*, what: str, filters: dict[str, Any], sort: str | None) -> Selection:
