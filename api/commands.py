@@ -136,7 +136,7 @@ def export(
                 progress.update(done - progress.pos)
 
             done = export_service.write(actor, stream, selection=selection, file_format=file_format, report=report)
-    click.echo(f"{done.rows} {kind} written to {output}.", err=True)
+    click.echo(f"{done.rows} {kind} written to {'standard output' if output == '-' else output}.", err=True)
     if done.cut_cells:
         click.echo(
             f"{done.cut_cells} texts were too long for a spreadsheet, and cut; other formats have all.", err=True
