@@ -11,6 +11,7 @@ from api.http.tokens import KEY_HEADER
 from api.v1 import (
     auth,
     bulk,
+    exports,
     items,
     jobs,
     keys,
@@ -40,6 +41,7 @@ NAMESPACES = (
     security.ns,
     stats.ns,
     profiles.ns,
+    exports.ns,
     jobs.ns,
     upstreams.ns,
     shared,

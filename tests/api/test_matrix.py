@@ -141,6 +141,7 @@ TABLE: dict[str, Row] = {
     # None is configured here, which everybody who may ask is told.
     "GET /api/v1/upstreams/<name>/<path:path>": Row(ACTIVE, answer=404),
     "POST /api/v1/upstreams/<name>/<path:path>": Row(ACTIVE, lambda w: {}, answer=404),
+    "POST /api/v1/exports": Row(ACTIVE, lambda w: {"kind": "tasks", "format": "csv"}),
     "GET /api/v1/jobs": Row(ACTIVE),
     "GET /api/v1/jobs/<job_id>": Row(OWNER),
     "DELETE /api/v1/jobs/<job_id>": Row(OWNER),
