@@ -8,8 +8,8 @@ that completes or orders that job. What is left behind by a crash expires.
 import hashlib
 import io
 from collections.abc import Iterator
-from datetime import timedelta
-from typing import IO
+from datetime import UTC, timedelta
+from typing import IO, Any
 from uuid import UUID
 
 from sqlalchemy import Engine, select
@@ -57,6 +57,12 @@ def _read_exactly(stream: IO[bytes], size: int) -> bytes:
 def attach(session: Session, file: StoredFile, *, job_id: UUID, number: int | None = None) -> None:
     """Give a file to a job: as its result with this number, or without one as what it reads."""
     FileRepository(session).attach(file.id, job_id=job_id, number=number)
+
+
+def describe(file: StoredFile) -> dict[str, Any]:
+    """Return what the result of a job says of a file that it has made, as plain JSON."""
+    expires_at = file.expires_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return {"name": file.name, "media_type": file.media_type, "size": file.size, "expires_at": expires_at}
 
 
 def pieces(file_id: UUID, start: int, stop: int) -> Iterator[bytes]:

@@ -28,6 +28,8 @@ class JobKind:
 PROCESS_TASK = JobKind("task.process", "workers.jobs.processing.process_task", "default", 4, 30, 600)
 EMAIL_TASK_CREATED = JobKind("email.task_created", "workers.jobs.emails.task_created", "high", 6, 60, 60)
 EMAIL_WELCOME = JobKind("email.welcome", "workers.jobs.emails.welcome", "high", 6, 60, 60)
+REPORT = JobKind("report", "workers.jobs.reports.make", "low", 3, 60, 600)
+REPORT_WEEKLY = JobKind("report.weekly", "workers.jobs.reports.make_weekly", "low", 3, 60, 600)
 CLEAN_UP = JobKind("maintenance.clean_up", "workers.jobs.maintenance.clean_up", "low", 3, 60, 1800)
 
 KINDS = {
@@ -36,6 +38,8 @@ KINDS = {
         PROCESS_TASK,
         EMAIL_TASK_CREATED,
         EMAIL_WELCOME,
+        REPORT,
+        REPORT_WEEKLY,
         CLEAN_UP,
     )
 }
