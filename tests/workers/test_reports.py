@@ -175,7 +175,7 @@ def test_a_real_worker_draws_and_writes_nothing_outside_the_instance_folder(
     environ = {"HOME": str(tmp_path), "XDG_CACHE_HOME": "", "XDG_CONFIG_HOME": "", "MPLCONFIGDIR": ""}
     with process(app, "worker", **environ), process(app, "scheduler"):
         job_id = order(ada)
-        job = wait_for(lambda: job_of(ada, job_id), lambda job: job["state"] in ("succeeded", "failed"), seconds=60)
+        job = wait_for(lambda: job_of(ada, job_id), lambda job: job["state"] in ("succeeded", "failed"), seconds=120)
     assert job["state"] == "succeeded", job["error"]
     assert list(tmp_path.iterdir()) == []
     assert list((settings.instance_path / "matplotlib").glob("fontlist*.json"))
@@ -234,7 +234,7 @@ def test_a_report_without_tasks_says_so(ada: Person) -> None:
         assert sentence in text
 
 
-@pytest.mark.parametrize("days", [1, 2, 7, 93, 400, 1098])
+@pytest.mark.parametrize("days", [1, 7, 93, 1098])
 def test_one_task_is_enough_for_a_report_of_any_length(app: Flask, ada: Person, days: int) -> None:
     store_tasks(app, tasks(ada, 1))
     pdf, _ = drawn(ada, **{"from": str(date(2026, 11, 20) - timedelta(days=days - 1))})
