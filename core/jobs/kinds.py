@@ -29,6 +29,8 @@ PROCESS_TASK = JobKind("task.process", "workers.jobs.processing.process_task", "
 EMAIL_TASK_CREATED = JobKind("email.task_created", "workers.jobs.emails.task_created", "high", 6, 60, 60)
 EMAIL_WELCOME = JobKind("email.welcome", "workers.jobs.emails.welcome", "high", 6, 60, 60)
 EXPORT = JobKind("export", "workers.jobs.exports.export", "low", 3, 60, 3600)
+REPORT = JobKind("report", "workers.jobs.reports.make", "low", 3, 60, 600)
+REPORT_WEEKLY = JobKind("report.weekly", "workers.jobs.reports.make_weekly", "low", 3, 60, 600)
 CLEAN_UP = JobKind("maintenance.clean_up", "workers.jobs.maintenance.clean_up", "low", 3, 60, 1800)
 
 KINDS = {
@@ -38,6 +40,8 @@ KINDS = {
         EMAIL_TASK_CREATED,
         EMAIL_WELCOME,
         EXPORT,
+        REPORT,
+        REPORT_WEEKLY,
         CLEAN_UP,
     )
 }

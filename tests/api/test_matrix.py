@@ -137,6 +137,7 @@ TABLE: dict[str, Row] = {
     "GET /api/v1/security-events": Row(ACTIVE),
     "GET /api/v1/stats": Row(ACTIVE),
     "GET /api/v1/users/<int:user_id>/profile": Row(OWNER),
+    "POST /api/v1/reports": Row(PROJECT_SEEN, lambda w: {"project_id": w.project_id}),
     "GET /api/v1/upstreams": Row(ACTIVE),
     # None is configured here, which everybody who may ask is told.
     "GET /api/v1/upstreams/<name>/<path:path>": Row(ACTIVE, answer=404),
