@@ -7,7 +7,7 @@ SQLite cannot turn a read transaction into a write transaction safely.
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import BigInteger, DateTime, Dialect, Engine, Enum, Integer, MetaData, Numeric, event, inspect, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -227,6 +229,12 @@ def find_locked(session: Session, model: type[Row], row_id: Any) -> Row | None:
     """
     query = select(model).where(inspect(model).primary_key[0] == row_id).with_for_update()
     return session.scalar(query, execution_options={"populate_existing": True})
+
+
+def insert_new(session: Session, model: type[Base], rows: Sequence[dict[str, Any]]) -> Any:
+    """Return an INSERT of rows, given by column, that leaves out those whose key is there already."""
+    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
+    return insert(model).values(list(rows)).on_conflict_do_nothing()
 
 
 def _conflict(error: IntegrityError) -> Conflict | None:

@@ -5,6 +5,7 @@ from core.changes.model import ChangeMark
 from core.files.model import FileChunk, StoredFile
 from core.items.model import Item
 from core.jobs.model import Job, ScheduledSlot
+from core.mail.model import MailOptOut, TaskReminder
 from core.posts.model import Post
 from core.projects.model import Project, ProjectMember
 from core.tasks.model import Task
@@ -17,6 +18,7 @@ __all__ = [
     "Item",
     "Job",
     "LoginSession",
+    "MailOptOut",
     "Post",
     "Project",
     "ProjectMember",
@@ -24,5 +26,6 @@ __all__ = [
     "ScheduledSlot",
     "StoredFile",
     "Task",
+    "TaskReminder",
     "User",
 ]
