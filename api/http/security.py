@@ -13,9 +13,10 @@ from flask_restx.model import ModelBase
 from flask_restx.reqparse import RequestParser
 from werkzeug.exceptions import BadRequest, NotAcceptable, RequestEntityTooLarge
 
-from api.http import query, tokens
+from api.http import idempotency, query, tokens
 from api.http.body import load_body
 from api.http.errors import preferred_type
+from api.http.idempotency import Effect
 from api.http.responses import document, refuses
 from core import logs
 from core.access import SCOPES, Actor, Permission
@@ -44,6 +45,8 @@ class SecureResource(Resource):
     takes_any_query: ClassVar[bool] = False
     # Whether a good answer is a file, whose type only it knows; a refusal is JSON even so.
     answers_files: ClassVar[bool] = False
+    # Where the effect of a POST is, which decides how its answer is kept for a repetition.
+    effect: ClassVar[Effect] = Effect.TRANSACTION
 
     actor: Actor
     body: dict[str, Any]
@@ -64,6 +67,9 @@ class SecureResource(Resource):
             # Whatever is written may meet a change by somebody else, the end of the caller's account included.
             codes |= set() if is_public or name == "get" else {409}
             codes |= {415, 422} if _body_model(verb) else set()
+            if name == "post":
+                codes |= {409, 422}
+                document(verb, params=idempotency.PARAMETER)
             document(refuses(*codes)(verb), security=_security(cls.permissions[name.upper()]))
 
     @property
@@ -89,7 +95,18 @@ class SecureResource(Resource):
         model = _body_model(verb)
         if model is not None:
             self.body = self.read_body(model)
+        if request.method == "POST" and idempotency.HEADER in request.headers:
+            return idempotency.answer_once(
+                lambda: super(SecureResource, self).dispatch_request(*args, **kwargs),
+                effect=self.effect,
+                actor=self.actor if self.permissions[name.upper()] is not Permission.PUBLIC else None,
+                content=self.content(),
+            )
         return super().dispatch_request(*args, **kwargs)
+
+    def content(self) -> bytes:
+        """Return what a repetition of this request must have in common with it."""
+        return request.get_data()
 
     def read_body(self, model: ModelBase) -> dict[str, Any]:
         """Return the parsed body; a resource with another media type overrides this."""

@@ -10,6 +10,7 @@ from api.http import json, tokens
 from api.http.basic import presented_credentials, require_confidential_channel
 from api.http.body import check
 from api.http.fields import Id, Moment, Password
+from api.http.idempotency import Effect
 from api.http.limits import limits_logins
 from api.http.responses import created, no_content, refuses, returns, returns_bare
 from api.http.security import SecureResource
@@ -95,6 +96,7 @@ class Login(SecureResource):
     permissions = {"POST": Permission.PUBLIC}
     missing_status = 400
     decorators = (limits_logins,)
+    effect = Effect.RESERVATION
 
     @ns.expect(login_in, validate=True)
     @refuses(401, 429)
@@ -130,6 +132,7 @@ class BrowserSession(SecureResource):
     permissions = {"POST": Permission.PUBLIC, "DELETE": Permission.CREDENTIALS_MANAGE}
     missing_status = 400
     decorators = (limits_logins,)
+    effect = Effect.RESERVATION
 
     @ns.expect(session_in, validate=True)
     @refuses(401, 429)
@@ -157,6 +160,7 @@ class BrowserSession(SecureResource):
 @ns.route("/refresh")
 class Refresh(SecureResource):
     permissions = {"POST": Permission.SESSION_REFRESH}
+    effect = Effect.RESERVATION
 
     @returns_bare(tokens_out)
     def post(self) -> dict[str, Any]:

@@ -45,6 +45,7 @@ EMAIL_TASK_ASSIGNED = _email("task_assigned", "high")
 EMAIL_TASKS_TRANSFERRED = _email("tasks_transferred", "high")
 EMAIL_TASK_REMINDER = _email("task_reminder", "default")
 MAIL_REMINDERS = JobKind("mail.reminders", "workers.jobs.reminders.order", "default", 3, 60, 300)
+CLEAN_UP = JobKind("maintenance.clean_up", "workers.jobs.maintenance.clean_up", "low", 3, 60, 1800)
 
 KINDS = {
     kind.name: kind
@@ -56,6 +57,7 @@ KINDS = {
         EMAIL_TASKS_TRANSFERRED,
         EMAIL_TASK_REMINDER,
         MAIL_REMINDERS,
+        CLEAN_UP,
     )
 }
 
