@@ -11,9 +11,6 @@ from core.mail.repository import MailRepository
 
 # How many reminders one transaction orders, so that others get their turn to write.
 BATCH = 200
-# For how long it is remembered what was ordered. No reminder is due that long after
-# its due date, unless the clock of the machine is wrong by more than this.
-KEPT = timedelta(days=60)
 
 
 def order_reminders(*, hour: int) -> int:
@@ -31,8 +28,6 @@ def order_reminders(*, hour: int) -> int:
         ordered += taken
         if found < BATCH:
             break
-    with transaction() as session:
-        MailRepository(session).forget_reminders((clock.now() - KEPT).date())
     return ordered
 
 

@@ -5,6 +5,6 @@ from core.jobs.lifecycle import Run
 from core.mail.reminders import order_reminders
 
 
-def order(run: Run) -> dict[str, int]:
+def order(run: Run, *, slot: str) -> dict[str, int]:
     """Order every reminder that is due and not ordered yet."""
     return {"ordered": order_reminders(hour=current_settings().mail.reminder_hour)}
