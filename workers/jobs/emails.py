@@ -62,9 +62,11 @@ def _send(run: Run, write: Callable[[], Letter]) -> None:
         with run.completing(delivered_to=None, reason=str(reason)):
             return
     message = mail.message_of(letter, settings, message_id=str(run.job_id))
+    # Ends the reading, which on SQLite sees nothing newer, and gives back the connection: the
+    # database is not needed while the mail server thinks.
+    db.session.remove()
     # Who was given up for dead, or cancelled, must not begin to send.
     run.require_held()
-    # The database is not needed while the mail server thinks.
     db.session.remove()
     try:
         with delivered(message, settings, name=f"{letter.kind}-{run.job_id}") as where:
