@@ -412,7 +412,8 @@ def _is_public_url(url: str) -> bool:
         return False
     plain = url.isascii() and url.isprintable() and not any(character in url for character in ' <>"\\^`{|}')
     has_more = parts.query or parts.fragment or "@" in parts.netloc or "?" in url or "#" in url
-    return plain and parts.scheme in ("http", "https") and bool(parts.hostname) and not has_more
+    # A header of an e-mail has room for this.
+    return len(url) <= 500 and plain and parts.scheme in ("http", "https") and bool(parts.hostname) and not has_more
 
 
 def masked_url(url: str) -> str:

@@ -1,9 +1,9 @@
 """Messages from templates: each as plain text and as HTML."""
 
 import unicodedata
-from email.headerregistry import Address
+from email.headerregistry import Address, BaseHeader, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import SMTP, Policy
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,20 @@ from core import clock
 # A description may be of any length; a message shows its beginning.
 EXCERPT = 2_000
 
+
+class _Verbatim(UnstructuredHeader, BaseHeader):
+    """A header that other programs read: never folded, and never written in encoded words, which they do not decode."""
+
+    def fold(self, *, policy: "Policy[Any]") -> str:
+        return f"{self.name}: {self}{policy.linesep}"
+
+
+_headers = HeaderRegistry()
+for _name in ("message-id", "list-unsubscribe"):
+    _headers.map_to_type(_name, _Verbatim)
+
 # Quoted-printable or base64: a server need not take bytes beyond ASCII (RFC 5321, 2.4).
-_POLICY = SMTP.clone(cte_type="7bit")
+_POLICY = SMTP.clone(cte_type="7bit", header_factory=_headers)
 
 
 def one_line(text: str) -> str:

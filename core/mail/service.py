@@ -20,6 +20,8 @@ from core.tasks.repository import TaskRepository
 from core.users.model import User
 from core.users.repository import UserRepository
 
+# Whose account is gone, or who is an operator without one.
+SOMEBODY = "Somebody"
 UNSUBSCRIBE_PATH = "/api/v1/notifications/unsubscribe/"
 
 
@@ -56,7 +58,7 @@ def task_assigned(*, user_id: int, task_ids: list[int], by_user_id: int) -> Lett
     tasks = [task for task in _tasks(task_ids) if task.assignee_id == user_id]
     if not tasks:
         raise NotNeeded("None of these tasks is assigned to this user any more.")
-    values = {"tasks": tasks, "listed": LISTED, "by": _name(by_user_id)}
+    values = {"tasks": tasks, "listed": LISTED, "by": _name(by_user_id) or SOMEBODY}
     return Letter(MailKind.TASK_ASSIGNED, user, values)
 
 
@@ -68,7 +70,7 @@ def tasks_transferred(*, user_id: int, task_ids: list[int], count: int, from_use
     count -= len(task_ids) - len(tasks)
     if not count:
         raise NotNeeded("None of these tasks is this user's any more.")
-    values = {"tasks": tasks, "count": count, "by": _name(by_user_id), "giver": _name(from_user_id)}
+    values = {"tasks": tasks, "count": count, "by": _name(by_user_id) or SOMEBODY, "giver": _name(from_user_id)}
     return Letter(MailKind.TASKS_TRANSFERRED, user, values)
 
 
@@ -137,6 +139,6 @@ def _tasks(task_ids: list[int]) -> list[Task]:
     return TaskRepository(db.session()).list_by_ids(task_ids)
 
 
-def _name(user_id: int) -> str:
+def _name(user_id: int) -> str | None:
     user = UserRepository(db.session()).find(user_id)
-    return "Somebody" if user is None else one_line(user.name or user.username)
+    return None if user is None else one_line(user.name or user.username)

@@ -34,7 +34,7 @@ from workers.jobs import emails
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 
-LINK = "https://tasks.example.com/api/v1/notifications/unsubscribe/token"
+LINK = "https://tasks.example.com/api/v1/notifications/unsubscribe/" + "token" * 20
 
 
 class Recipient:
@@ -75,7 +75,8 @@ def test_a_message_has_what_a_mail_client_needs() -> None:
 
 def test_a_link_to_unsubscribe_is_in_the_headers_and_in_both_texts() -> None:
     composed = message(unsubscribe_url=LINK)
-    assert composed["List-Unsubscribe"] == f"<{LINK}>"
+    # Whole, because mail programs neither unfold nor decode it.
+    assert f"\r\nList-Unsubscribe: <{LINK}>\r\n".encode() in composed.as_bytes()
     assert composed["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert LINK in text_of(composed)
     assert LINK in text_of(composed, "html")
@@ -318,7 +319,7 @@ def test_who_takes_over_an_account_is_told_of_its_tasks(
     assert admin.delete(f"/users/{ada.user_id}?transfer_to={bob.user_id}").status_code == 204
     (mail,) = sent(app, outbox)
     assert recipients([mail]) == ["bob"]
-    assert "root.admin has handed 2 tasks over to you, from Somebody." in text_of(mail)
+    assert "root.admin has handed 2 tasks over to you." in text_of(mail)
 
 
 def test_a_refused_transfer_tells_nobody(app: Flask, ada: Person, bob: Person, outbox: Path) -> None:
@@ -670,5 +671,6 @@ def test_times_of_mail_have_limits(make_settings: Callable[..., Settings], key: 
 
 
 def test_the_message_id_is_of_the_senders_domain() -> None:
-    composed = message(sender='"Tasks, Inc" <tasks@mail.corp.example>', message_id="x")
-    assert composed["Message-ID"] == "<x@mail.corp.example>"
+    domain = "a-long-name." * 10 + "corp.example"
+    composed = message(sender=f'"Tasks, Inc" <tasks@{domain}>', message_id="x" * 36)
+    assert f"\r\nMessage-ID: <{'x' * 36}@{domain}>\r\n".encode() in composed.as_bytes()
