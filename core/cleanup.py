@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from core import clock
+from core.auth import lockout
 from core.auth.repository import SessionRepository
 from core.config import Settings
 from core.db import db, transaction
@@ -12,6 +13,7 @@ from core.files import service as files
 from core.idempotency.repository import KeptAnswerRepository
 from core.jobs.repository import JobRepository
 from core.mail.repository import MailRepository
+from core.security.repository import SecurityRepository
 
 BATCH = 500
 # Long after any slot could still be caught up.
@@ -60,6 +62,11 @@ def clean_up(settings: Settings, step: Callable[[], None]) -> dict[str, int]:
     with transaction() as session:
         JobRepository(session).forget_slots(now - SLOTS_KEPT)
         MailRepository(session).forget_reminders((now - REMINDERS_KEPT).date())
+        counts["security_events"] = SecurityRepository(session).forget_before(
+            events=now - timedelta(days=settings.security_event_days),
+            failures=now - lockout.MEMORY,
+            addresses=now - timedelta(days=settings.security_event_days),
+        )
     return counts
 
 

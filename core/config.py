@@ -41,6 +41,7 @@ PLAIN_NAMES = {
     "REDIS_URL": "redis_url",
     "SECRET_KEY": "secret_key",
     "JWT_SECRET_KEY": "jwt_secret_key",
+    "JWT_PREVIOUS_SECRET_KEYS": "jwt_previous_secret_keys",
     "PORT": "port",
     "CORS_ORIGINS": "cors_origins",
     "LOG_LEVEL": "log_level",
@@ -55,7 +56,7 @@ PLAIN_NAMES = {
 # These two choose the layers themselves, so they are read before any file.
 SELECTORS = ("TASKLANE_ENV", "TASKLANE_INSTANCE_PATH")
 
-SECRET_KEYS = frozenset({"secret_key", "jwt_secret_key", "mail.password"})
+SECRET_KEYS = frozenset({"secret_key", "jwt_secret_key", "jwt_previous_secret_keys", "mail.password"})
 URL_KEYS = frozenset({"database_url", "redis_url"})
 KNOWN_DEFAULTS = ("changeme", "change-me", "change_me", "change this", "replace-me", "your-secret")
 
@@ -74,6 +75,32 @@ class AuthSettings:
     refresh_token_days: int
     browser_session_hours: int
     login_limit: str
+    address_limit: str
+    password_limit: str
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSettings:
+    """How often whom may ask, such as `600 per minute; 10000 per hour`."""
+
+    user: str
+    admin: str
+    api_key: str
+    api_keys: list[str]
+    address: str
+
+    def of_key(self, key_id: int) -> str:
+        """Return the limit of one API key."""
+        own = dict(split_key_limit(line) for line in self.api_keys)
+        return own.get(key_id, self.api_key)
+
+
+def split_key_limit(line: str) -> tuple[int, str]:
+    """Return the number of a key and its limit. Raises ValueError."""
+    number, separator, limit = line.partition(":")
+    if not separator:
+        raise ValueError
+    return int(number), limit.strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +157,10 @@ class Settings:
     threads: int
     ratelimit_enabled: bool
     registration_open: bool
+    security_event_days: int
+    jwt_previous_secret_keys: list[str] = field(repr=False)
     auth: AuthSettings
+    limits: LimitSettings
     paging: PagingSettings
     processing: ProcessingSettings
     jobs: JobSettings
@@ -314,6 +344,7 @@ def load_settings(
 
 _POSITIVE = (
     "threads",
+    "security_event_days",
     "auth.access_token_minutes",
     "auth.refresh_token_days",
     "auth.browser_session_hours",
@@ -340,6 +371,8 @@ def _check(env: str, values: dict[str, Any], tables: Mapping[str, Mapping[str, A
     if env == "production":
         for key in ("jwt_secret_key", "secret_key"):
             problems += _secret_problems(key.upper(), values[key])
+        for key in values["jwt_previous_secret_keys"]:
+            problems += _secret_problems("An entry of JWT_PREVIOUS_SECRET_KEYS", key)
         if not values["database_url"]:
             problems.append("DATABASE_URL is not set")
     rules = {
@@ -350,8 +383,9 @@ def _check(env: str, values: dict[str, Any], tables: Mapping[str, Mapping[str, A
         **{f"{key} must be greater than 0": values[key] > 0 for key in _POSITIVE},
         **{f"{key} is too large": not values[key] > _LARGEST for key in (*_POSITIVE, *_NOT_NEGATIVE)},
         **{f"{key} is too large": values[key] <= _LARGEST_DAYS for key in KEYS if key.endswith("_days")},
-        f"auth.login_limit {values['auth.login_limit']!r} is not a limit such as '5 per minute'": _is_limit(
-            values["auth.login_limit"]
+        **{f"{key} {values[key]!r} is not a limit such as '5 per minute'": _is_limit(values[key]) for key in _LIMITS},
+        "limits.api_keys has an entry that is not like '12: 6000 per minute'": all(
+            _is_key_limit(line) for line in values["limits.api_keys"]
         ),
         "DATABASE_URL is neither sqlite:// nor postgresql://": _is_database_url(values["database_url"]),
         f"mail.reminder_hour {values['mail.reminder_hour']} is not between 0 and 23": (
@@ -370,6 +404,24 @@ def _check(env: str, values: dict[str, Any], tables: Mapping[str, Mapping[str, A
     problems += config_tables.problems(tables)
     if problems:
         raise ConfigError(f"Tasklane cannot start in {env}: " + "; ".join(problems) + ".")
+
+
+_LIMITS = (
+    "auth.login_limit",
+    "auth.address_limit",
+    "auth.password_limit",
+    "limits.user",
+    "limits.admin",
+    "limits.api_key",
+    "limits.address",
+)
+
+
+def _is_key_limit(line: str) -> bool:
+    try:
+        return _is_limit(split_key_limit(line)[1])
+    except ValueError:
+        return False
 
 
 def _is_limit(text: str) -> bool:

@@ -9,6 +9,7 @@ from core.jobs.model import Job, ScheduledSlot
 from core.mail.model import MailOptOut, TaskReminder
 from core.posts.model import Post
 from core.projects.model import Project, ProjectMember
+from core.security.model import KnownAddress, LoginFailures, SecurityEvent
 from core.tasks.model import Task
 from core.users.model import User
 
@@ -19,6 +20,8 @@ __all__ = [
     "Item",
     "Job",
     "KeptAnswer",
+    "KnownAddress",
+    "LoginFailures",
     "LoginSession",
     "MailOptOut",
     "Post",
@@ -26,6 +29,7 @@ __all__ = [
     "ProjectMember",
     "RefreshToken",
     "ScheduledSlot",
+    "SecurityEvent",
     "StoredFile",
     "Task",
     "TaskReminder",
