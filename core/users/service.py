@@ -16,6 +16,7 @@ from core.jobs.kinds import EMAIL_WELCOME
 from core.paging import Page, PageRequest, paginate
 from core.security import service as security
 from core.security.model import EventKind
+from core.tasks import notices
 from core.users import belongings, policy
 from core.users.model import User
 from core.users.repository import UserRepository, mentions
@@ -34,7 +35,9 @@ class UserFilter:
     is_active: bool | None = None
 
 
-def register(*, username: str, email: str, password: str, name: str | None = None, is_open: bool) -> User:
+def register(
+    *, username: str, email: str, password: str, name: str | None = None, time_zone: str = "UTC", is_open: bool
+) -> User:
     """Create an ordinary account for a newcomer and welcome them by e-mail.
 
     Raises Forbidden if registration is closed, Conflict naming each field that
@@ -42,7 +45,7 @@ def register(*, username: str, email: str, password: str, name: str | None = Non
     """
     if not is_open:
         raise Forbidden("Registration is closed here. Ask an administrator for an account.")
-    return create(username=username, email=email, password=password, name=name, role=Role.USER)
+    return create(username=username, email=email, password=password, name=name, time_zone=time_zone)
 
 
 def get_actor(user_id: int | None) -> Actor:
@@ -61,6 +64,7 @@ def create(
     name: str | None = None,
     role: Role = Role.USER,
     is_active: bool = True,
+    time_zone: str = "UTC",
     actor_id: int | None = None,
 ) -> User:
     """Create an account with any role and welcome its owner by e-mail if they can log in.
@@ -76,6 +80,7 @@ def create(
             password_hash=password_hash,
             role=Role(role),
             is_active=is_active,
+            time_zone=time_zone,
         )
         _require_free(session, user)
         UserRepository(session).add(user)
@@ -126,7 +131,7 @@ def select_visible(session: Session, actor: Actor, narrowed: UserFilter) -> Sele
 
 
 def replace(actor: Actor, *, user_id: int, username: str, email: str, name: str | None = None, **values: Any) -> User:
-    """Replace what people say of themselves; role and state stay unless given. Raises like `change`."""
+    """Replace what people say of themselves; role, state and time zone stay unless given. Raises like `change`."""
     return change(actor, user_id=user_id, username=username, email=email, name=name, **values)
 
 
@@ -201,7 +206,8 @@ def delete(actor: Actor, *, user_id: int, transfer_to: int | None = None) -> Non
             _require_another_admin(locked, user)
         if transfer_to is not None:
             _require_receiver(locked.get(transfer_to), giver=user)
-            belongings.hand_over(session, from_user_id=user_id, to_user_id=transfer_to)
+            moved = belongings.hand_over(session, from_user_id=user_id, to_user_id=transfer_to)
+            notices.order_transferred(session, actor, from_user_id=user_id, to_user_id=transfer_to, task_ids=moved)
         elif details := belongings.describe(session, user_id=user_id):
             raise Conflict("Something would be lost with this account. Say transfer_to.", details=details)
         people.delete(user)

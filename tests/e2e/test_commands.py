@@ -18,6 +18,7 @@ from core.config import ROOT, load_settings
 from core.db import db, transaction
 from core.jobs.model import Job, JobState
 from core.tasks import service as tasks
+from tests.support import smtp
 
 
 @pytest.fixture
@@ -267,3 +268,37 @@ def test_an_export_that_cannot_be_made_says_why_and_leaves_no_file(instance: Pat
         assert refused.returncode == code, refused.stderr
         assert sentence in refused.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["instance"]
+
+
+@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
+def test_an_operator_tries_out_the_mail_server(instance: Path) -> None:
+    to_folder = manage(instance, "mail", "test", "ada@example.com")
+    assert (to_folder.returncode, to_folder.stderr) == (0, "")
+    path = Path(to_folder.stdout.removeprefix("No mail server is configured, so the message is in ").strip()[:-1])
+    assert path.parent == instance / "outbox"
+    assert "To: ada <ada@example.com>" in path.read_text()
+
+    box, controller = smtp.start()
+    known = {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(box.port), "MAIL_USE_TLS": "false"}
+    known |= {"MAIL_USERNAME": "tasklane", "MAIL_PASSWORD": "secret"}
+    try:
+        sent = manage(instance, "mail", "test", "ada@example.com", **known)
+        assert sent.stdout == f"127.0.0.1:{box.port} has taken a message to ada@example.com.\n", sent.stderr
+        assert [str(mail["Subject"]) for mail in box.received] == ["Tasklane can send e-mail"]
+        box.answers["RCPT"] = "550 5.1.1 No such user."
+        refused = manage(instance, "mail", "test", "ada@example.com", **known)
+        wrong = manage(instance, "mail", "test", "ada@example.com", **{**known, "MAIL_PASSWORD": "guess"})
+    finally:
+        controller.stop()
+    away = manage(instance, "mail", "test", "ada@example.com", **known)
+    nowhere = manage(instance, "mail", "test", "nobody", **known)
+    server = f"The server is 127.0.0.1:{box.port}."
+    sentences = {
+        refused.stderr: f"The mail server refused the recipient (550): 550 5.1.1 No such user. {server}",
+        wrong.stderr: "The mail server does not accept our login (535): 535 5.7.8 Authentication credentials invalid."
+        f" {server}",
+        away.stderr: f"The mail server cannot be reached: [Errno 111] Connection refused. {server}",
+        nowhere.stderr: "The request has invalid fields. email: Must be a valid e-mail address.",
+    }
+    assert sentences == {f"tasklane: {sentence}\n": sentence for sentence in sentences.values()}
+    assert {run.returncode for run in (refused, wrong, away, nowhere)} == {1}
