@@ -39,6 +39,7 @@ PLAIN_NAMES = {
     "SECRET_KEY": "secret_key",
     "JWT_SECRET_KEY": "jwt_secret_key",
     "PORT": "port",
+    "WEB_CONCURRENCY": "processes",
     "CORS_ORIGINS": "cors_origins",
     "LOG_LEVEL": "log_level",
     "MAIL_SERVER": "mail.server",
@@ -113,6 +114,7 @@ class Settings:
     instance_path: Path
     database_url: str = field(repr=False)
     redis_url: str = field(repr=False)
+    redis_verify_certificate: bool
     secret_key: str = field(repr=False)
     jwt_secret_key: str = field(repr=False)
     host: str
@@ -121,7 +123,9 @@ class Settings:
     log_format: str
     cors_origins: list[str]
     trusted_proxies: int
+    processes: int
     threads: int
+    drain_seconds: float
     ratelimit_enabled: bool
     registration_open: bool
     auth: AuthSettings
@@ -319,7 +323,13 @@ _POSITIVE = (
     "mail.timeout_seconds",
     "paging.cursor_max_age_days",
 )
-_NOT_NEGATIVE = ("trusted_proxies", "processing.step_seconds", "jobs.shutdown_grace_seconds")
+_NOT_NEGATIVE = (
+    "trusted_proxies",
+    "processes",
+    "drain_seconds",
+    "processing.step_seconds",
+    "jobs.shutdown_grace_seconds",
+)
 # A century of seconds; beyond it moments can no longer be computed.
 _LARGEST = 100 * 366 * 24 * 3600
 _LARGEST_DAYS = 36_600

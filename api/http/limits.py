@@ -9,7 +9,7 @@ from flask_limiter.util import get_remote_address
 
 from api.http import json
 from api.http.basic import presented_credentials
-from core import texts
+from core import redis, texts
 from core.bootstrap import current_settings
 from core.config import Settings
 from core.errors import DomainError
@@ -26,11 +26,15 @@ def init_limits(app: Flask, settings: Settings) -> None:
         RATELIMIT_HEADERS_ENABLED=True,
         RATELIMIT_STRATEGY="moving-window",
         RATELIMIT_STORAGE_URI="memory://" if is_memory else _storage_url(settings.redis_url),
-        RATELIMIT_STORAGE_OPTIONS={} if is_memory else {"socket_timeout": 0.2, "socket_connect_timeout": 0.2},
+        RATELIMIT_STORAGE_OPTIONS={} if is_memory else _storage_options(settings),
         RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=not is_memory,
         RATELIMIT_KEY_PREFIX="tasklane",
     )
     limiter.init_app(app)
+
+
+def _storage_options(settings: Settings) -> dict[str, Any]:
+    return {"socket_timeout": 0.2, "socket_connect_timeout": 0.2, **redis.tls_options(settings)}
 
 
 def _storage_url(url: str) -> str:
