@@ -19,6 +19,7 @@ def init_request_ids(app: Flask) -> None:
         g.request_id = choose(request.headers.get(HEADER, ""))
         logs.request_id.set(g.request_id)
         logs.user_id.set(None)
+        logs.address.set(request.remote_addr)
 
     @app.after_request
     def echo(response: Response) -> Response:

@@ -36,9 +36,9 @@ def serve(folder: Path) -> Iterator[Callable[..., Service]]:
 
 
 def test_processes_are_rolled_and_replaced_without_losing_a_request_and_go_with_their_parent(
-    serve: Callable[..., Service],
+    serve: Callable[..., Service], tmp_path: Path
 ) -> None:
-    service = serve("--processes", "2")
+    service = serve("--processes", "2", PYTHONPATH=str(tmp_path))
     first = service.wait_for_children(2, without=set())
     assert "processes: 2, threads of each: 8" in service.log.read_text()
     with (
@@ -55,6 +55,13 @@ def test_processes_are_rolled_and_replaced_without_losing_a_request_and_go_with_
     for post_id in (*kept.stored, *fresh.stored):
         assert service.call("GET", f"/posts/{post_id}")[0] == 200
 
+    # A release that does not start changes nothing.
+    broken = break_release(tmp_path)
+    service.parent.send_signal(signal.SIGHUP)
+    service.wait_for_line("The new process does not start; the old ones stay.")
+    assert service.wait_for_children(2, without=set()) == second
+    broken.unlink()
+
     # One that is killed takes what it was working on with it; the others go on.
     victim = second.pop()
     psutil.Process(victim).kill()
@@ -70,6 +77,13 @@ def test_processes_are_rolled_and_replaced_without_losing_a_request_and_go_with_
     assert alive == []
     with pytest.raises(ConnectionRefusedError):
         service.call("GET", "/health")
+
+
+def break_release(folder: Path) -> Path:
+    """Make every web process that starts from now on fail; return what to delete to mend it."""
+    path = folder / "sitecustomize.py"
+    path.write_text("import sys\nif 'serve-process' in sys.argv: raise SystemExit('broken release')\n")
+    return path
 
 
 def test_a_full_queue_is_answered_before_the_end_and_long_polls_at_once(
@@ -102,9 +116,7 @@ def test_a_full_queue_is_answered_before_the_end_and_long_polls_at_once(
 def test_processes_that_cannot_start_end_the_command_instead_of_letting_clients_wait(
     folder: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "sitecustomize.py").write_text(
-        "import sys\nif 'serve-process' in sys.argv: raise SystemExit('broken release')\n"
-    )
+    break_release(tmp_path)
     service = Service(folder, PYTHONPATH=str(tmp_path))
     assert service.launch().wait(20) == 1
     assert "The web process does not start; its lines above say why." in service.log.read_text()
