@@ -3,77 +3,65 @@
 import contextlib
 import json
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 import click
-import waitress
 from flask.cli import ScriptInfo, routes_command, shell_command
 
 from api import create_app, reference
+from api.http.server import Server
+from api.http.waiting import end_waiting
 from api.v1 import exports
 from core import clock
 from core.access import OPERATOR, Actor
 from core.bootstrap import current_settings, current_upstreams
-from core.commands.common import Failure, die_with_parent, exit_with_parent_option, in_app, refusals
-from core.commands.dev import refuse_address
-from core.config import Settings
+from core.commands.common import in_app, refusals
+from core.commands.process import Failure, die_with_parent, pool_member_options
+from core.db import db
 from core.exchange.columns import Kind
 from core.exchange.formats import FileFormat
 from core.exports import service as export_service
 from core.logs import configure_logging
+from core.pool import announce_ready
 from core.users import service as users
 
-# Waitress reads a whole body before the application sees it; above this it refuses by itself.
-MAX_REQUEST_BYTES = 52 * 1024 * 1024
 
-
-@click.command()
-@click.option("--host", help="Address to listen on. Default: the setting `host`.")
-@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on. Default: PORT, else 5000.")
-@click.option("--threads", type=click.IntRange(1, 64), help="Requests served at once. Default: the setting `threads`.")
-@exit_with_parent_option
-def serve(host: str | None, port: int | None, threads: int | None, exit_with_parent: int | None) -> None:
-    """Serve the API with waitress, and nothing else. `worker` and `scheduler` do the slow work."""
+@click.command("serve-process", hidden=True)
+@click.option("--socket-fd", "descriptors", type=int, multiple=True, required=True)
+@click.option("--threads", type=int, required=True)
+@pool_member_options
+def serve_process(
+    descriptors: tuple[int, ...], threads: int, exit_with_parent: int | None, ready_fd: int | None
+) -> None:
+    """Serve on a socket that listens already. `serve` starts as many of these as are wanted."""
     app = create_app()
     with app.app_context():
         settings, registry = current_settings(), current_upstreams()
-    host, port = host or settings.host, settings.port if port is None else port
-    try:
-        server = waitress.create_server(app, host=host, port=port, **_waitress_options(settings, threads))
-    except (OSError, UnicodeError) as error:
-        refuse_address(host, port, error)
     configure_logging(settings, sys.stdout)
+    server = Server(
+        app,
+        [socket.socket(fileno=descriptor) for descriptor in descriptors],
+        threads=threads,
+        trusted_proxies=settings.trusted_proxies,
+        drain_seconds=settings.drain_seconds,
+        on_drain=lambda: end_waiting(app),
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda signum, frame: server.stop())
+    # Only the parent can replace a process; one that just ended would be missing.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     die_with_parent(exit_with_parent)
-    signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(0))
-    server.print_listen("Listening on http://{}:{}")
+    announce_ready(ready_fd)
     try:
         server.run()
     finally:
         registry.close()
-
-
-def _waitress_options(settings: Settings, threads: int | None) -> dict[str, object]:
-    options: dict[str, object] = {
-        "threads": threads or settings.threads,
-        "ident": None,
-        "asyncore_use_poll": True,
-        "connection_limit": 1000,
-        "channel_timeout": 30,
-        "cleanup_interval": 5,
-        "channel_request_lookahead": 0,
-        "max_request_header_size": 32 * 1024,
-        "max_request_body_size": MAX_REQUEST_BYTES,
-    }
-    if settings.trusted_proxies:
-        options |= {
-            "trusted_proxy": "*",
-            "trusted_proxy_count": settings.trusted_proxies,
-            "trusted_proxy_headers": "x-forwarded-for x-forwarded-proto x-forwarded-port",
-        }
-    return options
+        with app.app_context():
+            db.engine.dispose()
 
 
 @click.command("reference")

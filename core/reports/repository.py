@@ -10,8 +10,7 @@ from sqlalchemy.orm import Session
 
 from core.moments import SECOND, microseconds, seconds
 from core.stats.days import Days
-from core.tasks.model import Task, TaskStatus
-from core.tasks.service import CLOSED
+from core.tasks.model import CLOSED, Task, TaskStatus
 from core.users.model import User
 
 _IS_OPEN = Task.status.not_in(CLOSED)

@@ -12,7 +12,7 @@ import pytest
 
 from core.config import ROOT
 from core.jobs.kinds import KINDS, QUEUES
-from manage import COMMANDS, cli
+from manage import COMMANDS, HIDDEN_COMMANDS, cli
 from workers.runner import resolve
 
 PACKAGES = ("api", "core", "workers")
@@ -112,9 +112,9 @@ def test_every_kind_of_job_names_a_function_that_exists_and_a_queue_that_is_work
         assert callable(resolve(kind.function))
 
 
-@pytest.mark.parametrize("name", list(COMMANDS))
+@pytest.mark.parametrize("name", [*COMMANDS, *HIDDEN_COMMANDS])
 def test_the_table_of_commands_says_what_each_command_says_itself(name: str) -> None:
-    _, text = COMMANDS[name]
+    _, text = (COMMANDS | HIDDEN_COMMANDS)[name]
     command = cli.get_command(click.Context(cli), name)
     assert command is not None
     assert " ".join((command.help or "").split()).startswith(text.rstrip("."))
