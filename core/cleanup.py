@@ -5,12 +5,14 @@ from datetime import timedelta
 from typing import Any
 
 from core import clock
+from core.auth import lockout
 from core.auth.repository import SessionRepository
 from core.config import Settings
 from core.db import db, transaction
 from core.files import service as files
 from core.idempotency.repository import KeptAnswerRepository
 from core.jobs.repository import JobRepository
+from core.security.repository import SecurityRepository
 
 BATCH = 500
 # Long after any slot could still be caught up.
@@ -56,6 +58,11 @@ def clean_up(settings: Settings, step: Callable[[], None]) -> dict[str, int]:
         step()
     with transaction() as session:
         JobRepository(session).forget_slots(now - SLOTS_KEPT)
+        counts["security_events"] = SecurityRepository(session).forget_before(
+            events=now - timedelta(days=settings.security_event_days),
+            failures=now - lockout.MEMORY,
+            addresses=now - timedelta(days=settings.security_event_days),
+        )
     return counts
 
 

@@ -38,6 +38,7 @@ PLAIN_NAMES = {
     "REDIS_URL": "redis_url",
     "SECRET_KEY": "secret_key",
     "JWT_SECRET_KEY": "jwt_secret_key",
+    "JWT_PREVIOUS_SECRET_KEYS": "jwt_previous_secret_keys",
     "PORT": "port",
     "CORS_ORIGINS": "cors_origins",
     "LOG_LEVEL": "log_level",
@@ -52,7 +53,7 @@ PLAIN_NAMES = {
 # These two choose the layers themselves, so they are read before any file.
 SELECTORS = ("TASKLANE_ENV", "TASKLANE_INSTANCE_PATH")
 
-SECRET_KEYS = frozenset({"secret_key", "jwt_secret_key", "mail.password"})
+SECRET_KEYS = frozenset({"secret_key", "jwt_secret_key", "jwt_previous_secret_keys", "mail.password"})
 URL_KEYS = frozenset({"database_url", "redis_url"})
 KNOWN_DEFAULTS = ("changeme", "change-me", "change_me", "change this", "replace-me", "your-secret")
 
@@ -150,6 +151,8 @@ class Settings:
     threads: int
     ratelimit_enabled: bool
     registration_open: bool
+    security_event_days: int
+    jwt_previous_secret_keys: list[str] = field(repr=False)
     auth: AuthSettings
     limits: LimitSettings
     paging: PagingSettings
@@ -335,6 +338,7 @@ def load_settings(
 
 _POSITIVE = (
     "threads",
+    "security_event_days",
     "auth.access_token_minutes",
     "auth.refresh_token_days",
     "auth.browser_session_hours",
@@ -358,6 +362,8 @@ def _check(env: str, values: dict[str, Any], tables: Mapping[str, Mapping[str, A
     if env == "production":
         for key in ("jwt_secret_key", "secret_key"):
             problems += _secret_problems(key.upper(), values[key])
+        for key in values["jwt_previous_secret_keys"]:
+            problems += _secret_problems("An entry of JWT_PREVIOUS_SECRET_KEYS", key)
         if not values["database_url"]:
             problems.append("DATABASE_URL is not set")
     rules = {

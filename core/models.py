@@ -8,6 +8,7 @@ from core.items.model import Item
 from core.jobs.model import Job, ScheduledSlot
 from core.posts.model import Post
 from core.projects.model import Project, ProjectMember
+from core.security.model import KnownAddress, LoginFailures, SecurityEvent
 from core.tasks.model import Task
 from core.users.model import User
 
@@ -18,12 +19,15 @@ __all__ = [
     "Item",
     "Job",
     "KeptAnswer",
+    "KnownAddress",
+    "LoginFailures",
     "LoginSession",
     "Post",
     "Project",
     "ProjectMember",
     "RefreshToken",
     "ScheduledSlot",
+    "SecurityEvent",
     "StoredFile",
     "Task",
     "User",

@@ -38,6 +38,7 @@ STATUS = {
     domain.Conflict: 409,
     domain.Expired: 410,
     domain.Invalid: 422,
+    domain.TooManyAttempts: 429,
     domain.Unavailable: 503,
 }
 
@@ -88,7 +89,7 @@ def describe(error: Exception) -> Failure:
         headers = _headers(status)
         if isinstance(error, domain.InvalidToken):
             headers["WWW-Authenticate"] += ', error="invalid_token"'  # RFC 6750, section 3.1
-        if isinstance(error, domain.Unavailable) and error.retry_after:
+        if isinstance(error, domain.Unavailable | domain.TooManyAttempts) and error.retry_after:
             headers["Retry-After"] = str(error.retry_after)
         return Failure(status, error.code, error.message, error.details, headers)
     if isinstance(error, HTTPException):

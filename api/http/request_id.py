@@ -20,6 +20,7 @@ def init_request_ids(app: Flask) -> None:
         g.request_id = sent if _SANE.fullmatch(sent) else uuid4().hex
         logs.request_id.set(g.request_id)
         logs.user_id.set(None)
+        logs.address.set(request.remote_addr)
 
     @app.after_request
     def echo(response: Response) -> Response:

@@ -113,7 +113,7 @@ class UserCollection(SecureResource):
 
         A welcome e-mail follows if it is active.
         """
-        return users.create(**self.body)
+        return users.create(actor_id=self.actor.user_id, **self.body)
 
 
 @ns.route("/<int:user_id>")

@@ -134,6 +134,7 @@ TABLE: dict[str, Row] = {
     "DELETE /api/v1/items/<int:item_id>": Row(OWNER),
     "GET /api/v1/items/by-sku/<rest:sku>": Row(ACTIVE),
     "GET /api/v1/search": Row(ACTIVE, query=lambda w: "?q=task"),
+    "GET /api/v1/security-events": Row(ACTIVE),
     "GET /api/v1/stats": Row(ACTIVE),
     "GET /api/v1/users/<int:user_id>/profile": Row(OWNER),
     "GET /api/v1/upstreams": Row(ACTIVE),
