@@ -43,6 +43,7 @@ PLAIN_NAMES = {
     "JWT_SECRET_KEY": "jwt_secret_key",
     "JWT_PREVIOUS_SECRET_KEYS": "jwt_previous_secret_keys",
     "PORT": "port",
+    "WEB_CONCURRENCY": "processes",
     "CORS_ORIGINS": "cors_origins",
     "LOG_LEVEL": "log_level",
     "MAIL_SERVER": "mail.server",
@@ -145,6 +146,7 @@ class Settings:
     instance_path: Path
     database_url: str = field(repr=False)
     redis_url: str = field(repr=False)
+    redis_verify_certificate: bool
     secret_key: str = field(repr=False)
     jwt_secret_key: str = field(repr=False)
     host: str
@@ -154,7 +156,9 @@ class Settings:
     log_format: str
     cors_origins: list[str]
     trusted_proxies: int
+    processes: int
     threads: int
+    drain_seconds: float
     ratelimit_enabled: bool
     registration_open: bool
     security_event_days: int
@@ -357,7 +361,13 @@ _POSITIVE = (
     "mail.reply_seconds",
     "paging.cursor_max_age_days",
 )
-_NOT_NEGATIVE = ("trusted_proxies", "processing.step_seconds", "jobs.shutdown_grace_seconds")
+_NOT_NEGATIVE = (
+    "trusted_proxies",
+    "processes",
+    "drain_seconds",
+    "processing.step_seconds",
+    "jobs.shutdown_grace_seconds",
+)
 # The time limit of an e-mail job (core/jobs/kinds.py) leaves room for this.
 LONGEST_REPLY_SECONDS = 300
 # A century of seconds; beyond it moments can no longer be computed.
@@ -377,6 +387,7 @@ def _check(env: str, values: dict[str, Any], tables: Mapping[str, Mapping[str, A
             problems.append("DATABASE_URL is not set")
     rules = {
         f"port {values['port']} is not between 0 and 65535": 0 <= values["port"] <= 65535,
+        "processes must not be greater than 64": values["processes"] <= 64,
         f"log_level {values['log_level']!r} is not a logging level": values["log_level"].upper() in LOG_LEVELS,
         f"log_format {values['log_format']!r} is neither text nor json": values["log_format"] in ("text", "json"),
         **{f"{key} must not be negative": values[key] >= 0 for key in _NOT_NEGATIVE},

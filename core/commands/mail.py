@@ -3,7 +3,8 @@
 import click
 
 from core.bootstrap import current_settings
-from core.commands.common import Failure, in_app, refusals
+from core.commands.common import in_app, refusals
+from core.commands.process import Failure
 from core.mail import service as mails
 from core.mail.delivery import MailDelayed, MailRefused
 

@@ -144,10 +144,12 @@ TABLE: dict[str, Row] = {
     "GET /api/v1/security-events": Row(ACTIVE),
     "GET /api/v1/stats": Row(ACTIVE),
     "GET /api/v1/users/<int:user_id>/profile": Row(OWNER),
+    "POST /api/v1/reports": Row(PROJECT_SEEN, lambda w: {"project_id": w.project_id}),
     "GET /api/v1/upstreams": Row(ACTIVE),
     # None is configured here, which everybody who may ask is told.
     "GET /api/v1/upstreams/<name>/<path:path>": Row(ACTIVE, answer=404),
     "POST /api/v1/upstreams/<name>/<path:path>": Row(ACTIVE, lambda w: {}, answer=404),
+    "POST /api/v1/exports": Row(ACTIVE, lambda w: {"kind": "tasks", "format": "csv"}),
     "GET /api/v1/jobs": Row(ACTIVE),
     "GET /api/v1/jobs/<job_id>": Row(OWNER),
     "DELETE /api/v1/jobs/<job_id>": Row(OWNER),
