@@ -11,8 +11,9 @@ from flask.cli import ScriptInfo, routes_command, shell_command
 from api import create_app, reference
 from api.http.server import Server
 from api.http.waiting import end_waiting
-from core.bootstrap import current_settings, current_upstreams
+from core.bootstrap import current_upstreams
 from core.commands.process import die_with_parent, pool_member_options
+from core.config import load_settings
 from core.db import db
 from core.logs import configure_logging
 from core.pool import announce_ready
@@ -26,9 +27,10 @@ def serve_process(
     descriptors: tuple[int, ...], threads: int, exit_with_parent: int | None, ready_fd: int | None
 ) -> None:
     """Serve on a socket that listens already. `serve` starts as many of these as are wanted."""
-    app = create_app()
+    settings = load_settings(overrides={"threads": threads})
+    app = create_app(settings=settings)
     with app.app_context():
-        settings, registry = current_settings(), current_upstreams()
+        registry = current_upstreams()
     configure_logging(settings, sys.stdout)
     server = Server(
         app,
