@@ -27,6 +27,8 @@ COMMANDS = {
     "seed": ("core.commands.data:seed_command", "Create the demo accounts `admin` and `user` and some example tasks."),
     "user": ("core.commands.users:user", "Create, list, change and delete accounts."),
     "jobs": ("core.commands.jobs:jobs", "Look at background jobs, cancel them, have them tried again."),
+    "export": ("api.commands:export", "Write tasks, posts, items or users to a file, all rows of one moment."),
+    "mail": ("core.commands.mail:mail", "Try out the mail server."),
     "config": ("core.commands.config:config", "Print the effective settings and where each comes from."),
     "reference": ("api.commands:reference_command", "Print the API reference as Markdown."),
     "routes": ("api.commands:routes", "Show the routes of the API."),

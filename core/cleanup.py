@@ -12,6 +12,7 @@ from core.db import db, transaction
 from core.files import service as files
 from core.idempotency.repository import KeptAnswerRepository
 from core.jobs.repository import JobRepository
+from core.mail.repository import MailRepository
 from core.security.repository import SecurityRepository
 
 BATCH = 500
@@ -19,6 +20,8 @@ BATCH = 500
 SLOTS_KEPT = timedelta(days=90)
 # A client with a wrong clock should still be told that its token is expired, not that it is unknown.
 SESSIONS_KEPT = timedelta(days=1)
+# Nobody is reminded of a due date that is over, unless the clock is wrong by more than this.
+REMINDERS_KEPT = timedelta(days=60)
 
 
 def clean_up(settings: Settings, step: Callable[[], None]) -> dict[str, int]:
@@ -58,6 +61,7 @@ def clean_up(settings: Settings, step: Callable[[], None]) -> dict[str, int]:
         step()
     with transaction() as session:
         JobRepository(session).forget_slots(now - SLOTS_KEPT)
+        MailRepository(session).forget_reminders((now - REMINDERS_KEPT).date())
         counts["security_events"] = SecurityRepository(session).forget_before(
             events=now - timedelta(days=settings.security_event_days),
             failures=now - lockout.MEMORY,

@@ -15,8 +15,11 @@ import tomllib
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from email.errors import MessageError
+from email.policy import SMTP
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from limits import parse_many
@@ -131,6 +134,8 @@ class MailSettings:
     use_ssl: bool
     sender: str
     timeout_seconds: float
+    reply_seconds: float
+    reminder_hour: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +151,7 @@ class Settings:
     jwt_secret_key: str = field(repr=False)
     host: str
     port: int
+    public_url: str
     log_level: str
     log_format: str
     cors_origins: list[str]
@@ -352,6 +358,7 @@ _POSITIVE = (
     "jobs.result_days",
     "jobs.history_days",
     "mail.timeout_seconds",
+    "mail.reply_seconds",
     "paging.cursor_max_age_days",
 )
 _NOT_NEGATIVE = (
@@ -361,6 +368,8 @@ _NOT_NEGATIVE = (
     "processing.step_seconds",
     "jobs.shutdown_grace_seconds",
 )
+# The time limit of an e-mail job (core/jobs/kinds.py) leaves room for this.
+LONGEST_REPLY_SECONDS = 300
 # A century of seconds; beyond it moments can no longer be computed.
 _LARGEST = 100 * 366 * 24 * 3600
 _LARGEST_DAYS = 36_600
@@ -390,6 +399,16 @@ def _check(env: str, values: dict[str, Any], tables: Mapping[str, Mapping[str, A
             _is_key_limit(line) for line in values["limits.api_keys"]
         ),
         "DATABASE_URL is neither sqlite:// nor postgresql://": _is_database_url(values["database_url"]),
+        f"mail.reminder_hour {values['mail.reminder_hour']} is not between 0 and 23": (
+            0 <= values["mail.reminder_hour"] <= 23
+        ),
+        f"mail.reply_seconds must not be more than {LONGEST_REPLY_SECONDS}": (
+            values["mail.reply_seconds"] <= LONGEST_REPLY_SECONDS
+        ),
+        f"mail.sender {values['mail.sender']!r} is not an address such as 'Tasklane <tl@example.com>'": (
+            _is_sender(values["mail.sender"])
+        ),
+        "public_url is not an address such as https://tasks.example.com": _is_public_url(values["public_url"]),
         "REDIS_URL is none of redis://, rediss://, unix://": _is_redis_url(values["redis_url"]),
     }
     problems += [problem for problem, holds in rules.items() if not holds]
@@ -434,6 +453,32 @@ def _is_redis_url(url: str) -> bool:
     return not url or url.partition("://")[0] in ("redis", "rediss", "unix")
 
 
+def _is_sender(text: str) -> bool:
+    """Return whether a text can be the From of a message: one address of plain ASCII, with or without a name."""
+    if not text.isprintable():
+        return False
+    try:
+        header = SMTP.header_factory("From", text)
+    except (IndexError, MessageError):  # The parser stumbles over an address that ends too early.
+        return False
+    addresses = [address for address in header.addresses if address.username and address.domain.isascii()]
+    return len(header.addresses) == len(addresses) == 1 and addresses[0].username.isascii() and not header.defects
+
+
+def _is_public_url(url: str) -> bool:
+    if not url:
+        return True
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - it raises for what is no port
+    except ValueError:
+        return False
+    plain = url.isascii() and url.isprintable() and not any(character in url for character in ' <>"\\^`{|}')
+    has_more = parts.query or parts.fragment or "@" in parts.netloc or "?" in url or "#" in url
+    # A header of an e-mail has room for this.
+    return len(url) <= 500 and plain and parts.scheme in ("http", "https") and bool(parts.hostname) and not has_more
+
+
 def masked_url(url: str) -> str:
     """Return a URL that may be shown: without its password and without what its query says."""
     scheme, _, rest = url.partition("://")
@@ -470,6 +515,7 @@ def _fill_in(env: str, instance_path: Path, values: dict[str, Any], sources: dic
             values[key] = secrets.token_hex(32) if env == "testing" else _kept_secret(instance_path / key)
             sources[key] = "generated" if env == "testing" else f"instance/{key}, generated"
     values["log_level"] = values["log_level"].upper()
+    values["public_url"] = values["public_url"].rstrip("/")
 
 
 def _sqlalchemy_url(url: str) -> str:

@@ -58,5 +58,5 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s%(context)s"))
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
-    for chatty in ("alembic", "rq", "httpx", "httpcore"):
+    for chatty in ("alembic", "fontTools", "httpcore", "httpx", "matplotlib", "rq"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -6,6 +6,7 @@ from core.files.model import FileChunk, StoredFile
 from core.idempotency.model import KeptAnswer
 from core.items.model import Item
 from core.jobs.model import Job, ScheduledSlot
+from core.mail.model import MailOptOut, TaskReminder
 from core.posts.model import Post
 from core.projects.model import Project, ProjectMember
 from core.security.model import KnownAddress, LoginFailures, SecurityEvent
@@ -22,6 +23,7 @@ __all__ = [
     "KnownAddress",
     "LoginFailures",
     "LoginSession",
+    "MailOptOut",
     "Post",
     "Project",
     "ProjectMember",
@@ -30,5 +32,6 @@ __all__ = [
     "SecurityEvent",
     "StoredFile",
     "Task",
+    "TaskReminder",
     "User",
 ]

@@ -192,8 +192,12 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 @pytest.fixture
 def outbox(app: Flask) -> Path:
+    """Where messages are written; what earlier tests have sent is gone."""
     settings: Settings = app.extensions["tasklane"]
-    return settings.instance_path / "outbox"
+    folder = settings.instance_path / "outbox"
+    for path in folder.glob("*.eml"):
+        path.unlink()
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -212,7 +212,7 @@ class Me(SecureResource):
     @refuses(409)
     @returns(user_out)
     def patch(self) -> User:
-        """Change the caller's own e-mail address or name."""
+        """Change the caller's own e-mail address, name or time zone."""
         return users.change(self.actor, user_id=self.actor.user_id, **self.body)
 
 

@@ -129,6 +129,15 @@ def test_help_loads_no_package_of_ours() -> None:
     assert found.stdout == "[]\n"
 
 
+@pytest.mark.parametrize("module", ["api.commands", "core.commands.dev", "core.commands.jobs", "workers.commands"])
+def test_only_the_process_that_draws_loads_what_draws(module: str) -> None:
+    """matplotlib takes most of a second and 50 MB, which web, scheduler and the parents of jobs would waste."""
+    heavy = ("matplotlib", "numpy", "PIL", "fontTools")
+    script = f"import sys, {module}\nprint([name for name in {heavy} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
+
+
 @pytest.mark.parametrize("module", ["api", "core.bootstrap", "workers.runner", "manage"])
 def test_importing_a_module_has_no_effect(module: str, tmp_path: Path) -> None:
     """It opens nothing, writes nothing and prints nothing."""
