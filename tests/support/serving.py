@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -60,12 +59,17 @@ class Service:
 
     def start(self) -> "Service":
         """Start it, and return when it answers."""
-        self.launch()
-        self.wait_for_line("Listening on ")
-        # The socket listens before anybody takes from it, so this waits by itself.
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=60) as answer:
-            answer.read()
-        return self
+        running = self.launch()
+        until = time.monotonic() + 60
+        while True:
+            try:
+                # Once somebody listens, this waits by itself until somebody answers.
+                assert self.call("GET", "/health")[0] == 200
+                return self
+            except ConnectionRefusedError:
+                assert running.poll() is None, self.log.read_text()
+                assert time.monotonic() < until, self.log.read_text()
+                time.sleep(0.02)
 
     def launch(self) -> subprocess.Popen[bytes]:
         """Start it."""
