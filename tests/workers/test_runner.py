@@ -190,6 +190,24 @@ def test_a_message_is_never_on_its_queue_twice(
         assert client.llen("rq:queue:default") == 1
 
 
+def test_a_message_of_which_redis_knows_only_a_part_is_sent_whole(
+    app: Flask, ordered: tuple[int, UUID], redis_server: RedisServer
+) -> None:
+    """A worker took the message, Redis was emptied, the worker noted its start and was killed before the claim."""
+    with app.app_context(), redis_server.client as client:
+        relay = Relay(app.extensions["tasklane"])
+        relay.send_due()
+        client.flushall()
+        client.hset(f"rq:job:{ordered[1]}-0", mapping={"status": "started", "worker_name": "dead"})
+        with transaction() as session:
+            session.execute(update(Job).where(Job.id == ordered[1]).values(due_at=Job.created_at))
+        relay.send_due()
+        queue = Queue("default", connection=client, serializer=JSONSerializer, job_class=WakeUp)
+        (message,) = queue.jobs
+        assert message.func is run_job
+        assert message.args == [str(ordered[1]), 0]
+
+
 def test_a_redis_that_is_down_loses_nothing_and_delays_nothing(
     app: Flask, ada: Person, own_redis_server: RedisServer, remake_app: Any
 ) -> None:
