@@ -8,7 +8,9 @@ import logging
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import copy_context
+from functools import partial
 from importlib import import_module
 from types import FrameType
 from typing import Any, ClassVar
@@ -17,7 +19,7 @@ from uuid import UUID
 from flask import Flask, current_app
 from rq import Worker
 from rq.serializers import JSONSerializer
-from rq.timeouts import JobTimeoutException
+from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 from sqlalchemy.exc import SQLAlchemyError
 
 from core import clock, logs, redis
@@ -49,6 +51,23 @@ class Taken(BaseException):
     """The job was cancelled or given to another run. Not an Exception, for the same reason."""
 
 
+class TimeUp(BaseException):
+    """The job takes too long. Not an Exception, for the same reason.
+
+    It also tells SQLAlchemy not to use a connection again on which a statement
+    was interrupted; psycopg could not even roll back on it.
+    """
+
+
+class TimeLimit(UnixSignalDeathPenalty):
+    """RQ's time limit of a job, with an exception of ours."""
+
+    def handle_death_penalty(self, signum: int, frame: FrameType | None) -> None:
+        if self._exception is JobTimeoutException:
+            raise TimeUp
+        super().handle_death_penalty(signum, frame)  # type: ignore[no-untyped-call]
+
+
 def run_job(job_id: str, attempt: int) -> None:
     """Run one attempt of a job; RQ calls this in the forked child.
 
@@ -64,15 +83,28 @@ def run_job(job_id: str, attempt: int) -> None:
     logs.job_kind.set(run.kind)
     logs.job_attempt.set(run.attempt)
     log.info("%s started, attempt %s of %s", run.kind, run.attempt, run.max_attempts)
-    watch = _Watch(current_app._get_current_object(), run)  # type: ignore[attr-defined]
     try:
-        with watch:
+        with _Watch(current_app._get_current_object(), run):  # type: ignore[attr-defined]
             _call(run)
     except (LeaseLost, Taken):
         db.session.rollback()
         log.warning("%s was cancelled, or taken from this run; nothing of it was stored.", run.kind)
+    except Stopping:
+        db.session.rollback()
+        log.warning("%s is handed back, because this worker stops", run.kind)
+        _unless_over(run.hand_back)
+    except TimeUp:
+        db.session.rollback()
+        log.warning("%s took too long", run.kind)
+        _unless_over(partial(run.fail, f"The job took longer than {KINDS[run.kind].timeout_seconds} s."))
     finally:
         db.session.remove()
+
+
+def _unless_over(record: Callable[[], None]) -> None:
+    """Record how a run was interrupted, unless that came just after its end."""
+    with suppress(LeaseLost):
+        record()
 
 
 class _Watch:
@@ -133,13 +165,6 @@ def _call(run: Run) -> None:
     except JobFailed as error:
         log.warning("%s failed for good: %s", run.kind, error.message)
         run.fail(error.message, permanently=True)
-    except JobTimeoutException:
-        log.warning("%s took too long", run.kind)
-        run.fail(f"The job took longer than {KINDS[run.kind].timeout_seconds} s.")
-    except Stopping:
-        db.session.rollback()
-        log.warning("%s is handed back, because this worker stops", run.kind)
-        run.hand_back()
     except DomainError as error:
         log.warning("%s failed: %s", run.kind, error.message)
         run.fail(error.message)
@@ -158,6 +183,8 @@ def resolve(name: str) -> Callable[..., dict[str, Any] | None]:
 
 class TasklaneWorker(Worker):
     """An RQ worker that lets a short job finish and hands a long one back when it must stop."""
+
+    death_penalty_class = TimeLimit
 
     def __init__(self, app: Flask, queues: list[str]) -> None:
         with app.app_context():

@@ -1,8 +1,11 @@
 """What happens around every job: success, every way to fail, and who may call what."""
 
+import os
 import signal
+import threading
 import time
 from datetime import timedelta
+from types import FrameType
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +14,8 @@ from flask import Flask
 from rq import Callback, Queue
 from rq.exceptions import NoSuchJobError
 from rq.serializers import JSONSerializer
-from sqlalchemy import update
+from rq.timeouts import JobTimeoutException
+from sqlalchemy import text, update
 
 from core import clock
 from core.db import db, transaction
@@ -19,6 +23,7 @@ from core.errors import Invalid
 from core.jobs import lifecycle
 from core.jobs.lifecycle import Run
 from core.jobs.model import Job, JobState
+from core.tasks.model import Task
 from tests.support.people import Person
 from tests.support.servers import RedisServer
 from workers import runner
@@ -128,6 +133,69 @@ def test_a_worker_that_must_stop_hands_its_job_back(
     monkeypatch.setattr(processing.time, "sleep", stop)
     job = work(app, ordered[1])
     assert (job.state, job.error) == (JobState.RETRYING, None)
+
+
+def raise_time_up(signum: int, frame: FrameType | None) -> None:
+    runner.TimeLimit(600, JobTimeoutException).handle_death_penalty(signum, frame)
+
+
+SLOW_STATEMENTS = {
+    "postgresql": "SELECT pg_sleep(20)",
+    "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000) SELECT max(i) FROM n",
+}
+
+
+@pytest.mark.parametrize("is_writing", [False, True])
+@pytest.mark.parametrize(
+    ("interrupt", "expected"),
+    [
+        (runner._raise_stopping, (JobState.RETRYING, None)),
+        (raise_time_up, (JobState.RETRYING, "The job took longer than 600 s.")),
+        (runner._raise_taken, (JobState.STARTED, None)),
+    ],
+)
+def test_an_interruption_in_the_middle_of_a_statement_is_recorded_at_once(
+    app: Flask,
+    ordered: tuple[int, UUID],
+    monkeypatch: pytest.MonkeyPatch,
+    interrupt: Any,
+    expected: tuple[JobState, str | None],
+    is_writing: bool,
+) -> None:
+    statement = text(SLOW_STATEMENTS[app.extensions["tasklane"].database_url.partition("+")[0].partition(":")[0]])
+
+    def work_in_the_database(seconds: float) -> None:
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        if not is_writing:
+            db.session.execute(statement)
+        with transaction() as session:
+            session.execute(update(Task).values(title="Half done"))
+            session.execute(statement)
+
+    monkeypatch.setattr(processing.time, "sleep", work_in_the_database)
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    start = time.monotonic()
+    try:
+        job = work(app, ordered[1])
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert (job.state, job.error) == expected
+    assert time.monotonic() - start < 10
+    with app.app_context():
+        assert db.session.get_one(Task, ordered[0]).title == "Water the plants"
+
+
+def test_an_interruption_just_after_the_end_changes_nothing(
+    app: Flask, ordered: tuple[int, UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = processing.process_task
+
+    def stop_afterwards(run: Run, **payload: Any) -> None:
+        real(run, **payload)
+        raise Stopping
+
+    monkeypatch.setattr(processing, "process_task", stop_afterwards)
+    assert work(app, ordered[1]).state is JobState.SUCCEEDED
 
 
 def test_a_run_that_lost_its_lease_ends_in_silence(
