@@ -26,6 +26,7 @@ COMMANDS = {
     "init-db": ("core.commands.data:init_db", "Create the database, or bring it to the newest version."),
     "seed": ("core.commands.data:seed_command", "Create the demo accounts `admin` and `user` and some example tasks."),
     "user": ("core.commands.users:user", "Create, list, change and delete accounts."),
+    "jobs": ("core.commands.jobs:jobs", "Look at background jobs, cancel them, have them tried again."),
     "config": ("core.commands.config:config", "Print the effective settings and where each comes from."),
     "reference": ("api.commands:reference_command", "Print the API reference as Markdown."),
     "routes": ("api.commands:routes", "Show the routes of the API."),

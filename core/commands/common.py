@@ -25,6 +25,12 @@ MANAGE = [sys.executable, str(ROOT / "manage.py")]
 exit_with_parent_option = click.option("--exit-with-parent", type=int, metavar="PID", hidden=True)
 
 
+def pool_member_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that `core.pool` starts its members with."""
+    ready = click.option("--ready-fd", type=int, hidden=True)
+    return exit_with_parent_option(ready(command))
+
+
 class Failure(click.ClickException):
     """Something a person can mend: one sentence, exit code 1."""
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy.orm import Session
 
@@ -32,7 +32,13 @@ LOOK_SECONDS = 0.2
 
 
 def enqueue(
-    session: Session, kind: JobKind, *, owner_id: int | None, dedupe_key: str | None = None, **payload: Any
+    session: Session,
+    kind: JobKind,
+    *,
+    owner_id: int | None,
+    dedupe_key: str | None = None,
+    job_id: UUID | None = None,
+    **payload: Any,
 ) -> Job:
     """Order a job in the caller's transaction: it exists exactly if the change does.
 
@@ -43,7 +49,14 @@ def enqueue(
     jobs = JobRepository(session)
     if dedupe_key is not None and (existing := jobs.find_open(dedupe_key)) is not None:
         return existing
-    job = Job(kind=kind.name, payload=payload, owner_id=owner_id, max_attempts=kind.attempts, dedupe_key=dedupe_key)
+    job = Job(
+        id=job_id or uuid4(),
+        kind=kind.name,
+        payload=payload,
+        owner_id=owner_id,
+        max_attempts=kind.attempts,
+        dedupe_key=dedupe_key,
+    )
     return jobs.add(job)
 
 
@@ -133,6 +146,14 @@ def list_visible(
     session = db.session()
     query = JobRepository(session).select(*conditions)
     return paginate(session, query, page, sortable=SORTABLE, default_sort="-created_at", identity=Job.id)
+
+
+def newest(*, state: list[JobState] | None, kind: list[str], limit: int) -> list[Job]:
+    """Return the newest jobs of everybody, for operators."""
+    conditions = [] if state is None else [Job.state.in_(state)]
+    if kind:
+        conditions.append(Job.kind.in_(kind))
+    return JobRepository(db.session()).list_newest(limit, *conditions)
 
 
 def cancel(actor: Actor, *, job_id: UUID) -> Job:

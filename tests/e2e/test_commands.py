@@ -3,11 +3,20 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from uuid import UUID
 
 import pytest
+from flask import Flask
+from sqlalchemy import delete, update
 
-from core.config import ROOT
+from core.access import Actor, Role
+from core.bootstrap import create_core_app
+from core.config import ROOT, load_settings
+from core.db import db, transaction
+from core.jobs.model import Job, JobState
+from core.tasks import service as tasks
 
 
 @pytest.fixture
@@ -134,3 +143,77 @@ def test_every_command_explains_itself(instance: Path, command: str) -> None:
     assert len(done.stdout.splitlines()) >= 5
     assert "exit-with-parent" not in done.stdout
     assert not instance.exists(), "asking for help must not create anything"
+
+
+def order(instance: Path, count: int) -> list[str]:
+    """Order the processing of new tasks with nobody there to do it; return the ids of the jobs, oldest first."""
+    with core_app(instance).app_context():
+        ids = []
+        for _ in range(count):
+            task = tasks.create(ADMIN, title="Water the plants")
+            ids.append(str(tasks.start_processing(ADMIN, task_id=task.id).id))
+        with transaction() as session:
+            session.execute(delete(Job).where(Job.kind != "task.process"))
+        db.engine.dispose()
+    return ids
+
+
+ADMIN = Actor(1, Role.ADMIN)
+
+
+def core_app(instance: Path) -> Flask:
+    return create_core_app(settings=load_settings(environ={"TASKLANE_INSTANCE_PATH": str(instance)}))
+
+
+def fail(instance: Path, job_id: str) -> None:
+    with core_app(instance).app_context():
+        with transaction() as session:
+            session.execute(
+                update(Job).where(Job.id == UUID(job_id)).values(state=JobState.FAILED, error="Out of ink.", attempts=4)
+            )
+        db.engine.dispose()
+
+
+def test_jobs_are_listed_shown_cancelled_and_tried_again(instance: Path) -> None:
+    manage(instance, "init-db")
+    manage(instance, "seed")
+    first, second, third = order(instance, 3)
+    listed = manage(instance, "jobs", "list").stdout.splitlines()
+    assert [line[:36] for line in listed] == [third, second, first]
+    assert "task.process" in listed[0]
+    assert "[..........]   0 %" in listed[0]
+    assert len(manage(instance, "jobs", "list", "--limit", "1").stdout.splitlines()) == 1
+
+    shown = manage(instance, "jobs", "show", second).stdout
+    assert "state        queued" in shown
+    assert "position     2" in shown
+    assert '"task_id"' in shown
+
+    assert manage(instance, "jobs", "dead").stdout == "No job has failed.\n"
+    fail(instance, second)
+    dead = manage(instance, "jobs", "dead").stdout
+    assert dead.startswith(second)
+    assert dead.rstrip().endswith("Out of ink.")
+    assert manage(instance, "jobs", "retry", second).stdout == f"{second} is queued.\n"
+
+    assert manage(instance, "jobs", "cancel", first, third).stdout == f"{first} is cancelled.\n{third} is cancelled.\n"
+    assert manage(instance, "jobs", "list", "--state", "queued").stdout.startswith(second)
+    again = manage(instance, "jobs", "cancel", first)
+    assert again.returncode == 1
+    assert again.stderr == "tasklane: This job is over: it has been cancelled.\n"
+    assert manage(instance, "jobs", "retry", second).returncode == 1
+    unknown = manage(instance, "jobs", "show", "00000000-0000-4000-8000-000000000000")
+    assert (unknown.returncode, unknown.stderr) == (1, "tasklane: There is no such job.\n")
+    assert manage(instance, "jobs", "show", "abc").returncode == 2
+
+
+def test_a_job_is_followed_to_its_end(instance: Path) -> None:
+    manage(instance, "init-db")
+    manage(instance, "seed")
+    (job_id,) = order(instance, 1)
+    threading.Timer(2, fail, (instance, job_id)).start()
+    followed = manage(instance, "jobs", "show", job_id, "--follow")
+    assert followed.returncode == 1
+    assert "state        failed" in followed.stdout
+    assert "Progress" in followed.stderr
+    assert followed.stderr.endswith("tasklane: The job has failed.\n")
