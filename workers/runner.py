@@ -1,8 +1,4 @@
-"""The RQ worker and what happens around every job.
-
-The parent waits for messages and forks a child for each job. The application is
-loaded before the fork; connections are opened after it.
-"""
+"""What happens around every job, in the forked child of a worker."""
 
 import logging
 import signal
@@ -17,24 +13,18 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from flask import Flask, current_app
-from rq import Worker
-from rq.serializers import JSONSerializer
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
-from sqlalchemy.exc import SQLAlchemyError
 
-from core import clock, logs, redis
+from core import clock, logs
 from core.bootstrap import current_settings
 from core.db import db
 from core.errors import DomainError, JobFailed
 from core.jobs import lifecycle
 from core.jobs.kinds import KINDS
 from core.jobs.lifecycle import LeaseLost, Run
-from workers.wakeup import WakeUp, read_message_id
 
 log = logging.getLogger("tasklane.worker")
 
-MONITOR_SECONDS = 5
-KILLED = "The worker process was killed in the middle of this job."
 
 HAND_BACK = signal.SIGUSR1
 TAKEN = signal.SIGUSR2
@@ -140,14 +130,15 @@ class _Watch:
                         self.run.require_held()
                 except LeaseLost:
                     # Only in a forked child is the job all that the main thread does.
-                    if not self.run.is_finished and signal.getsignal(TAKEN) is _raise_taken:
+                    if not self.run.is_finished and signal.getsignal(TAKEN) is raise_taken:
                         signal.pthread_kill(threading.main_thread().ident or 0, TAKEN)
                     return
                 except Exception:
                     log.exception("The lease could not be looked at; trying again.")
 
 
-def _raise_taken(signum: int, frame: FrameType | None) -> None:
+def raise_taken(signum: int, frame: FrameType | None) -> None:
+    """Handle TAKEN, while there is a run that it can mean."""
     if _Watch.current is not None and not _Watch.current.finished.is_set():
         raise Taken
 
@@ -181,76 +172,7 @@ def resolve(name: str) -> Callable[..., dict[str, Any] | None]:
     return function
 
 
-class TasklaneWorker(Worker):
-    """An RQ worker that lets a short job finish and hands a long one back when it must stop."""
-
-    death_penalty_class = TimeLimit
-
-    def __init__(self, app: Flask, queues: list[str]) -> None:
-        with app.app_context():
-            self.settings = current_settings()
-        self.app = app
-        # RQ is to log like everything else here, so its own handlers stay away.
-        super().__init__(
-            queues,
-            connection=redis.connect_blocking(self.settings),
-            serializer=JSONSerializer,
-            job_class=WakeUp,
-            log_job_description=False,
-            job_monitoring_interval=MONITOR_SECONDS,
-        )
-
-    def main_work_horse(self, *args: Any, **kwargs: Any) -> None:
-        """Run in the forked child: never touch a connection of the parent."""
-        with self.app.app_context():
-            db.engine.dispose(close=False)
-            super().main_work_horse(*args, **kwargs)
-
-    def setup_work_horse_signals(self) -> None:
-        """Let the parent alone decide when the job has to stop.
-
-        Platforms send SIGTERM to every process; the child ignores it, so that a
-        short job finishes, and stops when the parent says so by HAND_BACK.
-        """
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        signal.signal(HAND_BACK, _raise_stopping)
-        signal.signal(TAKEN, _raise_taken)
-
-    def maintain_heartbeats(self, job: Any) -> None:
-        """Kill a job that did not react to its time limit; RQ's own patience is a minute for every kind."""
-        if self.current_job_working_time > job.meta.get("kill_seconds", float("inf")):
-            log.error("Job %s does not react to its time limit; its process is killed.", job.id)
-            self.kill_horse()
-        super().maintain_heartbeats(job)
-
-    def handle_work_horse_killed(self, job: Any, retpid: int, ret_val: int, rusage: Any) -> None:
-        """Have the job of a child that died tried again at once, instead of when its lease ends."""
-        with self.app.app_context():
-            try:
-                lifecycle.give_up(*read_message_id(job.id), error=KILLED)
-            except SQLAlchemyError as error:
-                log.warning("Job %s waits for its lease to end: %s", job.id, type(error).__name__)
-            finally:
-                # The next child must not inherit an open connection.
-                db.session.remove()
-                db.engine.dispose()
-
-    def request_stop(self, signum: int, frame: FrameType | None) -> None:
-        """Finish the current job if it ends within the grace period, then leave."""
-        grace = threading.Timer(self.settings.jobs.shutdown_grace_seconds, self._stop_horse)
-        grace.daemon = True
-        grace.start()
-        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
-
-    def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
-        """Ignore a repeated signal: platforms send several, and a job must not die of it."""
-
-    def _stop_horse(self) -> None:
-        if self.horse_pid:
-            self.kill_horse(HAND_BACK)
-
-
-def _raise_stopping(signum: int, frame: FrameType | None) -> None:
+def raise_stopping(signum: int, frame: FrameType | None) -> None:
+    """Handle HAND_BACK."""
     signal.signal(HAND_BACK, signal.SIG_IGN)  # A second one must not interrupt the hand-back.
     raise Stopping

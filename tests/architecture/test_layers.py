@@ -129,7 +129,7 @@ def test_help_loads_no_package_of_ours() -> None:
     assert found.stdout == "[]\n"
 
 
-@pytest.mark.parametrize("module", ["api", "core.bootstrap", "workers.runner", "manage"])
+@pytest.mark.parametrize("module", ["api", "core.bootstrap", "workers.worker", "manage"])
 def test_importing_a_module_has_no_effect(module: str, tmp_path: Path) -> None:
     """It opens nothing, writes nothing and prints nothing."""
     script = (

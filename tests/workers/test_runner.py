@@ -31,8 +31,9 @@ from workers import relay as relay_module
 from workers import runner
 from workers.jobs import processing
 from workers.relay import Relay
-from workers.runner import Stopping, TasklaneWorker, run_job
+from workers.runner import Stopping, run_job
 from workers.wakeup import ForeignMessage, WakeUp, message_id
+from workers.worker import KILLED, TasklaneWorker
 
 
 @pytest.fixture
@@ -151,9 +152,9 @@ SLOW_STATEMENTS = {
 @pytest.mark.parametrize(
     ("interrupt", "expected"),
     [
-        (runner._raise_stopping, (JobState.RETRYING, None)),
+        (runner.raise_stopping, (JobState.RETRYING, None)),
         (raise_time_up, (JobState.RETRYING, "The job took longer than 600 s.")),
-        (runner._raise_taken, (JobState.STARTED, None)),
+        (runner.raise_taken, (JobState.STARTED, None)),
     ],
 )
 def test_an_interruption_in_the_middle_of_a_statement_is_recorded_at_once(
@@ -340,7 +341,7 @@ def test_the_child_of_a_worker_stops_when_its_parent_says_so_and_not_before() ->
     numbers = (signal.SIGTERM, signal.SIGINT, runner.HAND_BACK, runner.TAKEN)
     before = [signal.getsignal(number) for number in numbers]
     try:
-        runner.TasklaneWorker.setup_work_horse_signals(object())  # type: ignore[arg-type]
+        TasklaneWorker.setup_work_horse_signals(object())  # type: ignore[arg-type]
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(Stopping):
@@ -424,16 +425,13 @@ def test_the_death_of_a_child_is_recorded_at_once(app: Flask, ordered: tuple[int
     with app.app_context():
         lifecycle.claim(job_id, 0, lease_seconds=30)
         worker = TasklaneWorker(app, ["default"])
-        message = WakeUp.create(
-            runner.run_job, id=message_id(job_id, 0), connection=worker.connection, serializer=JSONSerializer
-        )
-        worker.handle_work_horse_killed(message, 1, 9, None)
+        worker._give_up(message_id(job_id, 0))
         job = db.session.get_one(Job, job_id)
-        assert (job.state, job.error) == (JobState.RETRYING, runner.KILLED)
+        assert (job.state, job.error) == (JobState.RETRYING, KILLED)
         assert job.due_at <= clock.now()
         # A late report of the same death changes nothing more.
         lifecycle.claim(job_id, 1, lease_seconds=30)
-        worker.handle_work_horse_killed(message, 1, 9, None)
+        worker._give_up(message_id(job_id, 0))
         db.session.expire_all()
         assert db.session.get_one(Job, job_id).state is JobState.STARTED
 
@@ -443,9 +441,9 @@ def test_a_child_that_keeps_dying_fails_its_job_in_the_end(app: Flask, ordered: 
     with app.app_context():
         for attempt in range(4):
             assert lifecycle.claim(job_id, attempt, lease_seconds=30) is not None
-            lifecycle.give_up(job_id, attempt + 1, error=runner.KILLED)
+            lifecycle.give_up(job_id, attempt + 1, error=KILLED)
         job = db.session.get_one(Job, job_id)
-        assert (job.state, job.error) == (JobState.FAILED, runner.KILLED)
+        assert (job.state, job.error) == (JobState.FAILED, KILLED)
         assert job.finished_at is not None
 
 
