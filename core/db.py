@@ -7,6 +7,7 @@ SQLite cannot turn a read transaction into a write transaction safely.
 
 import re
 import threading
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
@@ -203,8 +204,13 @@ def transaction() -> Iterator[Session]:
             if conflict is None:
                 raise
             raise conflict from error
-        except BaseException:
+        except Exception:
             session.rollback()
+            raise
+        except BaseException as interruption:
+            session.rollback()
+            # SQLite keeps the write lock for as long as the traceback keeps the interrupted statement.
+            traceback.clear_frames(interruption.__traceback__)
             raise
         finally:
             session.info.pop(_WRITING, None)
