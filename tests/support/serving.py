@@ -12,6 +12,8 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,24 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def alive(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Return those that run; one that has ended and that nobody has asked for its exit code does not."""
+    found = []
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def wait_for_end(processes: Iterable[psutil.Process], *, seconds: float = 10) -> list[psutil.Process]:
+    """Wait until all have ended; return those that have not in this time."""
+    until = time.monotonic() + seconds
+    while (left := alive(processes)) and time.monotonic() < until:
+        time.sleep(0.05)
+    return left
 
 
 class Service:
@@ -142,7 +162,7 @@ class Service:
         self.process.send_signal(number)
         code = self.process.wait(40)
         self.process = None
-        return code, time.monotonic() - start, [p for p in family if p.is_running() and p.status() != "zombie"]
+        return code, time.monotonic() - start, alive(family)
 
 
 class Load:
