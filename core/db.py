@@ -22,6 +22,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from core import texts
 from core.errors import Conflict
 
 # Explicit names let a later migration drop a constraint on either engine.
@@ -244,5 +245,5 @@ def _conflict(error: IntegrityError) -> Conflict | None:
     for table in Base.metadata.tables:
         if name.startswith(f"uq_{table}_"):
             field = name.removeprefix(f"uq_{table}_")
-            return Conflict(f"This {field} is already taken.", details={field: ["This value is already taken."]})
+            return Conflict(f"This {field} is already taken.", details={field: [texts.TAKEN]})
     return None
