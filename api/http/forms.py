@@ -5,12 +5,13 @@ spooled to the disk while it arrives.
 """
 
 import difflib
+import os
 from typing import Any
 
 from flask import request
 from flask_restx import reqparse
 from werkzeug.datastructures import FileStorage
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.formparser import FormDataParser
 
 from api.http import json
@@ -64,8 +65,10 @@ def load_form(target: FormParser) -> dict[str, Any]:
     except ValueError:
         raise Malformed(f"The body is not {MULTIPART} (RFC 7578).") from None
     parts: dict[str, list[Any]] = {}
-    for name, found in [*form.lists(), *files.lists()]:
-        parts.setdefault(name, []).extend(found)
+    if any(_size(file) > target.max_bytes for file in files.values()):
+        raise RequestEntityTooLarge
+    for name, part in [*form.items(multi=True), *files.items(multi=True)]:
+        parts.setdefault(name, []).append(part)
     try:
         return _checked(target, parts)
     except Invalid:
@@ -96,6 +99,12 @@ def _checked(target: FormParser, parts: dict[str, list[Any]]) -> dict[str, Any]:
     if details:
         raise Invalid("The request has invalid fields.", details=details)
     return values
+
+
+def _size(file: FileStorage) -> int:
+    size = file.stream.seek(0, os.SEEK_END)
+    file.stream.seek(0)
+    return size
 
 
 def _converted(argument: reqparse.Argument, part: Any) -> Any:

@@ -11,7 +11,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core import texts
@@ -31,6 +31,7 @@ from core.tasks.model import DESCRIPTION_LENGTH, Task, TaskStatus
 from core.tasks.repository import Access, TaskRepository
 from core.users import service as users
 from core.users.model import User
+from core.users.repository import UserRepository
 
 Values = Mapping[str, Any]
 
@@ -211,8 +212,8 @@ class ItemRows(Things):
     def load(self, session: Session, thing_ids: Sequence[int], wanted: Sequence[Values], *, lock: bool) -> None:
         self._load_found(session, thing_ids, lock=lock)
         skus = {values["sku"] for values in wanted if values.get("sku") is not None}
-        rows = session.execute(select(Item.sku, Item.id).where(Item.sku.in_(skus))) if skus else ()
-        self.taken = {sku: item_id for sku, item_id in rows}
+        query = select(Item.sku, Item.id).where(Item.sku.in_(skus))
+        self.taken = dict(session.execute(query).tuples()) if skus else {}
 
     def require_new(self, values: Values) -> None:
         self._require_free(values, None)
@@ -255,8 +256,9 @@ class UserRows(Things):
 
     def load(self, session: Session, thing_ids: Sequence[int], wanted: Sequence[Values], *, lock: bool) -> None:
         self._load_found(session, thing_ids, lock=lock)
+        people = UserRepository(session)
         self.owners = {
-            name: _owners(session, name, {values[name].lower() for values in wanted if values.get(name)})
+            name: people.list_owners(getattr(User, name), {v[name].lower() for v in wanted if v.get(name)})
             for name in self.unique
         }
 
@@ -296,14 +298,6 @@ class UserRows(Things):
         # One by one: who loses a role or an account must keep nothing of it, and the last administrator stays.
         for thing_id, changed in changes.items():
             users.change(self.actor, user_id=thing_id, **changed)
-
-
-def _owners(session: Session, name: str, keys: set[str]) -> dict[str, int]:
-    """Return who has which of these usernames or addresses, in lower case."""
-    if not keys:
-        return {}
-    column = func.lower(getattr(User, name))
-    return {row[0]: row[1] for row in session.execute(select(column, User.id).where(column.in_(keys)))}
 
 
 KINDS: dict[Kind, type[Things]] = {
