@@ -23,6 +23,7 @@ REQUIRED = "This field is required."
 SERVER_SET = "This field is set by the server."
 TAKEN = "This value is already taken."
 
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 USERNAME = re.compile(r"[A-Za-z0-9_.-]{3,80}")
 CENT = Decimal("0.01")
 MONEY_LIMIT = Decimal(10**10)
@@ -55,7 +56,7 @@ def _refuse(field: str, sentence: str) -> Invalid:
 
 def storable(field: str, value: str) -> str:
     """Return `value`; raise Invalid for characters that no engine stores alike."""
-    if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+    if UNSTORABLE.search(value):
         raise _refuse(field, "Must not contain NUL or unpaired surrogate characters.")
     return value
 

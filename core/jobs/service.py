@@ -32,7 +32,7 @@ LOOK_SECONDS = 0.2
 
 
 def enqueue(
-    session: Session, kind: JobKind, *, owner_id: int | None, dedupe_key: str | None = None, **payload: Any
+    session: Session, kind: JobKind, /, *, owner_id: int | None, dedupe_key: str | None = None, **payload: Any
 ) -> Job:
     """Order a job in the caller's transaction: it exists exactly if the change does.
 
