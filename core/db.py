@@ -222,6 +222,19 @@ def snapshot() -> Iterator[Session]:
     session.commit()
 
 
+@contextmanager
+def streaming() -> Iterator[Connection]:
+    """Read one state of the whole database row by row, on a connection beside the session, which goes on meanwhile.
+
+    Results come in parts as they are asked for, so their size does not matter.
+    """
+    options: dict[str, Any] = {"stream_results": True}
+    if db.engine.dialect.name != "sqlite":  # SQLite knows no other way to read.
+        options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    with db.engine.connect() as connection:
+        yield connection.execution_options(**options)
+
+
 Row = TypeVar("Row", bound=Base)
 
 

@@ -19,10 +19,10 @@ from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
-from api.http.json import dump
 from api.http.request_id import current_request_id
 from core import errors as domain
 from core.db import db
+from core.json_out import dump
 
 log = logging.getLogger("tasklane.http")
 

@@ -18,8 +18,8 @@ from flask_restx.utils import merge
 from orjson import Fragment
 
 from api.http.fields import Anything, NullableInteger, NullableText
-from api.http.json import dump
 from core.jobs.model import Job
+from core.json_out import dump
 from core.paging import Page
 
 Verb = Callable[..., Any]

@@ -11,6 +11,7 @@ from api.http.tokens import KEY_HEADER
 from api.v1 import (
     auth,
     bulk,
+    exports,
     imports,
     items,
     jobs,
@@ -39,6 +40,7 @@ NAMESPACES = (
     search.ns,
     stats.ns,
     profiles.ns,
+    exports.ns,
     jobs.ns,
     imports.ns,
     upstreams.ns,

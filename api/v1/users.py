@@ -1,5 +1,6 @@
 """Users over HTTP."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask_restx import Namespace, fields
@@ -9,7 +10,7 @@ from api.http.fields import Email, Id, Line, Moment, NullableBoolean, NullableLi
 from api.http.responses import created, no_content, paged, refuses, returns
 from api.http.security import SecureResource
 from api.v1 import tasks as task_routes
-from core.access import Permission, Role
+from core.access import Actor, Permission, Role
 from core.paging import Page
 from core.tasks import service as tasks
 from core.users import service as users
@@ -69,7 +70,7 @@ user_replacement = ns.model(
 )
 user_patch = ns.model("UserPatch", {"username": Line(**_USERNAME), **profile_fields, **_rights}, strict=True)
 
-list_query = query.list_parser(users.SORTABLE, "username")
+list_query = query.list_parser(users.SORTABLE, users.DEFAULT_SORT)
 query.add(
     list_query, "q", query.words, "Only people whose username or name contains this; for administrators also email."
 )
@@ -80,6 +81,11 @@ delete_query = query.parser()
 query.add(delete_query, "transfer_to", query.integer(), "The active user who gets everything that the account has.")
 
 tasks_query = task_routes.list_query.copy().remove_argument("owner_id")
+
+
+def narrowed(actor: Actor, arguments: Mapping[str, Any]) -> users.UserFilter:
+    """Return what the parameters of `list_query` narrow a list of users to."""
+    return users.UserFilter(q=arguments.get("q"), role=arguments.get("role"), is_active=arguments.get("is_active"))
 
 
 @ns.route("")
@@ -97,10 +103,7 @@ class UserCollection(SecureResource):
         Members find active users and see `email`, `role` and `is_active` as
         null; administrators see everything of everybody.
         """
-        narrowed = users.UserFilter(
-            q=self.query.get("q"), role=self.query.get("role"), is_active=self.query.get("is_active")
-        )
-        return users.list_visible(self.actor, page=self.page, narrowed=narrowed)
+        return users.list_visible(self.actor, page=self.page, narrowed=narrowed(self.actor, self.query))
 
     @ns.expect(user_in, validate=True)
     @refuses(409)
@@ -174,7 +177,7 @@ class UserTasks(SecureResource):
     @paged(task_routes.task_out)
     def get(self, user_id: int) -> Page:
         """List the tasks that a user owns and the caller may see, newest first."""
-        narrowed = task_routes.narrowed(self.actor, self.query)
         # The cursor belongs to this user's list as to any other filter.
         page = query.page_request({**self.query, "owner_id": user_id})
-        return tasks.list_owned(self.actor, owner_id=user_id, page=page, narrowed=narrowed)
+        wanted = task_routes.narrowed(self.actor, self.query)
+        return tasks.list_owned(self.actor, owner_id=user_id, page=page, narrowed=wanted)

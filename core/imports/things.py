@@ -50,8 +50,6 @@ class Things(ABC):
     unique: ClassVar[dict[str, Callable[[str], str]]] = {}
     # What JSON has no type for.
     restored: ClassVar[dict[str, Callable[[Any], Any]]] = {}
-    # The column of `ExternalId`, if these things have one.
-    reference: ClassVar[str | None]
     gone: ClassVar[str]
 
     def __init__(self, actor: Actor) -> None:
@@ -118,7 +116,6 @@ class TaskRows(Things):
     permission = Permission.TASKS_WRITE
     required = ("title",)
     restored: ClassVar[dict[str, Callable[[Any], Any]]] = {"due_date": date.fromisoformat, "status": TaskStatus}
-    reference = "task_id"
     gone = "There is no such task."
     references: tasks.References
 
@@ -161,7 +158,6 @@ class PostRows(Things):
     model = Post
     permission = Permission.POSTS_WRITE
     required = ("title", "content")
-    reference = "post_id"
     gone = "There is no such post."
     columns = ("title", "content")
 
@@ -205,7 +201,6 @@ class ItemRows(Things):
     required = ("name", "price")
     unique: ClassVar[dict[str, Callable[[str], str]]] = {"sku": str}
     restored: ClassVar[dict[str, Callable[[Any], Any]]] = {"price": Decimal}
-    reference = "item_id"
     gone = "There is no such item."
     columns = ("name", "price", "description", "sku")
 
@@ -247,7 +242,6 @@ class UserRows(Things):
     required = ("username", "email")
     unique: ClassVar[dict[str, Callable[[str], str]]] = {"username": str.lower, "email": str.lower}
     restored: ClassVar[dict[str, Callable[[Any], Any]]] = {"role": Role}
-    reference = None
     gone = "There is no such user."
 
     def __init__(self, actor: Actor) -> None:

@@ -28,9 +28,10 @@ class JobKind:
 PROCESS_TASK = JobKind("task.process", "workers.jobs.processing.process_task", "default", 4, 30, 600)
 EMAIL_TASK_CREATED = JobKind("email.task_created", "workers.jobs.emails.task_created", "high", 6, 60, 60)
 EMAIL_WELCOME = JobKind("email.welcome", "workers.jobs.emails.welcome", "high", 6, 60, 60)
+EXPORT = JobKind("export", "workers.jobs.exports.export", "low", 3, 60, 3600)
 IMPORT = JobKind("import", "workers.jobs.imports.import_file", "low", 3, 30, 1800)
 
-KINDS = {kind.name: kind for kind in (PROCESS_TASK, EMAIL_TASK_CREATED, EMAIL_WELCOME, IMPORT)}
+KINDS = {kind.name: kind for kind in (PROCESS_TASK, EMAIL_TASK_CREATED, EMAIL_WELCOME, EXPORT, IMPORT)}
 
 # In order of precedence: a worker empties the first before it looks at the next.
 QUEUES = ("high", "default", "low")

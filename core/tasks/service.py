@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, Select
 from sqlalchemy.orm import Session
 
 from core import clock
@@ -32,6 +32,7 @@ SORTABLE = {
     name: getattr(Task, name)
     for name in ("title", "status", "due_date", "owner_id", "assignee_id", "created_at", "updated_at", "completed_at")
 }
+DEFAULT_SORT = "-created_at"
 REFERENCES = frozenset({"assignee_id", "project_id", "item_id"})
 CLOSED = (TaskStatus.COMPLETED, TaskStatus.CANCELLED)
 
@@ -100,8 +101,13 @@ def require_readable(actor: Actor, access: Access | None) -> Task:
 def list_visible(actor: Actor, *, page: PageRequest, narrowed: TaskFilter) -> Page:
     """Return a page of the tasks that the actor may see, newest first unless sorted otherwise."""
     session = db.session()
-    query = TaskRepository(session).select(policy.visible_to(actor), *_conditions(narrowed))
-    return paginate(session, query, page, sortable=SORTABLE, default_sort="-created_at", identity=Task.id)
+    query = select_visible(session, actor, narrowed)
+    return paginate(session, query, page, sortable=SORTABLE, default_sort=DEFAULT_SORT, identity=Task.id)
+
+
+def select_visible(session: Session, actor: Actor, narrowed: TaskFilter) -> Select[Any]:
+    """Return the query for the tasks that the actor may see, in no order."""
+    return TaskRepository(session).select(policy.visible_to(actor), *_conditions(narrowed))
 
 
 def list_owned(actor: Actor, *, owner_id: int, page: PageRequest, narrowed: TaskFilter) -> Page:

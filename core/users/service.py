@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
 from core import texts
@@ -18,6 +19,7 @@ from core.users.model import User
 from core.users.repository import UserRepository, mentions
 
 SORTABLE = {name: getattr(User, name) for name in ("username", "name", "created_at")}
+DEFAULT_SORT = "username"
 LAST_ADMIN = "This is the last active administrator. Make somebody else one first."
 
 
@@ -93,7 +95,14 @@ def get_by_login(login: str) -> User:
 
 
 def list_visible(actor: Actor, *, page: PageRequest, narrowed: UserFilter) -> Page:
-    """Return a page of the people whom the actor may find, by username unless sorted otherwise.
+    """Return a page of the people whom the actor may find, by username unless sorted otherwise. Raises Forbidden."""
+    session = db.session()
+    query = select_visible(session, actor, narrowed)
+    return paginate(session, query, page, sortable=SORTABLE, default_sort=DEFAULT_SORT, identity=User.id)
+
+
+def select_visible(session: Session, actor: Actor, narrowed: UserFilter) -> Select[Any]:
+    """Return the query for the people whom the actor may find, in no order.
 
     Members learn neither addresses nor roles nor states, so they cannot narrow
     by them: that raises Forbidden.
@@ -109,9 +118,7 @@ def list_visible(actor: Actor, *, page: PageRequest, narrowed: UserFilter) -> Pa
             conditions.append(User.role.in_(narrowed.role))
         if narrowed.is_active is not None:
             conditions.append(User.is_active.is_(narrowed.is_active))
-    session = db.session()
-    query = UserRepository(session).select(*conditions, with_details=with_details)
-    return paginate(session, query, page, sortable=SORTABLE, default_sort="username", identity=User.id)
+    return UserRepository(session).select(*conditions, with_details=with_details)
 
 
 def replace(actor: Actor, *, user_id: int, username: str, email: str, name: str | None = None, **values: Any) -> User:
