@@ -25,6 +25,10 @@ COMMANDS = {
     "db": ("flask_migrate.cli:db", "Perform database migrations."),
     "init-db": ("core.commands.data:init_db", "Create the database, or bring it to the newest version."),
     "seed": ("core.commands.data:seed_command", "Create the demo accounts `admin` and `user` and some example tasks."),
+    "import": (
+        "core.commands.import_:import_command",
+        "Import tasks, posts, items or users from FILE, without a worker.",
+    ),
     "user": ("core.commands.users:user", "Create, list, change and delete accounts."),
     "config": ("core.commands.config:config", "Print the effective settings and where each comes from."),
     "reference": ("api.commands:reference_command", "Print the API reference as Markdown."),

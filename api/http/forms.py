@@ -6,13 +6,13 @@ spooled to the disk while it arrives.
 
 import difflib
 import os
-from typing import Any
+from typing import IO, Any
 
 from flask import request
 from flask_restx import reqparse
 from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
-from werkzeug.formparser import FormDataParser
+from werkzeug.formparser import FormDataParser, default_stream_factory
 
 from api.http import json
 from api.http.query import Converter
@@ -23,6 +23,8 @@ MULTIPART = "multipart/form-data"
 # What the names, the other parts and the boundaries may take beside the file.
 FRAMING_BYTES = 64 * 1024
 MAX_PARTS = 50
+# Of all parts that are no files. The parser needs more than the 64 KiB that it reads at once.
+MAX_TEXT_BYTES = 256 * 1024
 
 
 class NotMultipart(UnsupportedMediaType):
@@ -55,26 +57,33 @@ def load_form(target: FormParser) -> dict[str, Any]:
     """
     if request.mimetype != MULTIPART:
         raise NotMultipart
-    parser = FormDataParser(
-        max_form_memory_size=FRAMING_BYTES,
-        max_form_parts=MAX_PARTS,
-        silent=False,
-    )
+    opened: list[IO[bytes]] = []
+
+    def spool(**about: Any) -> IO[bytes]:
+        opened.append(default_stream_factory(**about))
+        return opened[-1]
+
+    try:
+        return _checked(target, _parts(target, spool))
+    except BaseException:
+        for file in opened:
+            file.close()
+        raise
+
+
+def _parts(target: FormParser, spool: Any) -> dict[str, list[Any]]:
+    """Return all parts by name."""
+    parser = FormDataParser(spool, MAX_TEXT_BYTES, silent=False, max_form_parts=MAX_PARTS)
     try:
         _, form, files = parser.parse(request.stream, request.mimetype, request.content_length, request.mimetype_params)
     except ValueError:
         raise Malformed(f"The body is not {MULTIPART} (RFC 7578).") from None
-    parts: dict[str, list[Any]] = {}
     if any(_size(file) > target.max_bytes for file in files.values()):
         raise RequestEntityTooLarge
+    parts: dict[str, list[Any]] = {}
     for name, part in [*form.items(multi=True), *files.items(multi=True)]:
         parts.setdefault(name, []).append(part)
-    try:
-        return _checked(target, parts)
-    except Invalid:
-        for file in files.values():
-            file.close()
-        raise
+    return parts
 
 
 def _checked(target: FormParser, parts: dict[str, list[Any]]) -> dict[str, Any]:

@@ -94,6 +94,16 @@ def keep_report(session: Session, work: Import, *, job_id: UUID, kept_for: timed
     return {**counted(work), "files": [files.describe(file)]}
 
 
+def run_now(work: Import) -> None:
+    """Import a file at once, without a job. Raises ImportRefused if nothing was stored."""
+    work.examine()
+    if work.order.dry_run:
+        work.rehearse()
+        return
+    with transaction() as session:
+        work.store(session)
+
+
 def counted(work: Import) -> dict[str, Any]:
     """Return how many rows there were and what became of them, as plain JSON."""
     counts = work.counts

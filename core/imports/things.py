@@ -208,7 +208,7 @@ class ItemRows(Things):
         self._load_found(session, thing_ids, lock=lock)
         skus = {values["sku"] for values in wanted if values.get("sku") is not None}
         query = select(Item.sku, Item.id).where(Item.sku.in_(skus))
-        self.taken = dict(session.execute(query).tuples()) if skus else {}
+        self.taken = {row[0]: row[1] for row in session.execute(query)} if skus else {}
 
     def require_new(self, values: Values) -> None:
         self._require_free(values, None)

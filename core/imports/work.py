@@ -202,7 +202,7 @@ class Import:
         session = db.session()
         self._decide(session, [entry for entry in entries if entry.outcome is None], lock=False)
         # Nothing that was read may pile up, or be taken for the state while the file is stored.
-        session.rollback()
+        session.commit()
         session.expunge_all()
         for entry in entries:
             self.counts.add(entry.outcome)
