@@ -1,4 +1,4 @@
-"""Measure exports of tasks by the whole job, as a worker runs it: `python benchmarks/exports.py <tasks> [<format> ...]`.
+"""Measure exports by the whole job, as a worker runs it: `python benchmarks/exports.py <tasks> [<format> ...]`.
 
 Fills an SQLite database and one of a PostgreSQL server of its own, runs each
 export in a fresh process, and prints its rows per second and the most memory

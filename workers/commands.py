@@ -6,35 +6,56 @@ import click
 from flask import Flask
 
 from core.bootstrap import create_core_app, current_settings
-from core.commands.common import die_with_parent, exit_with_parent_option
+from core.commands.process import MANAGE, die_with_parent, exit_with_parent_option, pool_member_options
+from core.config import load_settings
 from core.jobs.kinds import QUEUES
 from core.logs import configure_logging
+from core.pool import Pool, announce_ready
 from workers import scheduler as scheduler_process
 from workers.runner import TasklaneWorker
+
+# What handing a job back takes at most, after the grace period is over.
+HAND_BACK_SECONDS = 4.0
 
 
 @click.command()
 @click.option("--queues", default=",".join(QUEUES), show_default=True, help="Queues to work on, most urgent first.")
+@click.option("--concurrency", type=click.IntRange(1, 64), default=1, show_default=True, help="Jobs run at once.")
 @click.option("--burst", is_flag=True, help="Leave when the queues are empty.")
-@exit_with_parent_option
-def worker(queues: str, burst: bool, exit_with_parent: int | None) -> None:
-    """Run jobs. SIGTERM lets a short job finish and hands a long one back."""
+@pool_member_options
+def worker(queues: str, concurrency: int, burst: bool, exit_with_parent: int | None, ready_fd: int | None) -> None:
+    """Run jobs. SIGTERM lets a short job finish and hands a long one back.
+
+    With --concurrency, as many processes work, and what dies is replaced; SIGHUP
+    replaces them one by one, with new code and settings.
+    """
     names = [name.strip() for name in queues.split(",") if name.strip()]
     unknown = [name for name in names if name not in QUEUES]
     if unknown or not names:
         raise click.BadParameter(f"The queues are {', '.join(QUEUES)}.", param_hint="--queues")
+    if concurrency > 1:
+        if burst:
+            raise click.BadParameter("It does not go together with --concurrency.", param_hint="--burst")
+        settings = load_settings()
+        configure_logging(settings, sys.stdout)
+        stop_seconds = settings.jobs.shutdown_grace_seconds + HAND_BACK_SECONDS
+        Pool([*MANAGE, "worker", "--queues", queues], concurrency, stop_seconds=stop_seconds).run()
+        return
     app = _core_app_with_logs()
     die_with_parent(exit_with_parent)
-    TasklaneWorker(app, names).work(burst=burst, logging_level="WARNING")
+    runner = TasklaneWorker(app, names)
+    announce_ready(ready_fd)
+    runner.work(burst=burst, logging_level="WARNING")
 
 
 @click.command()
+@click.option("--once", is_flag=True, help="Do what is due now, then leave: for hosts that have cron only.")
 @exit_with_parent_option
-def scheduler(exit_with_parent: int | None) -> None:
+def scheduler(once: bool, exit_with_parent: int | None) -> None:
     """Order scheduled jobs, and send due ones to the queues. Several may run; nothing happens twice."""
     app = _core_app_with_logs()
     die_with_parent(exit_with_parent)
-    scheduler_process.run(app)
+    scheduler_process.run(app, once=once)
 
 
 def _core_app_with_logs() -> Flask:

@@ -1,23 +1,79 @@
-"""The scheduler process: it runs the relay."""
+"""The scheduler process: it orders what is due by the schedule, and runs the relay."""
 
 import logging
 import signal
 import threading
+from datetime import datetime
 
 from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
 
+from core import clock
 from core.bootstrap import current_settings
+from core.db import db
+from core.jobs import schedule
+from core.jobs.schedule import SCHEDULE, Entry
 from workers.relay import Relay
 
 log = logging.getLogger("tasklane.scheduler")
 
+TICK_SECONDS = 1.0
 
-def run(app: Flask) -> None:
-    """Run until SIGINT or SIGTERM. Needs the main thread, for the signals."""
+
+def run(app: Flask, *, once: bool = False) -> None:
+    """Run until SIGINT or SIGTERM, or only `once`. Needs the main thread, for the signals."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda signum, frame: stop.set())
     with app.app_context():
+        if once:
+            _run_once()
+            return
         log.info("Scheduler started")
+        # The relay has a thread of its own, so that no job waits for the schedule.
+        timetable = threading.Thread(target=_follow, args=(app, stop), daemon=True)
+        timetable.start()
         Relay(current_settings()).run(stop)
+        timetable.join(TICK_SECONDS * 5)
     log.info("Scheduler stopped")
+
+
+def _run_once() -> None:
+    ordered = schedule.order_due(clock.now())
+    sent = Relay(current_settings()).send_due()
+    log.info("%s scheduled jobs ordered, %s jobs sent", ordered, sent)
+
+
+def _follow(app: Flask, stop: threading.Event) -> None:
+    ticker = Ticker()
+    with app.app_context():
+        while not stop.wait(TICK_SECONDS):
+            try:
+                ticker.tick(clock.now())
+            except SQLAlchemyError as error:
+                log.error("The schedule waits for the database: %s", type(error).__name__)
+            except Exception:
+                log.exception("The schedule failed; it goes on.")
+            finally:
+                db.session.remove()
+
+
+class Ticker:
+    """Asks the database about an entry only when its slot has changed."""
+
+    def __init__(self, entries: tuple[Entry, ...] = SCHEDULE) -> None:
+        self.entries = entries
+        self._seen: dict[str, datetime] = {}
+
+    def tick(self, now: datetime) -> int:
+        """Order what is due; return how many jobs that were."""
+        ordered = 0
+        for entry in self.entries:
+            slot = entry.newest_slot(now)
+            if self._seen.get(entry.name) != slot:
+                count = schedule.order_due(now, (entry,))
+                self._seen[entry.name] = slot
+                if count:
+                    log.info("%s ordered for its slot %s", entry.name, slot.isoformat())
+                ordered += count
+        return ordered

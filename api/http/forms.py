@@ -5,10 +5,12 @@ spooled to the disk while it arrives.
 """
 
 import difflib
+import hashlib
 import os
+from collections.abc import Mapping
 from typing import IO, Any
 
-from flask import request
+from flask import Response, after_this_request, request
 from flask_restx import reqparse
 from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
@@ -63,12 +65,26 @@ def load_form(target: FormParser) -> dict[str, Any]:
         opened.append(default_stream_factory(**about))
         return opened[-1]
 
-    try:
-        return _checked(target, _parts(target, spool))
-    except BaseException:
+    @after_this_request
+    def close(response: Response) -> Response:
         for file in opened:
             file.close()
-        raise
+        return response
+
+    return _checked(target, _parts(target, spool))
+
+
+def fingerprint(values: Mapping[str, Any]) -> bytes:
+    """Return what two forms with the same parts have in common, whatever boundary is between the parts."""
+    digest = hashlib.sha256()
+    for name in sorted(values):
+        value = values[name]
+        if isinstance(value, FileStorage):
+            content = hashlib.file_digest(value.stream, "sha256").hexdigest()  # type: ignore[arg-type]
+            value.stream.seek(0)
+            value = [value.filename, value.mimetype, content]
+        digest.update(json.dump([name, value]))
+    return digest.digest()
 
 
 def _parts(target: FormParser, spool: Any) -> dict[str, list[Any]]:

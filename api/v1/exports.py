@@ -12,7 +12,8 @@ from api.http.fields import Line
 from api.http.responses import accepted
 from api.http.security import SecureResource
 from api.v1 import items, posts, tasks, users
-from core.access import Actor, Permission
+from core.access import OPERATOR, Actor, Permission
+from core.errors import Invalid
 from core.exchange.columns import Kind
 from core.exchange.formats import FileFormat
 from core.exports import service as exports
@@ -52,7 +53,12 @@ LISTS: dict[Kind, tuple[RequestParser, Callable[[Actor, Mapping[str, Any]], Any]
 def select(actor: Actor, kind: Kind, filters: Mapping[str, Any], sort: str | None) -> Selection:
     """Return what the actor wants to be exported. Raises Invalid, naming `filters.<name>`."""
     parser, narrowed = LISTS[kind]
-    return Selection(kind, narrowed(actor, query.load_filters(parser, filters)), sort)
+    arguments = query.load_filters(parser, filters)
+    if actor is OPERATOR:
+        people = [argument.name for argument in parser.args if argument.type is query.user_reference]
+        if nobody := {f"filters.{name}": ["Nobody is `me` here."] for name in people if arguments.get(name) == "me"}:
+            raise Invalid("The filters cannot be used.", details=nobody)
+    return Selection(kind, narrowed(actor, arguments), sort)
 
 
 @ns.route("")

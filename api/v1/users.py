@@ -23,6 +23,11 @@ _EMAIL: dict[str, Any] = {"max_length": 120, "example": "ada@example.com"}
 _PASSWORD: dict[str, Any] = {"min_length": 8, "max_length": 128, "example": "correct horse battery"}
 _HIDDEN = "Null unless the caller is an administrator."
 
+_TIME_ZONE: dict[str, Any] = {
+    "max_length": 64,
+    "description": "In which days begin and end for this person: a name of the IANA database.",
+    "example": "Europe/Berlin",
+}
 _name = {"name": NullableLine(min_length=2, max_length=80, example="Ada Lovelace")}
 _rights = {
     "role": fields.String(enum=list(Role), description="For administrators to set.", example="user"),
@@ -34,8 +39,10 @@ registration_fields = {
     "email": Email(required=True, **_EMAIL),
     "password": Password(required=True, **_PASSWORD),
     **_name,
+    "time_zone": Line(default="UTC", **_TIME_ZONE),
 }
-profile_fields = {"email": Email(**_EMAIL), **_name}
+_time_zone = {"time_zone": Line(**_TIME_ZONE)}
+profile_fields = {"email": Email(**_EMAIL), **_name, **_time_zone}
 
 user_out = ns.model(
     "User",
@@ -46,6 +53,7 @@ user_out = ns.model(
         "name": NullableLine(required=True, example="Ada Lovelace"),
         "role": fields.String(required=True, enum=list(Role)),
         "is_active": fields.Boolean(required=True),
+        "time_zone": fields.String(required=True, example="Europe/Berlin"),
         "created_at": Moment(required=True),
         "updated_at": Moment(required=True),
     },
@@ -65,7 +73,13 @@ user_entry_out = ns.model(
 user_in = ns.model("NewUser", {**registration_fields, **_rights}, strict=True)
 user_replacement = ns.model(
     "UserReplacement",
-    {"username": Line(required=True, **_USERNAME), "email": Email(required=True, **_EMAIL), **_name, **_rights},
+    {
+        "username": Line(required=True, **_USERNAME),
+        "email": Email(required=True, **_EMAIL),
+        **_name,
+        **_time_zone,
+        **_rights,
+    },
     strict=True,
 )
 user_patch = ns.model("UserPatch", {"username": Line(**_USERNAME), **profile_fields, **_rights}, strict=True)
@@ -113,7 +127,7 @@ class UserCollection(SecureResource):
 
         A welcome e-mail follows if it is active.
         """
-        return users.create(**self.body)
+        return users.create(actor_id=self.actor.user_id, **self.body)
 
 
 @ns.route("/<int:user_id>")
@@ -138,7 +152,7 @@ class UserItem(SecureResource):
     def put(self, user_id: int) -> User:
         """Replace an account's username, e-mail address and name; a name that is not given becomes null.
 
-        `role` and `is_active` stay unless given, which only administrators may;
+        `time_zone`, `role` and `is_active` stay unless given, the last two only by administrators;
         an API key needs the scope `users:admin` for it, and for other accounts.
         """
         return users.replace(self.actor, user_id=user_id, **self.body)

@@ -19,6 +19,7 @@ class LoginSession(Base):
     """
 
     __tablename__ = "login_sessions"
+    __table_args__ = (Index("ix_login_sessions_expires_at", "expires_at"),)
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     user_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id", ondelete="CASCADE"), index=True)
@@ -31,7 +32,10 @@ class RefreshToken(Base):
     """A refresh token that was handed out; only its identifier is kept."""
 
     __tablename__ = "refresh_tokens"
-    __table_args__ = (Index("ix_refresh_tokens_session_id", "session_id"),)
+    __table_args__ = (
+        Index("ix_refresh_tokens_session_id", "session_id"),
+        Index("ix_refresh_tokens_expires_at", "expires_at"),
+    )
 
     jti: Mapped[str] = mapped_column(String(36), primary_key=True)
     session_id: Mapped[str] = mapped_column(String(32), ForeignKey("login_sessions.id", ondelete="CASCADE"))

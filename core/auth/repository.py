@@ -1,9 +1,10 @@
 """Queries over sessions, refresh tokens and API keys."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from core.access import Role
@@ -44,6 +45,20 @@ class SessionRepository:
         """End all sessions that match and have not ended yet."""
         statement = update(LoginSession).where(LoginSession.revoked_at.is_(None), *conditions).values(revoked_at=now)
         self.session.execute(statement)
+
+    def list_ended(self, before: datetime, limit: int) -> list[str]:
+        """Return sessions whose time was over before the moment."""
+        return list(self.session.scalars(select(LoginSession.id).where(LoginSession.expires_at < before).limit(limit)))
+
+    def delete_sessions(self, session_ids: Collection[str]) -> None:
+        self.session.execute(delete(LoginSession).where(LoginSession.id.in_(session_ids)))
+
+    def list_expired_tokens(self, before: datetime, limit: int) -> list[str]:
+        """Return refresh tokens whose time was over before the moment: they are refused without their row."""
+        return list(self.session.scalars(select(RefreshToken.jti).where(RefreshToken.expires_at < before).limit(limit)))
+
+    def delete_tokens(self, jtis: Collection[str]) -> None:
+        self.session.execute(delete(RefreshToken).where(RefreshToken.jti.in_(jtis)))
 
 
 class KeyRepository:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from core.commands.common import Failure, in_app, refusals
+from core.commands.common import in_app, refusals
+from core.commands.process import Failure
 from core.exchange.columns import Kind
 from core.imports import service as imports
 from core.imports.parsers import Format

@@ -25,6 +25,8 @@ from core.items.model import Item
 from core.posts import service as posts
 from core.posts.model import Post
 from core.rows import insert_rows, update_rows, validated
+from core.security import service as security
+from core.security.model import EventKind
 from core.tasks import bulk
 from core.tasks import service as tasks
 from core.tasks.model import DESCRIPTION_LENGTH, Task, TaskStatus
@@ -287,6 +289,13 @@ class UserRows(Things):
             "created_at": moment,
             "updated_at": moment,
         }
+
+    def insert(self, session: Session, wanted: Sequence[tuple[Values, datetime]]) -> list[int]:
+        made = super().insert(session, wanted)
+        for user_id, (values, _) in zip(made, wanted, strict=True):
+            role = str(values.get("role", Role.USER))
+            security.record(session, EventKind.ACCOUNT_CREATED, user_id=user_id, actor_id=self.actor.user_id, role=role)
+        return made
 
     def update(self, session: Session, changes: Mapping[int, Values], now: datetime) -> None:
         # One by one: who loses a role or an account must keep nothing of it, and the last administrator stays.

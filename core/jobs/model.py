@@ -76,11 +76,14 @@ class Job(Base):
 
 
 class ScheduledSlot(Base):
-    """One moment of one schedule entry, whose job has been ordered. Its key lets that happen once."""
+    """One moment of one schedule entry that has been dealt with: its job was ordered, or it was passed over.
+
+    The key lets that happen once, whoever tries.
+    """
 
     __tablename__ = "scheduled_slots"
     __table_args__ = (Index("ix_scheduled_slots_slot", "slot"),)
 
     name: Mapped[str] = mapped_column(String(60), primary_key=True)
     slot: Mapped[datetime] = mapped_column(primary_key=True)
-    job_id: Mapped[UUID] = mapped_column(Uuid)
+    job_id: Mapped[UUID | None] = mapped_column(Uuid)

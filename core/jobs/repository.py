@@ -6,11 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
-from core.db import find_locked
+from core.db import find_locked, insert_if_absent
 from core.jobs.model import OPEN_STATES, WAITING_STATES, Job, JobState, ScheduledSlot
 
 
@@ -38,6 +36,10 @@ class JobRepository:
 
     def select(self, *conditions: ColumnElement[bool]) -> Select[Any]:
         return select(*Job.__table__.columns).where(*conditions)
+
+    def list_newest(self, limit: int, *conditions: ColumnElement[bool]) -> list[Job]:
+        query = select(Job).where(*conditions).order_by(Job.created_at.desc(), Job.id.desc()).limit(limit)
+        return list(self.session.scalars(query))
 
     def any_due(self, now: datetime, kinds: Collection[str] | None) -> bool:
         """Return whether the relay has anything to do, without a write lock."""
@@ -76,16 +78,13 @@ class JobRepository:
         self.session.execute(delete(Job).where(Job.id.in_(job_ids)))
 
     def last_slot(self, name: str, until: datetime) -> datetime | None:
-        """Return the newest slot of a schedule entry, up to a moment, whose job was ordered."""
+        """Return the newest slot of a schedule entry, up to a moment, that has been dealt with."""
         query = select(func.max(ScheduledSlot.slot)).where(ScheduledSlot.name == name, ScheduledSlot.slot <= until)
         return self.session.scalar(query)
 
-    def take_slot(self, name: str, slot: datetime, job_id: UUID) -> bool:
-        """Note that a slot has its job; return False if it had one already."""
-        insert = sqlite_insert if self.session.get_bind().dialect.name == "sqlite" else postgresql_insert
-        statement: Any = insert(ScheduledSlot).values(name=name, slot=slot, job_id=job_id)
-        statement = statement.on_conflict_do_nothing()
-        return bool(self.session.execute(statement).rowcount)  # type: ignore[attr-defined]
+    def take_slot(self, name: str, slot: datetime, job_id: UUID | None) -> bool:
+        """Note that a slot is dealt with; return False if somebody else has done so."""
+        return insert_if_absent(self.session, ScheduledSlot, name=name, slot=slot, job_id=job_id)
 
     def forget_slots(self, before: datetime) -> None:
         self.session.execute(delete(ScheduledSlot).where(ScheduledSlot.slot < before))

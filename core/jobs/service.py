@@ -1,12 +1,12 @@
 """Ordering background work, following it, and intervening."""
 
 import math
-import time
+import threading
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy.orm import Session
 
@@ -32,7 +32,14 @@ LOOK_SECONDS = 0.2
 
 
 def enqueue(
-    session: Session, kind: JobKind, /, *, owner_id: int | None, dedupe_key: str | None = None, **payload: Any
+    session: Session,
+    kind: JobKind,
+    /,
+    *,
+    owner_id: int | None,
+    dedupe_key: str | None = None,
+    job_id: UUID | None = None,
+    **payload: Any,
 ) -> Job:
     """Order a job in the caller's transaction: it exists exactly if the change does.
 
@@ -43,7 +50,14 @@ def enqueue(
     jobs = JobRepository(session)
     if dedupe_key is not None and (existing := jobs.find_open(dedupe_key)) is not None:
         return existing
-    job = Job(kind=kind.name, payload=payload, owner_id=owner_id, max_attempts=kind.attempts, dedupe_key=dedupe_key)
+    job = Job(
+        id=job_id or uuid4(),
+        kind=kind.name,
+        payload=payload,
+        owner_id=owner_id,
+        max_attempts=kind.attempts,
+        dedupe_key=dedupe_key,
+    )
     return jobs.add(job)
 
 
@@ -84,17 +98,19 @@ class Followed:
         return min(max(math.ceil((self.expected_at - clock.now()).total_seconds()), 1), 15)
 
 
-def follow(actor: Actor, *, job_id: UUID, wait_seconds: float = 0) -> Followed:
+def follow(actor: Actor, *, job_id: UUID, wait_seconds: float = 0, leaving: threading.Event | None = None) -> Followed:
     """Return a job with its place in the queue and when it may be done. Raises like `get`.
 
-    With `wait_seconds` it waits that long for the job to be over.
+    With `wait_seconds` it waits that long for the job to be over, unless
+    `leaving` is set meanwhile, because the process has to end.
     """
+    leaving = leaving or threading.Event()
     until = clock.monotonic() + wait_seconds
     job = get(actor, job_id=job_id)
-    while job.state in OPEN_STATES and clock.monotonic() < until:
+    while job.state in OPEN_STATES and clock.monotonic() < until and not leaving.is_set():
         # Nobody may hold a connection while nothing happens.
         db.session.remove()
-        time.sleep(min(LOOK_SECONDS, max(until - clock.monotonic(), 0)))
+        leaving.wait(min(LOOK_SECONDS, max(until - clock.monotonic(), 0)))
         job = get(actor, job_id=job_id)
     now = clock.now()
     if job.state in WAITING_STATES and job.kind in KINDS:
@@ -133,6 +149,14 @@ def list_visible(
     session = db.session()
     query = JobRepository(session).select(*conditions)
     return paginate(session, query, page, sortable=SORTABLE, default_sort="-created_at", identity=Job.id)
+
+
+def newest(*, state: list[JobState] | None, kind: list[str], limit: int) -> list[Job]:
+    """Return the newest jobs of everybody, for operators."""
+    conditions = [] if state is None else [Job.state.in_(state)]
+    if kind:
+        conditions.append(Job.kind.in_(kind))
+    return JobRepository(db.session()).list_newest(limit, *conditions)
 
 
 def cancel(actor: Actor, *, job_id: UUID) -> Job:

@@ -19,7 +19,7 @@ from core.errors import Conflict, DomainError, Invalid, NotFound
 from core.jobs import service as jobs
 from core.jobs.kinds import EMAIL_TASK_CREATED
 from core.rows import update_rows, validated
-from core.tasks import service
+from core.tasks import notices, service
 from core.tasks.model import Task, TaskStatus
 from core.tasks.repository import Access, TaskRepository
 
@@ -60,6 +60,7 @@ class _Plan:
     now: datetime = field(default_factory=clock.now)
     inserts: list[tuple[Outcome, dict[str, Any]]] = field(default_factory=list)
     updates: list[Task] = field(default_factory=list)
+    assigned: list[Task] = field(default_factory=list)
     deletes: list[int] = field(default_factory=list)
 
 
@@ -129,6 +130,8 @@ def _decide(
     if changed:
         service.apply_changes(access.task, changed)
         plan.updates.append(access.task)
+    if "assignee_id" in changed:
+        plan.assigned.append(access.task)
 
 
 def new_row(actor: Actor, values: Mapping[str, Any], moment: datetime) -> dict[str, Any]:
@@ -181,6 +184,8 @@ def _write(actor: Actor, session: Session, plan: _Plan) -> None:
         for (outcome, _), task in zip(plan.inserts, created, strict=True):
             outcome.task, outcome.task_id = task, task.id
             jobs.enqueue(session, EMAIL_TASK_CREATED, owner_id=actor.user_id, task_id=task.id)
+            plan.assigned.append(task)
+    notices.order_assigned(session, actor, plan.assigned)
 
 
 def write_updates(session: Session, changed: Sequence[Task], now: datetime) -> None:

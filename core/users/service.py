@@ -14,6 +14,9 @@ from core.errors import Conflict, Forbidden, JobFailed, Malformed, NotFound
 from core.jobs import service as jobs
 from core.jobs.kinds import EMAIL_WELCOME
 from core.paging import Page, PageRequest, paginate
+from core.security import service as security
+from core.security.model import EventKind
+from core.tasks import notices
 from core.users import belongings, policy
 from core.users.model import User
 from core.users.repository import UserRepository, mentions
@@ -32,7 +35,9 @@ class UserFilter:
     is_active: bool | None = None
 
 
-def register(*, username: str, email: str, password: str, name: str | None = None, is_open: bool) -> User:
+def register(
+    *, username: str, email: str, password: str, name: str | None = None, time_zone: str = "UTC", is_open: bool
+) -> User:
     """Create an ordinary account for a newcomer and welcome them by e-mail.
 
     Raises Forbidden if registration is closed, Conflict naming each field that
@@ -40,7 +45,7 @@ def register(*, username: str, email: str, password: str, name: str | None = Non
     """
     if not is_open:
         raise Forbidden("Registration is closed here. Ask an administrator for an account.")
-    return create(username=username, email=email, password=password, name=name, role=Role.USER)
+    return create(username=username, email=email, password=password, name=name, time_zone=time_zone)
 
 
 def get_actor(user_id: int | None) -> Actor:
@@ -59,6 +64,8 @@ def create(
     name: str | None = None,
     role: Role = Role.USER,
     is_active: bool = True,
+    time_zone: str = "UTC",
+    actor_id: int | None = None,
 ) -> User:
     """Create an account with any role and welcome its owner by e-mail if they can log in.
 
@@ -73,9 +80,11 @@ def create(
             password_hash=password_hash,
             role=Role(role),
             is_active=is_active,
+            time_zone=time_zone,
         )
         _require_free(session, user)
         UserRepository(session).add(user)
+        security.record(session, EventKind.ACCOUNT_CREATED, user_id=user.id, actor_id=actor_id, role=str(user.role))
         if is_active:
             jobs.enqueue(session, EMAIL_WELCOME, owner_id=user.id, user_id=user.id)
     return user
@@ -122,7 +131,7 @@ def select_visible(session: Session, actor: Actor, narrowed: UserFilter) -> Sele
 
 
 def replace(actor: Actor, *, user_id: int, username: str, email: str, name: str | None = None, **values: Any) -> User:
-    """Replace what people say of themselves; role and state stay unless given. Raises like `change`."""
+    """Replace what people say of themselves; role, state and time zone stay unless given. Raises like `change`."""
     return change(actor, user_id=user_id, username=username, email=email, name=name, **values)
 
 
@@ -140,6 +149,7 @@ def change(actor: Actor, *, user_id: int, **values: Any) -> User:
         if not policy.may_change(actor, user, values):
             raise Forbidden("You may not change this account in this way.")
         was_admin, was_active = policy.is_active_admin(user), user.is_active
+        was = {name: getattr(user, name) for name in _WATCHED}
         for name, value in values.items():
             setattr(user, name, Role(value) if name == "role" else value)
         if was_admin and not policy.is_active_admin(user):
@@ -149,7 +159,24 @@ def change(actor: Actor, *, user_id: int, **values: Any) -> User:
                 _require_free(session, user)
         if was_active and not user.is_active:
             revocation.end_access(session, user_id=user.id)
+        _record_change(session, actor, user, was=was)
     return user
+
+
+# What an attacker would change.
+_WATCHED = ("role", "is_active", "email", "username")
+
+
+def _record_change(session: Session, actor: Actor, user: User, *, was: dict[str, Any]) -> None:
+    """Record which of the fields that matter have changed; of addresses and names only that they did."""
+    changed = {name: value for name, value in was.items() if getattr(user, name) != value}
+    if changed:
+        detail: dict[str, Any] = {"changed": sorted(changed)}
+        if "role" in changed:
+            detail["role"] = str(user.role)
+        if "is_active" in changed:
+            detail["is_active"] = user.is_active
+        security.record(session, EventKind.ACCOUNT_CHANGED, user_id=user.id, actor_id=actor.user_id or None, **detail)
 
 
 def set_password(*, user_id: int, password: str) -> None:
@@ -158,6 +185,7 @@ def set_password(*, user_id: int, password: str) -> None:
     with transaction() as session:
         _require(UserRepository(session).find_for_update(user_id)).password_hash = password_hash
         revocation.end_access(session, user_id=user_id)
+        security.record(session, EventKind.PASSWORD_CHANGED, user_id=user_id)
 
 
 def delete(actor: Actor, *, user_id: int, transfer_to: int | None = None) -> None:
@@ -178,10 +206,12 @@ def delete(actor: Actor, *, user_id: int, transfer_to: int | None = None) -> Non
             _require_another_admin(locked, user)
         if transfer_to is not None:
             _require_receiver(locked.get(transfer_to), giver=user)
-            belongings.hand_over(session, from_user_id=user_id, to_user_id=transfer_to)
+            moved = belongings.hand_over(session, from_user_id=user_id, to_user_id=transfer_to)
+            notices.order_transferred(session, actor, from_user_id=user_id, to_user_id=transfer_to, task_ids=moved)
         elif details := belongings.describe(session, user_id=user_id):
             raise Conflict("Something would be lost with this account. Say transfer_to.", details=details)
         people.delete(user)
+        security.record(session, EventKind.ACCOUNT_DELETED, user_id=user_id, actor_id=actor.user_id or None)
 
 
 def get_operating_actor(login: str | None) -> Actor:

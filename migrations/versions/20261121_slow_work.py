@@ -26,11 +26,14 @@ def upgrade() -> None:
     )
     op.create_index("ix_jobs_kind_created_at_id", "jobs", ["kind", "created_at", "id"])
     op.create_index("ix_jobs_finished_at", "jobs", ["finished_at"])
+    # What is over is found and deleted every hour.
+    op.create_index("ix_login_sessions_expires_at", "login_sessions", ["expires_at"])
+    op.create_index("ix_refresh_tokens_expires_at", "refresh_tokens", ["expires_at"])
     op.create_table(
         "scheduled_slots",
         sa.Column("name", sa.String(60), nullable=False),
         sa.Column("slot", MOMENT, nullable=False),
-        sa.Column("job_id", sa.Uuid(), nullable=False),
+        sa.Column("job_id", sa.Uuid()),
         sa.PrimaryKeyConstraint("name", "slot", name="pk_scheduled_slots"),
     )
     op.create_index("ix_scheduled_slots_slot", "scheduled_slots", ["slot"])
@@ -65,6 +68,8 @@ def downgrade() -> None:
     op.drop_table("file_chunks")
     op.drop_table("files")
     op.drop_table("scheduled_slots")
+    op.drop_index("ix_refresh_tokens_expires_at", "refresh_tokens")
+    op.drop_index("ix_login_sessions_expires_at", "login_sessions")
     op.drop_index("ix_jobs_finished_at", "jobs")
     op.drop_index("ix_jobs_kind_created_at_id", "jobs")
     op.drop_index("uq_jobs_dedupe_key", "jobs")

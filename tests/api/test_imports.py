@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from api.http import security
 from api.v1.imports import ImportCollection
@@ -272,6 +272,23 @@ def test_wrong_rows_can_be_left_out(ada: Person) -> None:
     assert counts(job) == {"created": 2, "failed": 1}
     assert [line["outcome"] for line in report(ada, job)] == ["created", "created", "failed"]
     assert len(tasks(ada)) == 2
+
+
+def test_an_upload_that_is_repeated_under_its_key_is_imported_once(app: Flask, ada: Person) -> None:
+    def send(content: str, **parts: Any) -> Any:
+        # Each repetition of a form has boundaries of its own.
+        return upload(ada, content, headers={"Idempotency-Key": "k"}, **parts)
+
+    first, second = send(ROWS), send(ROWS)
+    assert first.status_code == second.status_code == 202
+    assert first.get_json() == second.get_json()
+    assert second.headers["Idempotency-Replayed"] == "true"
+    assert send(ROWS + "a-3,x,pending,\r\n").status_code == 422
+    assert send(ROWS, dry_run="true").status_code == 422
+    with app.app_context():
+        assert db.session.scalar(select(func.count()).select_from(StoredFile)) == 1
+        assert db.session.scalar(select(func.count()).select_from(Job)) == 1
+    assert counts(run(app, first.get_json()["data"]["job_id"])) == {"created": 2}
 
 
 def test_a_failed_import_can_be_tried_again_and_has_one_report(app: Flask, ada: Person, admin: Person) -> None:

@@ -25,6 +25,7 @@ from core.imports.work import Import, ImportRefused, OnError, Order
 from core.items.model import Item
 from core.jobs.model import Job
 from core.posts.model import Post
+from core.security.model import EventKind, SecurityEvent
 from core.tasks.model import Task, TaskStatus
 from core.users import service as users
 from core.users.model import User
@@ -288,6 +289,11 @@ def test_accounts_are_known_by_their_username(app: Flask, admin: Person, ada: Pe
         ("grace", None, Role.ADMIN),
     ]
     assert counts(imported(admin, as_json(rows), kind="users", name="t.json")) == {"unchanged": 2}
+    with app.app_context():
+        query = select(SecurityEvent.user_id, SecurityEvent.actor_id).where(
+            SecurityEvent.kind == EventKind.ACCOUNT_CREATED
+        )
+        assert [row.actor_id for row in db.session.execute(query)] == [admin.user_id]
     # Nobody knows the password of a new account, and nobody was told of it.
     assert Person(app, "grace").log_in("!").status_code == 401
     with app.app_context():

@@ -1,13 +1,24 @@
 """The other commands, run as an operator runs them."""
 
+import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from uuid import UUID
 
 import pytest
+from flask import Flask
+from sqlalchemy import delete, update
 
-from core.config import ROOT
+from core.access import Actor, Role
+from core.bootstrap import create_core_app
+from core.config import ROOT, load_settings
+from core.db import db, transaction
+from core.jobs.model import Job, JobState
+from core.tasks import service as tasks
+from tests.support import smtp
 
 
 @pytest.fixture
@@ -134,3 +145,160 @@ def test_every_command_explains_itself(instance: Path, command: str) -> None:
     assert len(done.stdout.splitlines()) >= 5
     assert "exit-with-parent" not in done.stdout
     assert not instance.exists(), "asking for help must not create anything"
+
+
+def order(instance: Path, count: int) -> list[str]:
+    """Order the processing of new tasks with nobody there to do it; return the ids of the jobs, oldest first."""
+    with core_app(instance).app_context():
+        ids = []
+        for _ in range(count):
+            task = tasks.create(ADMIN, title="Water the plants")
+            ids.append(str(tasks.start_processing(ADMIN, task_id=task.id).id))
+        with transaction() as session:
+            session.execute(delete(Job).where(Job.kind != "task.process"))
+        db.engine.dispose()
+    return ids
+
+
+ADMIN = Actor(1, Role.ADMIN)
+
+
+def core_app(instance: Path) -> Flask:
+    return create_core_app(settings=load_settings(environ={"TASKLANE_INSTANCE_PATH": str(instance)}))
+
+
+def fail(instance: Path, job_id: str) -> None:
+    with core_app(instance).app_context():
+        with transaction() as session:
+            session.execute(
+                update(Job).where(Job.id == UUID(job_id)).values(state=JobState.FAILED, error="Out of ink.", attempts=4)
+            )
+        db.engine.dispose()
+
+
+def test_jobs_are_listed_shown_cancelled_and_tried_again(instance: Path) -> None:
+    manage(instance, "init-db")
+    manage(instance, "seed")
+    first, second, third = order(instance, 3)
+    listed = manage(instance, "jobs", "list").stdout.splitlines()
+    assert [line[:36] for line in listed] == [third, second, first]
+    assert "task.process" in listed[0]
+    assert "[..........]   0 %" in listed[0]
+    assert len(manage(instance, "jobs", "list", "--limit", "1").stdout.splitlines()) == 1
+
+    shown = manage(instance, "jobs", "show", second).stdout
+    assert "state        queued" in shown
+    assert "position     2" in shown
+    assert '"task_id"' in shown
+
+    assert manage(instance, "jobs", "dead").stdout == "No job has failed.\n"
+    fail(instance, second)
+    dead = manage(instance, "jobs", "dead").stdout
+    assert dead.startswith(second)
+    assert dead.rstrip().endswith("Out of ink.")
+    assert manage(instance, "jobs", "retry", second).stdout == f"{second} is queued.\n"
+
+    assert manage(instance, "jobs", "cancel", first, third).stdout == f"{first} is cancelled.\n{third} is cancelled.\n"
+    assert manage(instance, "jobs", "list", "--state", "queued").stdout.startswith(second)
+    again = manage(instance, "jobs", "cancel", first)
+    assert again.returncode == 1
+    assert again.stderr == "tasklane: This job is over: it has been cancelled.\n"
+    assert manage(instance, "jobs", "retry", second).returncode == 1
+    unknown = manage(instance, "jobs", "show", "00000000-0000-4000-8000-000000000000")
+    assert (unknown.returncode, unknown.stderr) == (1, "tasklane: There is no such job.\n")
+    assert manage(instance, "jobs", "show", "abc").returncode == 2
+
+
+def test_a_job_is_followed_to_its_end(instance: Path) -> None:
+    manage(instance, "init-db")
+    manage(instance, "seed")
+    (job_id,) = order(instance, 1)
+    threading.Timer(2, fail, (instance, job_id)).start()
+    followed = manage(instance, "jobs", "show", job_id, "--follow")
+    assert followed.returncode == 1
+    assert "state        failed" in followed.stdout
+    assert "Progress" in followed.stderr
+    assert followed.stderr.endswith("tasklane: The job has failed.\n")
+
+
+# --- exports ------------------------------------------------------------------------
+
+
+def test_an_operator_exports_everything_or_what_somebody_sees(instance: Path, tmp_path: Path) -> None:
+    manage(instance, "init-db")
+    manage(instance, "seed")
+    file = tmp_path / "tasks.csv"
+    done = manage(instance, "export", "tasks", "--output", str(file), "--sort", "title")
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert done.stderr.endswith(f"4 tasks written to {file}.\n")
+    lines = file.read_bytes().removeprefix(b"\xef\xbb\xbf").decode().split("\r\n")
+    assert [line.split(",")[2].strip('"') for line in lines[1:-1]] == [
+        "Clean up old branches",
+        "Order a second monitor",
+        "Renew the TLS certificate",
+        "Write the post-mortem of Tuesday",
+    ]
+    assert list(tmp_path.glob("*.part")) == []
+
+    narrow = ("--format", "jsonl", "--output", "-", "--filter", "status=completed", "--filter", "owner_id=me")
+    found = manage(instance, "export", "tasks", *narrow, "--as", "user")
+    assert [json.loads(line)["title"] for line in found.stdout.splitlines()] == ["Clean up old branches"]
+    assert manage(instance, "export", "tasks", *narrow, "--as", "admin").stdout == ""
+    assert len(manage(instance, "export", "users", "--format", "jsonl", "--output", "-").stdout.splitlines()) == 2
+
+
+def test_an_export_that_cannot_be_made_says_why_and_leaves_no_file(instance: Path, tmp_path: Path) -> None:
+    manage(instance, "init-db")
+    manage(instance, "seed")
+    file = str(tmp_path / "tasks.csv")
+    nowhere = str(tmp_path / "no" / "tasks.csv")
+    for arguments, code, sentence in [
+        (("tasks", "--filter", "statsu=x"), 1, "filters.statsu: Unknown filter. Did you mean 'status'?"),
+        (("tasks", "--filter", "owner_id=me"), 1, "filters.owner_id: Nobody is `me` here."),
+        (("tasks", "--sort", "colour"), 1, "sort: Use each of "),
+        (("users", "--as", "user"), 1, "Only administrators may export users."),
+        (("tasks", "--as", "nobody"), 1, "There is no such user."),
+        (("tasks", "--filter", "status"), 2, "A filter is written as NAME=VALUE."),
+        (("tasks", "--filter", "q=a", "--filter", "q=b"), 2, "A filter is given twice."),
+        (("tasks", "--format", "pdf"), 2, "'pdf' is not one of"),
+        (("jobs",), 2, "'jobs' is not one of"),
+        (("tasks", "--output", nowhere), 1, f"{nowhere} cannot be written: No such file or directory."),
+    ]:
+        refused = manage(instance, "export", *("--output", file), *arguments)
+        assert refused.returncode == code, refused.stderr
+        assert sentence in refused.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["instance"]
+
+
+@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
+def test_an_operator_tries_out_the_mail_server(instance: Path) -> None:
+    to_folder = manage(instance, "mail", "test", "ada@example.com")
+    assert (to_folder.returncode, to_folder.stderr) == (0, "")
+    path = Path(to_folder.stdout.removeprefix("No mail server is configured, so the message is in ").strip()[:-1])
+    assert path.parent == instance / "outbox"
+    assert "To: ada <ada@example.com>" in path.read_text()
+
+    box, controller = smtp.start()
+    known = {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(box.port), "MAIL_USE_TLS": "false"}
+    known |= {"MAIL_USERNAME": "tasklane", "MAIL_PASSWORD": "secret"}
+    try:
+        sent = manage(instance, "mail", "test", "ada@example.com", **known)
+        assert sent.stdout == f"127.0.0.1:{box.port} has taken a message to ada@example.com.\n", sent.stderr
+        assert [str(mail["Subject"]) for mail in box.received] == ["Tasklane can send e-mail"]
+        box.answers["RCPT"] = "550 5.1.1 No such user."
+        refused = manage(instance, "mail", "test", "ada@example.com", **known)
+        wrong = manage(instance, "mail", "test", "ada@example.com", **{**known, "MAIL_PASSWORD": "guess"})
+    finally:
+        controller.stop()
+    away = manage(instance, "mail", "test", "ada@example.com", **known)
+    nowhere = manage(instance, "mail", "test", "nobody", **known)
+    server = f"The server is 127.0.0.1:{box.port}."
+    sentences = {
+        refused.stderr: f"The mail server refused the recipient (550): 550 5.1.1 No such user. {server}",
+        wrong.stderr: "The mail server does not accept our login (535): 535 5.7.8 Authentication credentials invalid."
+        f" {server}",
+        away.stderr: f"The mail server cannot be reached: [Errno 111] Connection refused. {server}",
+        nowhere.stderr: "The request has invalid fields. email: Must be a valid e-mail address.",
+    }
+    assert sentences == {f"tasklane: {sentence}\n": sentence for sentence in sentences.values()}
+    assert {run.returncode for run in (refused, wrong, away, nowhere)} == {1}

@@ -17,13 +17,20 @@ from workers.runner import run_job
 
 
 def upload(
-    person: Person, content: bytes | str, *, kind: str = "tasks", name: str = "t.csv", **parts: Any
+    person: Person,
+    content: bytes | str,
+    *,
+    kind: str = "tasks",
+    name: str = "t.csv",
+    headers: dict[str, str] | None = None,
+    **parts: Any,
 ) -> TestResponse:
     """Send a file to be imported."""
     raw = content.encode() if isinstance(content, str) else content
     # In memory, because the client forgets to close the file that it would make of a larger form.
     boundary, body = encode_multipart({"kind": kind, "file": FileStorage(io.BytesIO(raw), name), **parts})
-    return person.post("/imports", data=body, content_type=f"multipart/form-data; boundary={boundary}")
+    content_type = f"multipart/form-data; boundary={boundary}"
+    return person.post("/imports", data=body, content_type=content_type, headers=headers or {})
 
 
 def run(app: Flask, job_id: str) -> Job:

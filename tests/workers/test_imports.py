@@ -79,10 +79,7 @@ def test_a_run_that_ends_in_the_middle_stores_nothing_and_is_repeated(
 
 
 def test_a_refused_import_is_not_tried_again(app: Flask, ada: Person) -> None:
-    job = imported(ada, 'title
-" "
-x
-')
+    job = imported(ada, 'title\n" "\nx\n')
     assert (job.state, job.attempts) == (JobState.FAILED, 1)
     assert job.finished_at is not None
     assert job.lease_token is None

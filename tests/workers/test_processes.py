@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psutil
 import pytest
 from flask import Flask
 
@@ -154,3 +155,70 @@ def test_an_unknown_queue_is_refused(app: Flask, arguments: tuple[str, ...]) -> 
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "The queues are high, default, low." in done.stderr
+
+
+def test_a_running_job_that_is_cancelled_stops_and_stores_nothing(app: Flask, ada: Person) -> None:
+    task_id, job_id = process_task(ada, description="Before")
+    _, next_id = process_task(ada)
+    with process(app, "scheduler"), process(app, "worker", TASKLANE_PROCESSING__STEP_SECONDS="30") as worker:
+        wait_for(lambda: job_of(ada, job_id), lambda job: job["state"] == "started")
+        assert ada.delete(f"/jobs/{job_id}").status_code == 204
+        # The worker is free for the next one long before the cancelled one would have been done.
+        wait_for(lambda: job_of(ada, next_id), lambda job: job["state"] == "started", seconds=8)
+        assert ada.delete(f"/jobs/{next_id}").status_code == 204
+        assert worker.poll() is None
+    assert job_of(ada, job_id)["state"] == "cancelled"
+    task = ada.get(f"/tasks/{task_id}").get_json()["data"]
+    assert (task["description"], task["status"]) == ("Before", "pending")
+
+
+def test_the_job_of_a_killed_child_is_tried_again_without_waiting_for_its_lease(app: Flask, ada: Person) -> None:
+    task_id, job_id = process_task(ada, description="Before")
+    steps = {"TASKLANE_PROCESSING__STEP_SECONDS": "0.3", "TASKLANE_JOBS__LEASE_SECONDS": "60"}
+    with process(app, "scheduler", **steps), process(app, "worker", **steps) as worker:
+        wait_for(lambda: job_of(ada, job_id), lambda job: job["progress"] >= 20)
+        for child in psutil.Process(worker.pid).children(recursive=True):
+            child.kill()
+        job = wait_for(lambda: job_of(ada, job_id), lambda job: job["state"] == "succeeded")
+    assert job["attempts"] == 2
+    assert ada.get(f"/tasks/{task_id}").get_json()["data"]["description"] == "Before [Processed]"
+
+
+def test_several_processes_work_at_once_and_are_replaced_when_they_die(app: Flask, ada: Person) -> None:
+    slow = {"TASKLANE_PROCESSING__STEP_SECONDS": "0.5"}
+    first, second = process_task(ada), process_task(ada)
+    with process(app, "scheduler"), process(app, "worker", "--concurrency", "2", **slow) as pool:
+        wait_for(
+            lambda: {job_of(ada, job_id)["state"] for _, job_id in (first, second)},
+            lambda states: states == {"started"},
+        )
+        parent = psutil.Process(pool.pid)
+        victim = parent.children()[0]
+        victim.kill()
+        wait_for(
+            lambda: [child.pid for child in parent.children() if child.pid != victim.pid], lambda pids: len(pids) == 2
+        )
+        family = parent.children(recursive=True)
+        for _, job_id in (first, second):
+            wait_for(lambda job_id=job_id: job_of(ada, job_id), lambda job: job["progress"] >= 0)
+    assert [child for child in family if child.is_running() and child.status() != "zombie"] == []
+
+
+def test_a_pool_is_rolled_one_process_after_the_other(app: Flask, ada: Person) -> None:
+    with process(app, "scheduler"), process(app, "worker", "--concurrency", "2") as pool:
+        parent = psutil.Process(pool.pid)
+        before = wait_for(lambda: {child.pid for child in parent.children()}, lambda pids: len(pids) == 2)
+        wait_for(lambda: ada.get("/health/ready").get_json()["workers"], lambda count: count == 2)
+        pool.send_signal(signal.SIGHUP)
+        wait_for(lambda: {child.pid for child in parent.children()}, lambda pids: len(pids) == 2 and not pids & before)
+        _, job_id = process_task(ada)
+        wait_for(lambda: job_of(ada, job_id), lambda job: job["state"] == "succeeded")
+
+
+def test_a_host_with_cron_only_can_run_the_scheduler_now_and_then(app: Flask, ada: Person) -> None:
+    _, job_id = process_task(ada)
+    with process(app, "scheduler", "--once") as scheduler:
+        assert scheduler.wait(15) == 0
+    with process(app, "worker", "--burst") as worker:
+        assert worker.wait(15) == 0
+    assert job_of(ada, job_id)["state"] == "succeeded"

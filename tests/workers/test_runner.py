@@ -2,18 +2,19 @@
 
 import signal
 import time
+from contextvars import copy_context
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 from flask import Flask
-from rq import Callback, Queue
+from rq import Callback, Queue, Worker
 from rq.exceptions import NoSuchJobError
 from rq.serializers import JSONSerializer
 from sqlalchemy import update
 
-from core import clock
+from core import clock, logs
 from core.db import db, transaction
 from core.errors import Invalid
 from core.jobs import lifecycle
@@ -21,11 +22,12 @@ from core.jobs.lifecycle import Run
 from core.jobs.model import Job, JobState
 from tests.support.people import Person
 from tests.support.servers import RedisServer
+from workers import relay as relay_module
 from workers import runner
 from workers.jobs import processing
 from workers.relay import Relay
-from workers.runner import Stopping, run_job
-from workers.wakeup import ForeignMessage, WakeUp
+from workers.runner import Stopping, TasklaneWorker, run_job
+from workers.wakeup import ForeignMessage, WakeUp, message_id
 
 
 @pytest.fixture
@@ -249,7 +251,7 @@ def test_a_foreign_function_is_never_called(redis_server: RedisServer, app: Flas
 
 
 def test_the_child_of_a_worker_stops_when_its_parent_says_so_and_not_before() -> None:
-    numbers = (signal.SIGTERM, signal.SIGINT, runner.HAND_BACK)
+    numbers = (signal.SIGTERM, signal.SIGINT, runner.HAND_BACK, runner.TAKEN)
     before = [signal.getsignal(number) for number in numbers]
     try:
         runner.TasklaneWorker.setup_work_horse_signals(object())  # type: ignore[arg-type]
@@ -289,3 +291,104 @@ def test_no_callback_or_webhook_of_a_message_is_ever_called(redis_server: RedisS
         assert planted.success_callback is None
         assert planted.failure_callback is None
         assert planted.stopped_callback is None
+
+
+def test_a_long_queue_is_kept_in_the_database_and_not_in_redis(
+    app: Flask, ada: Person, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_module, "ROOM", 5)
+    ada.post("/tasks/bulk", {"operations": [{"op": "create", "task": {"title": str(n)}} for n in range(20)]})
+    ids = [job_id for _ in range(2) if (job_id := process(ada))]
+    with app.app_context(), redis_server.client as client:
+        relay = Relay(app.extensions["tasklane"])
+        for _ in range(5):
+            relay.send_due()
+            with transaction() as session:
+                # A lease has passed, and no worker came.
+                session.execute(update(Job).values(due_at=clock.now() - timedelta(seconds=1)))
+        assert client.llen("rq:queue:high") == 5
+        # The queue that is full does not hold up the others.
+        assert client.llen("rq:queue:default") == len(ids)
+        client.ltrim("rq:queue:high", 5, -1)
+        relay.send_due()
+        assert client.llen("rq:queue:high") == 5
+
+
+def process(person: Person) -> str:
+    task = person.create_task()
+    return str(person.post(f"/tasks/{task['id']}/process").get_json()["data"]["job_id"])
+
+
+def test_a_message_that_a_dying_worker_has_taken_is_sent_again(
+    app: Flask, ordered: tuple[int, UUID], redis_server: RedisServer
+) -> None:
+    with app.app_context(), redis_server.client as client:
+        relay = Relay(app.extensions["tasklane"])
+        relay.send_due()
+        taken = client.lpop("rq:queue:default")
+        assert taken is not None
+        with transaction() as session:
+            session.execute(update(Job).values(due_at=clock.now() - timedelta(seconds=1)))
+        assert relay.send_due() == 1
+        assert client.lrange("rq:queue:default", 0, -1) == [taken]
+
+
+def test_the_death_of_a_child_is_recorded_at_once(app: Flask, ordered: tuple[int, UUID]) -> None:
+    job_id = ordered[1]
+    with app.app_context():
+        lifecycle.claim(job_id, 0, lease_seconds=30)
+        worker = TasklaneWorker(app, ["default"])
+        message = WakeUp.create(
+            runner.run_job, id=message_id(job_id, 0), connection=worker.connection, serializer=JSONSerializer
+        )
+        worker.handle_work_horse_killed(message, 1, 9, None)
+        job = db.session.get_one(Job, job_id)
+        assert (job.state, job.error) == (JobState.RETRYING, runner.KILLED)
+        assert job.due_at <= clock.now()
+        # A late report of the same death changes nothing more.
+        lifecycle.claim(job_id, 1, lease_seconds=30)
+        worker.handle_work_horse_killed(message, 1, 9, None)
+        db.session.expire_all()
+        assert db.session.get_one(Job, job_id).state is JobState.STARTED
+
+
+def test_a_child_that_keeps_dying_fails_its_job_in_the_end(app: Flask, ordered: tuple[int, UUID]) -> None:
+    job_id = ordered[1]
+    with app.app_context():
+        for attempt in range(4):
+            assert lifecycle.claim(job_id, attempt, lease_seconds=30) is not None
+            lifecycle.give_up(job_id, attempt + 1, error=runner.KILLED)
+        job = db.session.get_one(Job, job_id)
+        assert (job.state, job.error) == (JobState.FAILED, runner.KILLED)
+        assert job.finished_at is not None
+
+
+def test_every_line_of_a_job_says_which_job_what_kind_and_which_attempt(
+    app: Flask, ordered: tuple[int, UUID], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.handler.addFilter(logs.ContextFilter())
+    context = copy_context()
+    with caplog.at_level("INFO"):
+        context.run(work, app, ordered[1])
+    lines = [record for record in caplog.records if record.name == "tasklane.worker"]
+    assert len(lines) == 2
+    for record in lines:
+        named = {name: getattr(record, name) for name in ("job_id", "job_kind", "job_attempt")}
+        assert named == {"job_id": str(ordered[1]), "job_kind": "task.process", "job_attempt": 1}
+
+
+def test_a_job_that_does_not_react_to_its_time_limit_is_killed(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed: list[bool] = []
+    with app.app_context():
+        worker = TasklaneWorker(app, ["default"])
+    monkeypatch.setattr(Worker, "maintain_heartbeats", lambda self, job: None)  # It wants a child that runs.
+    monkeypatch.setattr(worker, "kill_horse", lambda *signals: killed.append(True))
+    message = WakeUp.create(
+        runner.run_job, connection=worker.connection, serializer=JSONSerializer, meta={"kill_seconds": 90}
+    )
+    worker.current_job_working_time = 89
+    worker.maintain_heartbeats(message)
+    assert killed == []
+    worker.current_job_working_time = 91
+    worker.maintain_heartbeats(message)
+    assert killed == [True]

@@ -1,0 +1,10 @@
+"""What the service does for itself."""
+
+from core.bootstrap import current_settings
+from core.cleanup import clean_up as forget
+from core.jobs.lifecycle import Run
+
+
+def clean_up(run: Run, *, slot: str) -> dict[str, int]:
+    """Delete expired sessions, files, finished jobs and slots of the schedule."""
+    return forget(current_settings(), run.require_held)
