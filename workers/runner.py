@@ -155,7 +155,8 @@ def _call(run: Run) -> None:
         raise
     except JobFailed as error:
         log.warning("%s failed for good: %s", run.kind, error.message)
-        run.fail(error.message, permanently=True)
+        if not run.is_finished:
+            run.fail(error.message, permanently=True)
     except DomainError as error:
         log.warning("%s failed: %s", run.kind, error.message)
         run.fail(error.message)
