@@ -1,0 +1,1 @@
+"""Proofs of what Tasklane promises when its parts die: see docs/reliability.md."""
