@@ -1,0 +1,99 @@
+"""Short forms of the proofs in this folder; docs/reliability.md says how to run the long ones."""
+
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from core.config import Settings
+from core.jobs.model import JobState
+from tests.faults import backlog, chaos, deploy, recovery
+from tests.faults.stack import Stack
+from tests.support.servers import RedisServer
+
+LEASE = 2.0
+
+on_sqlite = pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
+on_postgresql = pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)
+
+NewStack = Callable[..., Stack]
+
+
+@pytest.fixture
+def new_stack(
+    new_database_url: Callable[[], str], make_settings: Callable[..., Settings], own_redis_server: RedisServer
+) -> Iterator[NewStack]:
+    started: list[Stack] = []
+
+    def start(**environ: str) -> Stack:
+        settings = make_settings(new_database_url(), own_redis_server.url)
+        stack = Stack(settings, own_redis_server, seed=1, **environ)
+        started.append(stack.__enter__())
+        return stack
+
+    yield start
+    for stack in started:
+        stack.stop()
+
+
+def test_nothing_is_lost_or_done_twice_while_parts_are_killed(new_stack: NewStack) -> None:
+    stack = new_stack(TASKLANE_JOBS__LEASE_SECONDS=str(LEASE))
+    faults = ["worker", "parent", "child", "scheduler", "redis", "redis-and-its-data", "redis-is-emptied"]
+    outcome = chaos.run(stack, seconds=6, rate=6, workers=2, lease=LEASE, faults=faults)
+    assert outcome.is_clean, chaos.show(outcome)
+    # The API needs neither Redis nor workers to accept a job.
+    assert not outcome.refusals
+    assert sum(outcome.faults.values()) >= 2
+    # A part that ends by itself, instead of waiting for Redis, would be missing where nobody starts it again.
+    assert not outcome.deaths
+
+
+@on_sqlite
+def test_the_job_of_a_killed_worker_starts_again_within_a_lease_and_five_seconds(new_stack: NewStack) -> None:
+    stack = new_stack(TASKLANE_JOBS__LEASE_SECONDS=str(LEASE))
+    outcome = recovery.run(stack, victim="worker", kills=2, lease=LEASE, parallel=2)
+    assert outcome.is_good, recovery.show(outcome)
+
+
+@on_postgresql
+def test_a_job_whose_worker_lost_its_parent_process_goes_on_and_is_not_begun_again(new_stack: NewStack) -> None:
+    stack = new_stack(TASKLANE_JOBS__LEASE_SECONDS="1")
+    outcome = recovery.run(stack, victim="parent", kills=1, lease=1, parallel=1)
+    assert (outcome.attempts, outcome.wrong_effects) == ([1], 0), recovery.show(outcome)
+
+
+@on_postgresql
+def test_jobs_without_workers_do_not_fill_redis(new_stack: NewStack) -> None:
+    stack = new_stack(TASKLANE_JOBS__LEASE_SECONDS="0.5")
+    outcome = backlog.run(stack, seconds=4, jobs=30, lease=0.5, workers=1, drain_seconds=60)
+    assert outcome.is_good, backlog.show(outcome)
+
+
+def test_a_deploy_finishes_what_is_short_and_hands_back_what_is_long(new_stack: NewStack) -> None:
+    stack = new_stack(TASKLANE_JOBS__SHUTDOWN_GRACE_SECONDS="4")
+    outcome = deploy.run(stack, rounds=1, grace=4)
+    assert outcome.is_good, deploy.show(outcome)
+
+
+@pytest.mark.parametrize(
+    ("states", "effects", "lost", "doubled"),
+    [
+        ([JobState.SUCCEEDED, JobState.SUCCEEDED], {1: 1, 2: 1}, 0, 0),
+        ([JobState.SUCCEEDED, JobState.QUEUED], {1: 1, 2: 0}, 1, 0),
+        ([JobState.SUCCEEDED, JobState.FAILED], {1: 1, 2: 0}, 1, 0),
+        ([JobState.SUCCEEDED, JobState.SUCCEEDED], {1: 1, 2: 0}, 1, 0),
+        ([JobState.SUCCEEDED, JobState.SUCCEEDED], {1: 2, 2: 1}, 0, 1),
+        ([JobState.SUCCEEDED, JobState.FAILED], {1: 1, 2: 1}, 1, 1),
+        ([JobState.SUCCEEDED], {1: 1, 2: 0}, 1, 0),
+    ],
+)
+def test_the_count_would_notice(states: list[JobState], effects: dict[int, int], lost: int, doubled: int) -> None:
+    rows: dict[str, Any] = {
+        f"job-{task_id}": {"state": state, "attempts": 1, "payload": {"task_id": task_id}}
+        for task_id, state in enumerate(states, start=1)
+    }
+    stack: Any = SimpleNamespace(jobs=lambda: rows, effects=lambda: effects)
+    outcome = chaos.count(stack, [("job-1", 1), ("job-2", 2)])
+    assert (len(outcome.lost), len(outcome.doubled)) == (lost, doubled)
+    assert outcome.is_clean == (lost == doubled == 0)
