@@ -68,7 +68,9 @@ def create_app(config_name: str | None = None, *, settings: Settings | None = No
         init_waiting(app)
         origins = current_settings().cors_origins
     if origins:
-        CORS(app, origins=origins, expose_headers=[HEADER, "Location", "Link", "Retry-After", "WWW-Authenticate"])
+        CORS(
+            app, origins=origins, expose_headers=[HEADER, "ETag", "Location", "Link", "Retry-After", "WWW-Authenticate"]
+        )
     app.register_blueprint(create_blueprint())
     _register_root(app)
     return app

@@ -36,6 +36,7 @@ MIN_SECRET_BYTES = 32
 PLAIN_NAMES = {
     "DATABASE_URL": "database_url",
     "REDIS_URL": "redis_url",
+    "CACHE_URL": "cache.url",
     "SECRET_KEY": "secret_key",
     "JWT_SECRET_KEY": "jwt_secret_key",
     "PORT": "port",
@@ -53,7 +54,7 @@ PLAIN_NAMES = {
 SELECTORS = ("TASKLANE_ENV", "TASKLANE_INSTANCE_PATH")
 
 SECRET_KEYS = frozenset({"secret_key", "jwt_secret_key", "mail.password"})
-URL_KEYS = frozenset({"database_url", "redis_url"})
+URL_KEYS = frozenset({"database_url", "redis_url", "cache.url"})
 KNOWN_DEFAULTS = ("changeme", "change-me", "change_me", "change this", "replace-me", "your-secret")
 
 
@@ -71,6 +72,12 @@ class AuthSettings:
     refresh_token_days: int
     browser_session_hours: int
     login_limit: str
+
+
+@dataclass(frozen=True, slots=True)
+class CacheSettings:
+    backend: str
+    url: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +131,9 @@ class Settings:
     threads: int
     ratelimit_enabled: bool
     registration_open: bool
+    require_if_match: bool
     auth: AuthSettings
+    cache: CacheSettings
     paging: PagingSettings
     processing: ProcessingSettings
     jobs: JobSettings
@@ -346,6 +355,9 @@ def _check(env: str, values: dict[str, Any], tables: Mapping[str, Mapping[str, A
         ),
         "DATABASE_URL is neither sqlite:// nor postgresql://": _is_database_url(values["database_url"]),
         "REDIS_URL is none of redis://, rediss://, unix://": _is_redis_url(values["redis_url"]),
+        "CACHE_URL is none of redis://, rediss://, unix://": _is_redis_url(values["cache.url"]),
+        f"cache.backend {values['cache.backend']!r} is neither memory nor redis": values["cache.backend"]
+        in ("memory", "redis"),
     }
     problems += [problem for problem, holds in rules.items() if not holds]
     problems += config_tables.problems(tables)

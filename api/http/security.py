@@ -13,7 +13,7 @@ from flask_restx.model import ModelBase
 from flask_restx.reqparse import RequestParser
 from werkzeug.exceptions import BadRequest, NotAcceptable, RequestEntityTooLarge
 
-from api.http import query, tokens
+from api.http import conditional, query, tokens
 from api.http.body import load_body
 from api.http.errors import preferred_type
 from api.http.responses import document, refuses
@@ -44,6 +44,11 @@ class SecureResource(Resource):
     takes_any_query: ClassVar[bool] = False
     # Whether a good answer is a file, whose type only it knows; a refusal is JSON even so.
     answers_files: ClassVar[bool] = False
+    # What a read of this resource shows, whose tag If-Match names to the verbs that change it. The
+    # services behind them call `preconditions.check`.
+    conditional_on: ClassVar[ModelBase | None] = None
+    # The endpoint of that read, if it is another than this.
+    conditional_at: ClassVar[str | None] = None
 
     actor: Actor
     body: dict[str, Any]
@@ -64,6 +69,12 @@ class SecureResource(Resource):
             # Whatever is written may meet a change by somebody else, the end of the caller's account included.
             codes |= set() if is_public or name == "get" else {409}
             codes |= {415, 422} if _body_model(verb) else set()
+            if name == "get":
+                codes |= {412}
+                conditional.document_read(verb)
+            elif cls.conditional_on is not None:
+                codes |= {412, 428} if name.upper() in conditional.GUARDED_METHODS else {412}
+                conditional.document_write(verb)
             document(refuses(*codes)(verb), security=_security(cls.permissions[name.upper()]))
 
     @property
@@ -89,7 +100,17 @@ class SecureResource(Resource):
         model = _body_model(verb)
         if model is not None:
             self.body = self.read_body(model)
-        return super().dispatch_request(*args, **kwargs)
+        return self._answer(*args, **kwargs)
+
+    def _answer(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the verb under the conditions of the request."""
+        if request.method in ("GET", "HEAD"):
+            return conditional.answer_read(super().dispatch_request(*args, **kwargs))
+        with conditional.demand(self.conditional_on):
+            response = super().dispatch_request(*args, **kwargs)
+        if self.conditional_on is None:
+            return response
+        return conditional.answer_write(response, place=self.conditional_at)
 
     def read_body(self, model: ModelBase) -> dict[str, Any]:
         """Return the parsed body; a resource with another media type overrides this."""

@@ -6,9 +6,11 @@ from flask_restx import Namespace, fields
 
 from api.http import query
 from api.http.fields import Id, Line, Moment, Money, NullableLine, NullableText
+from api.http.kept import kept, kept_page
 from api.http.responses import created, no_content, paged, refuses, returns
 from api.http.security import SecureResource
 from core.access import Permission
+from core.changes.model import Topic
 from core.items import service as items
 from core.items.model import DESCRIPTION_LENGTH, NAME_LENGTH, SKU_LENGTH, Item
 from core.paging import Page
@@ -60,6 +62,7 @@ class ItemCollection(SecureResource):
 
     @ns.expect(list_query)
     @refuses(410)
+    @kept_page(Topic.ITEMS)
     @paged(item_out)
     def get(self) -> Page:
         """List items, newest first."""
@@ -82,6 +85,7 @@ class ItemCollection(SecureResource):
 @ns.route("/<int:item_id>")
 @ns.doc(params={"item_id": "The number of the item."})
 class ItemItem(SecureResource):
+    conditional_on = item_out
     permissions = {
         "GET": Permission.ITEMS_READ,
         "PUT": Permission.ITEMS_WRITE,
@@ -90,6 +94,7 @@ class ItemItem(SecureResource):
     }
 
     @refuses(404)
+    @kept(Topic.ITEMS)
     @returns(item_out)
     def get(self, item_id: int) -> Item:
         """Read an item."""
@@ -124,6 +129,7 @@ class ItemBySku(SecureResource):
     permissions = {"GET": Permission.ITEMS_READ}
 
     @refuses(404)
+    @kept(Topic.ITEMS)
     @returns(item_out)
     def get(self, sku: str) -> Item:
         """Look an item up by its SKU."""

@@ -11,12 +11,13 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.exc import OperationalError
 
-from core import clock
+from core import clock, preconditions
 from core.access import Actor, Permission
 from core.auth import policy
 from core.auth import service as auth
 from core.auth.model import ApiKey
 from core.auth.repository import KeyRepository
+from core.changes import service as changes
 from core.db import db, transaction
 from core.errors import Forbidden, Invalid, InvalidToken, NotFound
 from core.paging import Page, PageRequest, paginate
@@ -95,6 +96,7 @@ def revoke(actor: Actor, *, key_id: int) -> None:
     """End a key at once. Raises like `get`."""
     with transaction() as session:
         row = _require(actor, KeyRepository(session).find_for_update(key_id))
+        preconditions.check(lambda: row)
         row.revoked_at = clock.now()
 
 
@@ -113,6 +115,7 @@ def authenticate(*, key: str, hashing_key: str) -> Actor:
         raise InvalidToken(NOT_VALID)
     if holder.expires_at is not None and holder.expires_at <= now:
         raise InvalidToken(NOT_VALID)
+    changes.note(db.session(), holder.marks)
     if holder.last_used_at is None or holder.last_used_at <= now - USE_RECORDED_EVERY:
         _note_use(holder.id, now)
     # A scope that a later version no longer knows opens nothing.

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
+from core import preconditions
 from core.access import Actor
 from core.db import db, transaction
 from core.errors import Conflict, Forbidden, NotFound
@@ -114,4 +115,5 @@ def _require_changeable(session: Session, actor: Actor, item_id: int) -> Item:
     item = _require(ItemRepository(session).find_for_update(item_id))
     if not policy.may_change(actor, item):
         raise Forbidden("Only its creator or an administrator may change this item.")
+    preconditions.check(lambda: item)
     return item

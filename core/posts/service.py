@@ -6,6 +6,7 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Row
 from sqlalchemy.orm import Session
 
+from core import preconditions
 from core.access import Actor
 from core.db import db, transaction
 from core.errors import Forbidden, Invalid, NotFound
@@ -123,6 +124,7 @@ def _require_changeable(session: Session, actor: Actor, post_id: int) -> Post:
         raise Forbidden("Only its author or an administrator may change this post.")
     if post.task_id is not None:
         tasks.get(actor, task_id=post.task_id)
+    preconditions.check(lambda: _shown(session, post))
     return post
 
 

@@ -60,7 +60,7 @@ def test_every_parameter_has_a_type_and_a_meaning(app: Flask) -> None:
         for verb in set(item) & set(VERBS):
             for parameter in [*shared, *item[verb].get("parameters", [])]:
                 where = f"{verb} {path} {parameter['name']}"
-                assert parameter["in"] in ("path", "query", "body"), where
+                assert parameter["in"] in ("path", "query", "header", "body"), where
                 assert "schema" in parameter or parameter["type"], where
                 assert parameter["in"] == "body" or parameter.get("description"), where
 

@@ -150,7 +150,7 @@ def test_a_profile_that_is_kept_takes_two_statements(ada: Person, statements: li
 def test_a_profile_is_dropped_as_soon_as_its_user_or_their_tasks_change(app: Flask, ada: Person, bob: Person) -> None:
     def kept() -> bool:
         with app.app_context():
-            return bool(cache._entries.get(f"profile:{ada.user_id}"))
+            return bool(cache._entries.get(cache._name(f"profile:{ada.user_id}")))
 
     assert not kept()
     for change in (
