@@ -115,9 +115,9 @@ def authenticate(*, key: str, hashing_key: str) -> Actor:
         raise InvalidToken(NOT_VALID)
     if holder.expires_at is not None and holder.expires_at <= now:
         raise InvalidToken(NOT_VALID)
-    changes.note(db.session(), holder.marks)
     if holder.last_used_at is None or holder.last_used_at <= now - USE_RECORDED_EVERY:
         _note_use(holder.id, now)
+    changes.note(db.session(), holder.marks)
     # A scope that a later version no longer knows opens nothing.
     scopes = frozenset(_KNOWN[scope] for scope in holder.scopes if scope in _KNOWN)
     return Actor(holder.user_id, holder.role, scopes=scopes)

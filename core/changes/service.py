@@ -15,17 +15,19 @@ def marks_column() -> ScalarSelect[str]:
 
 
 def note(session: Session, marks: str | None) -> None:
-    """Remember, for the rest of the transaction that has read it, the value of `marks_column`."""
-    session.info[_NOTED] = (session.get_transaction(), marks or "")
+    """Remember, for the rest of the running transaction, the value of `marks_column`."""
+    session.info[_NOTED] = (session.get_transaction() or session.begin(), marks or "")
 
 
 def stamp(session: Session, *topics: Topic) -> str:
     """Return a value that differs whenever anything in these tables does.
 
-    It is from the beginning of the transaction if that noted all marks. What is
-    read later in it may be newer than the stamp, never older.
+    Where the transaction began by noting all marks it asks nothing. What is read
+    after the stamp may be newer than it, never older; so what is kept under a
+    stamp that still holds is true.
     """
     transaction, marks = session.info.get(_NOTED, (None, ""))
+    # Another transaction may come after a change by this very request.
     if transaction is None or transaction is not session.get_transaction():
         return ChangeRepository(session).stamp(*topics)
     return digest(line for line in marks.splitlines() if line.partition("/")[0] in topics)
