@@ -9,6 +9,7 @@ from core.auth.repository import SessionRepository
 from core.config import Settings
 from core.db import db, transaction
 from core.files import service as files
+from core.idempotency.repository import KeptAnswerRepository
 from core.jobs.repository import JobRepository
 
 BATCH = 500
@@ -36,6 +37,11 @@ def clean_up(settings: Settings, step: Callable[[], None]) -> dict[str, int]:
         "refresh_tokens": _in_batches(
             lambda: SessionRepository(db.session()).list_expired_tokens(sessions_end, BATCH),
             lambda ids: SessionRepository(db.session()).delete_tokens(ids),
+            step,
+        ),
+        "kept_answers": _in_batches(
+            lambda: KeptAnswerRepository(db.session()).list_expired(now, BATCH),
+            lambda keys: KeptAnswerRepository(db.session()).delete_all(keys),
             step,
         ),
         "files": 0,

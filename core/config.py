@@ -72,6 +72,32 @@ class AuthSettings:
     refresh_token_days: int
     browser_session_hours: int
     login_limit: str
+    address_limit: str
+    password_limit: str
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSettings:
+    """How often whom may ask, such as `600 per minute; 10000 per hour`."""
+
+    user: str
+    admin: str
+    api_key: str
+    api_keys: list[str]
+    address: str
+
+    def of_key(self, key_id: int) -> str:
+        """Return the limit of one API key."""
+        own = dict(split_key_limit(line) for line in self.api_keys)
+        return own.get(key_id, self.api_key)
+
+
+def split_key_limit(line: str) -> tuple[int, str]:
+    """Return the number of a key and its limit. Raises ValueError."""
+    number, separator, limit = line.partition(":")
+    if not separator:
+        raise ValueError
+    return int(number), limit.strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +160,7 @@ class Settings:
     require_if_match: bool
     auth: AuthSettings
     cache: CacheSettings
+    limits: LimitSettings
     paging: PagingSettings
     processing: ProcessingSettings
     jobs: JobSettings
@@ -350,8 +377,9 @@ def _check(env: str, values: dict[str, Any], tables: Mapping[str, Mapping[str, A
         **{f"{key} must be greater than 0": values[key] > 0 for key in _POSITIVE},
         **{f"{key} is too large": not values[key] > _LARGEST for key in (*_POSITIVE, *_NOT_NEGATIVE)},
         **{f"{key} is too large": values[key] <= _LARGEST_DAYS for key in KEYS if key.endswith("_days")},
-        f"auth.login_limit {values['auth.login_limit']!r} is not a limit such as '5 per minute'": _is_limit(
-            values["auth.login_limit"]
+        **{f"{key} {values[key]!r} is not a limit such as '5 per minute'": _is_limit(values[key]) for key in _LIMITS},
+        "limits.api_keys has an entry that is not like '12: 6000 per minute'": all(
+            _is_key_limit(line) for line in values["limits.api_keys"]
         ),
         "DATABASE_URL is neither sqlite:// nor postgresql://": _is_database_url(values["database_url"]),
         "REDIS_URL is none of redis://, rediss://, unix://": _is_redis_url(values["redis_url"]),
@@ -363,6 +391,24 @@ def _check(env: str, values: dict[str, Any], tables: Mapping[str, Mapping[str, A
     problems += config_tables.problems(tables)
     if problems:
         raise ConfigError(f"Tasklane cannot start in {env}: " + "; ".join(problems) + ".")
+
+
+_LIMITS = (
+    "auth.login_limit",
+    "auth.address_limit",
+    "auth.password_limit",
+    "limits.user",
+    "limits.admin",
+    "limits.api_key",
+    "limits.address",
+)
+
+
+def _is_key_limit(line: str) -> bool:
+    try:
+        return _is_limit(split_key_limit(line)[1])
+    except ValueError:
+        return False
 
 
 def _is_limit(text: str) -> bool:

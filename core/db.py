@@ -16,9 +16,24 @@ from typing import Any, TypeVar
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import BigInteger, DateTime, Dialect, Engine, Enum, Integer, MetaData, Numeric, event, inspect, select
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Dialect,
+    Engine,
+    Enum,
+    Integer,
+    MetaData,
+    Numeric,
+    event,
+    inspect,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Connection, make_url
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -172,6 +187,7 @@ def transaction() -> Iterator[Session]:
     session: Session = db.session()
     if session.info.get(_WRITING):
         yield session
+        session.flush()  # What the caller has done shows its faults, and its numbers, where a commit would.
         return
     if session.in_transaction():
         session.commit()  # Ends the reading so far; nothing can be pending.
@@ -231,15 +247,47 @@ def find_locked(session: Session, model: type[Row], row_id: Any) -> Row | None:
     return session.scalar(query, execution_options={"populate_existing": True})
 
 
+class LockedTooLong(Exception):
+    """Somebody else holds what this transaction needs, for longer than it wants to wait."""
+
+
+@contextmanager
+def lock_patience(session: Session, seconds: int) -> Iterator[None]:
+    """Wait no longer than this for locks. Raises LockedTooLong. On SQLite, who writes holds every lock there is."""
+    if session.get_bind().dialect.name == "sqlite":
+        yield
+        return
+    session.execute(text(f"SET LOCAL lock_timeout = '{seconds}s'"))
+    try:
+        yield
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) == "55P03":  # lock_not_available
+            raise LockedTooLong from error
+        raise
+    session.execute(text("SET LOCAL lock_timeout = DEFAULT"))
+
+
+def insert_if_absent(session: Session, model: type[Base], **values: Any) -> bool:
+    """Insert a row unless its key is taken; return whether it was inserted.
+
+    Waits for another transaction that is inserting the same key.
+    """
+    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
+    statement: Any = insert(model).values(**values)
+    # What it returns tells whether it inserted; the number of rows does not, on every driver.
+    inserted = session.execute(statement.on_conflict_do_nothing().returning(inspect(model).primary_key[0]))
+    return inserted.first() is not None
+
+
 def _conflict(error: IntegrityError) -> Conflict | None:
     """Translate a violated unique constraint, whose name ends with the field's."""
     diagnosis = getattr(error.orig, "diag", None)
     name = getattr(diagnosis, "constraint_name", None)
     if name is None:
-        text = str(error.orig)
-        if match := re.search(r"index '(uq_\w+)'", text):
+        words = str(error.orig)
+        if match := re.search(r"index '(uq_\w+)'", words):
             name = match.group(1)
-        elif match := re.search(r"UNIQUE constraint failed: (\w+)\.(\w+)", text):
+        elif match := re.search(r"UNIQUE constraint failed: (\w+)\.(\w+)", words):
             name = f"uq_{match.group(1)}_{match.group(2)}"
     if name is None or not name.startswith("uq_"):
         return None

@@ -3,6 +3,7 @@
 from core.auth.model import ApiKey, LoginSession, RefreshToken
 from core.changes.model import ChangeMark
 from core.files.model import FileChunk, StoredFile
+from core.idempotency.model import KeptAnswer
 from core.items.model import Item
 from core.jobs.model import Job, ScheduledSlot
 from core.posts.model import Post
@@ -16,6 +17,7 @@ __all__ = [
     "FileChunk",
     "Item",
     "Job",
+    "KeptAnswer",
     "LoginSession",
     "Post",
     "Project",

@@ -12,7 +12,7 @@ from sqlalchemy import delete, event
 from sqlalchemy.engine import Connection
 
 from api import create_app
-from api.http.limits import limiter
+from api.http.limits import credentials_limiter, limiter
 from core import clock
 from core.access import Role
 from core.config import ROOT, Settings, load_settings
@@ -128,8 +128,8 @@ def remake_app(app: Flask, make_settings: Callable[..., Settings]) -> Iterator[C
         return other
 
     yield remake
-    # The limiter belongs to the process, which has one application outside the tests.
-    limiter.enabled = False
+    # The limiters belong to the process, which has one application outside the tests.
+    limiter.enabled = credentials_limiter.enabled = False
     for other in made:
         other.extensions["tasklane.upstreams"].close()
         with other.app_context():

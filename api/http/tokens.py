@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from flask import Flask, Response, after_this_request, request
+from flask import Flask, Response, request
 from flask_jwt_extended import (
     JWTManager,
     create_access_token,
@@ -15,6 +15,7 @@ from flask_jwt_extended import (
 from flask_jwt_extended.exceptions import CSRFError, JWTExtendedException
 from jwt.exceptions import ExpiredSignatureError, PyJWTError
 
+from api.http.responses import on_answer
 from core import clock
 from core.access import Actor
 from core.auth import keys
@@ -79,25 +80,24 @@ def issue_cookies(grant: Grant, *, remember: bool) -> dict[str, Any]:
     token = create_access_token(str(grant.user_id), additional_claims={"sid": grant.session_id}, expires_delta=lifetime)
     csrf_token = get_csrf_token(token)
 
-    @after_this_request
-    def set_cookies(response: Response) -> Response:
+    def set_cookies(response: Response) -> None:
         # Without an age, the browser forgets them when it is closed.
         max_age = lifetime if remember else None
         response.set_cookie(SESSION_COOKIE, token, max_age=max_age, **_cookie_flags(SESSION_COOKIE))
         response.set_cookie(CSRF_COOKIE, csrf_token, max_age=max_age, **_cookie_flags(CSRF_COOKIE))
-        return response
 
+    on_answer(set_cookies)
     return {"user_id": grant.user_id, "csrf_token": csrf_token, "expires_at": clock.now() + lifetime}
 
 
 def clear_cookies() -> None:
     """Have the coming answer remove the cookies of a browser session."""
 
-    @after_this_request
-    def unset_cookies(response: Response) -> Response:
+    def unset_cookies(response: Response) -> None:
         for name in (SESSION_COOKIE, CSRF_COOKIE):
             response.delete_cookie(name, **_cookie_flags(name))
-        return response
+
+    on_answer(unset_cookies)
 
 
 def _cookie_flags(name: str) -> dict[str, Any]:

@@ -6,12 +6,12 @@ from flask import request, url_for
 from flask_restx import Namespace, fields
 from flask_restx.model import ModelBase
 
-from api.http import json, tokens
+from api.http import json, limits, tokens
 from api.http.basic import presented_credentials, require_confidential_channel
 from api.http.body import check
 from api.http.fields import Id, Moment, Password
+from api.http.idempotency import Effect
 from api.http.kept import kept
-from api.http.limits import limits_logins
 from api.http.responses import created, no_content, refuses, returns, returns_bare
 from api.http.security import SecureResource
 from api.v1.users import profile_fields, registration_fields, user_out
@@ -100,7 +100,9 @@ class Registration(SecureResource):
 class Login(SecureResource):
     permissions = {"POST": Permission.PUBLIC}
     missing_status = 400
-    decorators = (limits_logins,)
+    decorators = (limits.limits_logins,)
+    effect = Effect.RESERVATION
+    count = limits.count_unless_login
 
     @ns.expect(login_in, validate=True)
     @refuses(401, 429)
@@ -135,7 +137,9 @@ class Login(SecureResource):
 class BrowserSession(SecureResource):
     permissions = {"POST": Permission.PUBLIC, "DELETE": Permission.CREDENTIALS_MANAGE}
     missing_status = 400
-    decorators = (limits_logins,)
+    decorators = (limits.limits_logins,)
+    effect = Effect.RESERVATION
+    count = limits.count_unless_login
 
     @ns.expect(session_in, validate=True)
     @refuses(401, 429)
@@ -163,6 +167,7 @@ class BrowserSession(SecureResource):
 @ns.route("/refresh")
 class Refresh(SecureResource):
     permissions = {"POST": Permission.SESSION_REFRESH}
+    effect = Effect.RESERVATION
 
     @returns_bare(tokens_out)
     def post(self) -> dict[str, Any]:
@@ -216,6 +221,7 @@ class Me(SecureResource):
 @ns.route("/password")
 class PasswordChange(SecureResource):
     permissions = {"POST": Permission.CREDENTIALS_MANAGE}
+    count = limits.count_password
 
     @ns.expect(password_in, validate=True)
     @no_content

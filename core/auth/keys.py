@@ -120,7 +120,7 @@ def authenticate(*, key: str, hashing_key: str) -> Actor:
     changes.note(db.session(), holder.marks)
     # A scope that a later version no longer knows opens nothing.
     scopes = frozenset(_KNOWN[scope] for scope in holder.scopes if scope in _KNOWN)
-    return Actor(holder.user_id, holder.role, scopes=scopes)
+    return Actor(holder.user_id, holder.role, scopes=scopes, key_id=holder.id)
 
 
 def _note_use(key_id: int, now: datetime) -> None:

@@ -138,7 +138,9 @@ def test_a_profile_is_right_directly_after_every_kind_of_write(
     assert seen()["completed_last_7_days"] == 0
 
 
-def test_a_profile_that_is_kept_takes_only_the_statement_that_lets_its_caller_in(ada: Person, statements: list[str]) -> None:
+def test_a_profile_that_is_kept_takes_only_the_statement_that_lets_its_caller_in(
+    ada: Person, statements: list[str]
+) -> None:
     statements.clear()
     first = profile(ada)
     assert len(statements) <= 6, statements
