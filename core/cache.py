@@ -91,7 +91,7 @@ class RedisBytes(BaseCache):
 
     def set(self, key: str, value: bytes, timeout: Any = None) -> bool:
         signed = self._signature(key, value) + value
-        return bool(self._ask(lambda client: client.set(key, signed, ex=SECONDS)))
+        return self._ask(lambda client: _tell(client, "SET", key, signed, "EX", SECONDS)) is not None
 
     def delete(self, key: str) -> bool:
         return bool(self._ask(lambda client: client.delete(key)))
@@ -128,6 +128,18 @@ class RedisBytes(BaseCache):
                 log.warning("The cache does not answer, so answers are made anew: %s", type(error).__name__)
             self._is_down = True
             self._next_try = clock.monotonic() + REDIS_PAUSE
+
+
+def _tell(client: "Redis", *command: str | bytes | int) -> bool:
+    """Send a command whose answer nobody needs, without waiting for one."""
+    pool = client.connection_pool
+    connection = pool.get_connection()
+    try:
+        packed = connection.pack_commands([("CLIENT", "REPLY", "SKIP"), command])  # type: ignore[no-untyped-call]
+        connection.send_packed_command(packed)  # type: ignore[no-untyped-call]
+    finally:
+        pool.release(connection)
+    return True
 
 
 class StampedCache:
