@@ -36,6 +36,7 @@ class Permission(StrEnum):
     USERS_ADMIN = "users:admin"
     UPSTREAMS_USE = "upstreams:use"
     SEARCH_READ = "search:read"
+    SECURITY_READ = "security:read"
 
 
 _ADMIN = frozenset(Permission)

@@ -5,18 +5,23 @@ from datetime import timedelta
 from typing import Any
 
 from core import clock
+from core.auth import lockout
 from core.auth.repository import SessionRepository
 from core.config import Settings
 from core.db import db, transaction
 from core.files import service as files
 from core.idempotency.repository import KeptAnswerRepository
 from core.jobs.repository import JobRepository
+from core.mail.repository import MailRepository
+from core.security.repository import SecurityRepository
 
 BATCH = 500
 # Long after any slot could still be caught up.
 SLOTS_KEPT = timedelta(days=90)
 # A client with a wrong clock should still be told that its token is expired, not that it is unknown.
 SESSIONS_KEPT = timedelta(days=1)
+# Nobody is reminded of a due date that is over, unless the clock is wrong by more than this.
+REMINDERS_KEPT = timedelta(days=60)
 
 
 def clean_up(settings: Settings, step: Callable[[], None]) -> dict[str, int]:
@@ -56,6 +61,12 @@ def clean_up(settings: Settings, step: Callable[[], None]) -> dict[str, int]:
         step()
     with transaction() as session:
         JobRepository(session).forget_slots(now - SLOTS_KEPT)
+        MailRepository(session).forget_reminders((now - REMINDERS_KEPT).date())
+        counts["security_events"] = SecurityRepository(session).forget_before(
+            events=now - timedelta(days=settings.security_event_days),
+            failures=now - lockout.MEMORY,
+            addresses=now - timedelta(days=settings.security_event_days),
+        )
     return counts
 
 

@@ -7,7 +7,7 @@ SQLite cannot turn a read transaction into a write transaction safely.
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -234,6 +234,19 @@ def snapshot() -> Iterator[Session]:
     session.commit()
 
 
+@contextmanager
+def streaming() -> Iterator[Connection]:
+    """Read one state of the whole database row by row, on a connection beside the session, which goes on meanwhile.
+
+    Results come in parts as they are asked for, so their size does not matter.
+    """
+    options: dict[str, Any] = {"stream_results": True}
+    if db.engine.dialect.name != "sqlite":  # SQLite knows no other way to read.
+        options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    with db.engine.connect() as connection:
+        yield connection.execution_options(**options)
+
+
 Row = TypeVar("Row", bound=Base)
 
 
@@ -245,6 +258,12 @@ def find_locked(session: Session, model: type[Row], row_id: Any) -> Row | None:
     """
     query = select(model).where(inspect(model).primary_key[0] == row_id).with_for_update()
     return session.scalar(query, execution_options={"populate_existing": True})
+
+
+def insert_new(session: Session, model: type[Base], rows: Sequence[dict[str, Any]]) -> Any:
+    """Return an INSERT of rows, given by column, that leaves out those whose key is there already."""
+    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
+    return insert(model).values(list(rows)).on_conflict_do_nothing()
 
 
 class LockedTooLong(Exception):
@@ -272,11 +291,9 @@ def insert_if_absent(session: Session, model: type[Base], **values: Any) -> bool
 
     Waits for another transaction that is inserting the same key.
     """
-    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
-    statement: Any = insert(model).values(**values)
     # What it returns tells whether it inserted; the number of rows does not, on every driver.
-    inserted = session.execute(statement.on_conflict_do_nothing().returning(inspect(model).primary_key[0]))
-    return inserted.first() is not None
+    statement = insert_new(session, model, [values]).returning(inspect(model).primary_key[0])
+    return session.execute(statement).first() is not None
 
 
 def _conflict(error: IntegrityError) -> Conflict | None:

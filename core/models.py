@@ -6,8 +6,10 @@ from core.files.model import FileChunk, StoredFile
 from core.idempotency.model import KeptAnswer
 from core.items.model import Item
 from core.jobs.model import Job, ScheduledSlot
+from core.mail.model import MailOptOut, TaskReminder
 from core.posts.model import Post
 from core.projects.model import Project, ProjectMember
+from core.security.model import KnownAddress, LoginFailures, SecurityEvent
 from core.tasks.model import Task
 from core.users.model import User
 
@@ -18,13 +20,18 @@ __all__ = [
     "Item",
     "Job",
     "KeptAnswer",
+    "KnownAddress",
+    "LoginFailures",
     "LoginSession",
+    "MailOptOut",
     "Post",
     "Project",
     "ProjectMember",
     "RefreshToken",
     "ScheduledSlot",
+    "SecurityEvent",
     "StoredFile",
     "Task",
+    "TaskReminder",
     "User",
 ]

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
+from core import zones
 from core.errors import Invalid
 
 USERNAME = re.compile(r"[A-Za-z0-9_.-]{3,80}")
@@ -114,6 +115,14 @@ def email(value: str) -> str:
     if "." not in checked.ascii_domain:
         raise _refuse("email", "Must be a valid e-mail address.")
     return normalized
+
+
+def time_zone(field: str, value: str) -> str:
+    """Return the name of a time zone; raise Invalid, with the nearest name, if there is none of this name."""
+    try:
+        return zones.find(value).key
+    except ValueError as error:
+        raise _refuse(field, str(error)) from None
 
 
 def login_name(value: str) -> str:

@@ -18,7 +18,7 @@ from core.access import Role
 from core.config import ROOT, Settings, load_settings
 from core.db import Base, db
 from tests.support.people import Person, make_person
-from tests.support.servers import PostgresServer, RedisServer
+from tests.support.servers import EncryptedRedis, PostgresServer, RedisServer
 
 ENGINES = ("sqlite", "postgresql")
 
@@ -50,6 +50,14 @@ def own_redis_server() -> Iterator[RedisServer]:
     """A server that a test may kill."""
     with RedisServer() as server:
         yield server
+
+
+@pytest.fixture
+def encrypted_redis(own_redis_server: RedisServer) -> Iterator[EncryptedRedis]:
+    """The same server, by `rediss://` and with a certificate that nobody has signed."""
+    door = EncryptedRedis(own_redis_server)
+    yield door
+    door.close()
 
 
 @pytest.fixture(scope="session", params=ENGINES)
@@ -184,8 +192,12 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 @pytest.fixture
 def outbox(app: Flask) -> Path:
+    """Where messages are written; what earlier tests have sent is gone."""
     settings: Settings = app.extensions["tasklane"]
-    return settings.instance_path / "outbox"
+    folder = settings.instance_path / "outbox"
+    for path in folder.glob("*.eml"):
+        path.unlink()
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import click
 from flask import Flask
 
 from core.bootstrap import create_core_app, current_settings
-from core.commands.common import MANAGE, die_with_parent, exit_with_parent_option, pool_member_options
+from core.commands.process import MANAGE, die_with_parent, exit_with_parent_option, pool_member_options
 from core.config import load_settings
 from core.jobs.kinds import QUEUES
 from core.logs import configure_logging

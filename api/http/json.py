@@ -1,14 +1,14 @@
-"""JSON out, fast, by orjson; JSON in, strictly, by the standard library."""
+"""JSON out, as `core.json_out` writes it; JSON in, strictly, by the standard library."""
 
 import json
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-import orjson
 from flask.json.provider import DefaultJSONProvider
 
 from core.db import MAX_ID
 from core.errors import Invalid, Malformed
+from core.json_out import dump
 
 MAX_DEPTH = 32
 # What a double can hold, and so what the other end may have meant. Code that
@@ -16,7 +16,6 @@ MAX_DEPTH = 32
 # or in plain notation would fill the memory.
 MAX_EXPONENT = 308
 _TOO_LARGE = Decimal(1).scaleb(MAX_EXPONENT + 1)
-_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 
 
 class OrjsonProvider(DefaultJSONProvider):
@@ -24,22 +23,6 @@ class OrjsonProvider(DefaultJSONProvider):
 
     def dumps(self, obj: Any, **kwargs: Any) -> str:
         return dump(obj).decode()
-
-
-def dump(value: Any) -> bytes:
-    """Return `value` as UTF-8 JSON."""
-    try:
-        return orjson.dumps(value, default=_default, option=_OPTIONS)
-    except TypeError:
-        # Text that is no valid Unicode: the standard library can spell it with escapes.
-        return json.dumps(value, default=str).encode()
-
-
-def _default(value: Any) -> Any:
-    if isinstance(value, Decimal) and value.is_finite():
-        # Plain notation: not everybody who reads 1E+2 takes it for an exact number.
-        return orjson.Fragment(f"{value:f}")
-    raise TypeError(f"{type(value).__name__} is not JSON.")
 
 
 def parse(raw: bytes) -> Any:

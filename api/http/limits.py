@@ -15,7 +15,7 @@ from flask_limiter.util import get_remote_address
 
 from api.http import errors, json
 from api.http.basic import presented_credentials
-from core import texts
+from core import redis, texts
 from core.access import Actor
 from core.bootstrap import current_settings
 from core.config import Settings
@@ -43,7 +43,7 @@ def init_limits(app: Flask, settings: Settings) -> None:
     app.config.update(
         RATELIMIT_ENABLED=settings.ratelimit_enabled,
         RATELIMIT_STORAGE_URI=_storage_url(settings.redis_url),
-        RATELIMIT_STORAGE_OPTIONS={"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE},
+        RATELIMIT_STORAGE_OPTIONS=_storage_options(settings),
         RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=True,
         RATELIMIT_KEY_PREFIX="tasklane",
         # A path that does not exist is counted as well.
@@ -54,6 +54,10 @@ def init_limits(app: Flask, settings: Settings) -> None:
         each.init_app(app)
     # Runs before the limiters write their headers, because it is registered after them.
     app.after_request(_count_the_rest)
+
+
+def _storage_options(settings: Settings) -> dict[str, Any]:
+    return {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE, **redis.tls_options(settings)}
 
 
 def _storage_url(url: str) -> str:

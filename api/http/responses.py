@@ -19,9 +19,9 @@ from orjson import Fragment
 
 from api.http import etags
 from api.http.fields import Anything, NullableInteger, NullableText
-from api.http.json import dump
 from core import clock
 from core.jobs.model import Job
+from core.json_out import dump
 from core.paging import Page
 
 Verb = Callable[..., Any]

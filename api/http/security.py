@@ -23,6 +23,8 @@ from core import logs
 from core.access import SCOPES, Actor, Permission
 from core.errors import Forbidden
 from core.paging import PageRequest
+from core.security import service as security
+from core.security.model import EventKind
 
 VERBS = ("get", "post", "put", "patch", "delete")
 SECURITY: list[dict[str, list[str]]] = [{"Password": []}, {"Bearer": []}, {"ApiKey": []}]
@@ -156,6 +158,9 @@ class SecureResource(Resource):
             return
         self.actor = actor
         if not actor.has(permission):
+            security.record_alone(
+                EventKind.FORBIDDEN, user_id=actor.user_id, actor_id=actor.user_id, permission=str(permission)
+            )
             raise Forbidden(f"This needs the permission {permission}.")
 
 

@@ -1,5 +1,6 @@
 """JWTs, cookies and API keys: how callers prove on the wire who they are. The truth is in the database."""
 
+import hashlib
 from datetime import timedelta
 from typing import Any
 
@@ -43,7 +44,30 @@ def init_tokens(app: Flask) -> None:
         JWT_ACCESS_COOKIE_NAME=SESSION_COOKIE,
         JWT_ACCESS_CSRF_HEADER_NAME=CSRF_HEADER,
     )
-    JWTManager(app)
+    _rotate_keys(JWTManager(app), [settings.jwt_secret_key, *settings.jwt_previous_secret_keys])
+
+
+def _rotate_keys(manager: JWTManager, secrets: list[str]) -> None:
+    """Sign with the first key, and verify with whichever the token names (RFC 7515, section 4.1.4)."""
+    by_id = {_key_id(secret): secret for secret in reversed(secrets)}
+
+    @manager.encode_key_loader
+    def signing_key(identity: Any) -> str:
+        return secrets[0]
+
+    @manager.decode_key_loader
+    def verifying_key(header: dict[str, Any], claims: dict[str, Any]) -> str:
+        # A token from before keys had names was signed with the first one or is not ours.
+        return by_id.get(str(header.get("kid")), secrets[0])
+
+
+def _key_id(secret: str) -> str:
+    """Return the name of a key, which tells nothing of it."""
+    return hashlib.sha256(b"tasklane jwt key " + secret.encode()).hexdigest()[:16]
+
+
+def _headers() -> dict[str, str]:
+    return {"kid": _key_id(current_settings().jwt_secret_key)}
 
 
 def session_lifetime() -> timedelta:
@@ -61,8 +85,10 @@ def issue(grant: Grant) -> dict[str, Any]:
     subject = str(grant.user_id)
     claims = {"sid": grant.session_id}
     return {
-        "access_token": create_access_token(subject, additional_claims=claims),
-        "refresh_token": create_refresh_token(subject, additional_claims={**claims, "jti": grant.refresh_jti}),
+        "access_token": create_access_token(subject, additional_claims=claims, additional_headers=_headers()),
+        "refresh_token": create_refresh_token(
+            subject, additional_claims={**claims, "jti": grant.refresh_jti}, additional_headers=_headers()
+        ),
         "token_type": "Bearer",
         "expires_in": current_settings().auth.access_token_minutes * 60,
     }
@@ -77,7 +103,12 @@ def issue_cookies(grant: Grant, *, remember: bool) -> dict[str, Any]:
     is never handed out.
     """
     lifetime = browser_session_lifetime(remember=remember)
-    token = create_access_token(str(grant.user_id), additional_claims={"sid": grant.session_id}, expires_delta=lifetime)
+    token = create_access_token(
+        str(grant.user_id),
+        additional_claims={"sid": grant.session_id},
+        additional_headers=_headers(),
+        expires_delta=lifetime,
+    )
     csrf_token = get_csrf_token(token)
 
     def set_cookies(response: Response) -> None:

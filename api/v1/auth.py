@@ -3,6 +3,7 @@
 from typing import Any
 
 from flask import request, url_for
+from flask_limiter.util import get_remote_address
 from flask_restx import Namespace, fields
 from flask_restx.model import ModelBase
 
@@ -96,6 +97,11 @@ class Registration(SecureResource):
         return {"message": f"Welcome, {user.username}.", "user_id": user.id}
 
 
+def _origin() -> dict[str, str]:
+    """Return where an attempt to log in comes from, and what hides that."""
+    return {"address": get_remote_address(), "hashing_key": current_settings().secret_key}
+
+
 @ns.route("/login")
 class Login(SecureResource):
     permissions = {"POST": Permission.PUBLIC}
@@ -114,7 +120,7 @@ class Login(SecureResource):
         accepted too, which is what the Authorize dialog sends, and so are Basic
         credentials without a body, by HTTPS or from this machine.
         """
-        return tokens.issue(auth.login(lifetime=tokens.session_lifetime(), **self.body))
+        return tokens.issue(auth.login(lifetime=tokens.session_lifetime(), **_origin(), **self.body))
 
     def read_body(self, model: ModelBase) -> dict[str, Any]:
         """Accept Basic credentials and a form beside JSON."""
@@ -155,7 +161,7 @@ class BrowserSession(SecureResource):
         """
         remember = self.body.pop("remember", False)
         lifetime = tokens.browser_session_lifetime(remember=remember)
-        return tokens.issue_cookies(auth.login(lifetime=lifetime, **self.body), remember=remember)
+        return tokens.issue_cookies(auth.login(lifetime=lifetime, **_origin(), **self.body), remember=remember)
 
     @no_content
     def delete(self) -> None:
@@ -214,7 +220,7 @@ class Me(SecureResource):
     @refuses(409)
     @returns(user_out)
     def patch(self) -> User:
-        """Change the caller's own e-mail address or name."""
+        """Change the caller's own e-mail address, name or time zone."""
         return users.change(self.actor, user_id=self.actor.user_id, **self.body)
 
 

@@ -8,11 +8,13 @@ that completes or orders that job. What is left behind by a crash expires.
 import hashlib
 import io
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
-from typing import IO
-from uuid import UUID
+from typing import IO, Any
+from uuid import UUID, uuid4
 
 from sqlalchemy import Engine, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from core import clock
@@ -28,12 +30,30 @@ class FileGone(Exception):
 def store(stream: IO[bytes], *, name: str, media_type: str, kept_for: timedelta) -> StoredFile:
     """Store everything that `stream` still has, durably, and return the file, which nobody owns yet.
 
-    Must not be called inside a transaction: it makes many of its own.
+    Must not be called inside a transaction: it makes many of its own. What was
+    stored is deleted if the rest cannot be.
     """
+    with provisional(stream, name=name, media_type=media_type, kept_for=kept_for) as file:
+        return file
+
+
+@contextmanager
+def provisional(stream: IO[bytes], *, name: str, media_type: str, kept_for: timedelta) -> Iterator[StoredFile]:
+    """Store like `store`, and delete the file again if the block, which gives it to a job, does not complete."""
+    file = StoredFile(id=uuid4(), name=name, media_type=media_type, expires_at=clock.now() + kept_for)
+    try:
+        yield _store(stream, file)
+    except BaseException:
+        # What cannot be deleted now expires.
+        with suppress(SQLAlchemyError), transaction() as session:
+            # The block may have been interrupted just after it was stored.
+            FileRepository(session).delete_unattached(file.id)
+        raise
+
+
+def _store(stream: IO[bytes], file: StoredFile) -> StoredFile:
     with transaction() as session:
-        file = FileRepository(session).add(
-            StoredFile(name=name, media_type=media_type, expires_at=clock.now() + kept_for)
-        )
+        FileRepository(session).add(file)
     digest, size, number = hashlib.sha256(), 0, 0
     while piece := _read_exactly(stream, CHUNK_BYTES):
         with transaction() as session:
@@ -57,6 +77,12 @@ def _read_exactly(stream: IO[bytes], size: int) -> bytes:
 def attach(session: Session, file: StoredFile, *, job_id: UUID, number: int | None = None) -> None:
     """Give a file to a job: as its result with this number, or without one as what it reads."""
     FileRepository(session).attach(file.id, job_id=job_id, number=number)
+
+
+def describe(file: StoredFile) -> dict[str, Any]:
+    """Return what the result of a job says of a file that it has made."""
+    expires_at = file.expires_at.isoformat().replace("+00:00", "Z")
+    return {"name": file.name, "media_type": file.media_type, "size": file.size, "expires_at": expires_at}
 
 
 def pieces(file_id: UUID, start: int, stop: int) -> Iterator[bytes]:

@@ -7,8 +7,7 @@ from sqlalchemy import ColumnElement, Row, func, or_, select
 from sqlalchemy.orm import Session
 
 from core.posts.model import Post
-from core.tasks.model import Task, TaskStatus
-from core.tasks.service import CLOSED
+from core.tasks.model import CLOSED, Task, TaskStatus
 
 
 class ProfileRepository:

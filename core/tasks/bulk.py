@@ -18,7 +18,7 @@ from core.db import transaction
 from core.errors import Conflict, DomainError, Invalid, NotFound
 from core.jobs import service as jobs
 from core.jobs.kinds import EMAIL_TASK_CREATED
-from core.tasks import service
+from core.tasks import notices, service
 from core.tasks.model import Task, TaskStatus
 from core.tasks.repository import Access, TaskRepository
 
@@ -59,6 +59,7 @@ class _Plan:
     now: datetime = field(default_factory=clock.now)
     inserts: list[tuple[Outcome, dict[str, Any]]] = field(default_factory=list)
     updates: list[Task] = field(default_factory=list)
+    assigned: list[Task] = field(default_factory=list)
     deletes: list[int] = field(default_factory=list)
 
 
@@ -128,6 +129,8 @@ def _decide(
     if changed:
         service.apply_changes(access.task, changed)
         plan.updates.append(access.task)
+    if "assignee_id" in changed:
+        plan.assigned.append(access.task)
 
 
 def _row(actor: Actor, values: dict[str, Any], moment: datetime) -> dict[str, Any]:
@@ -196,3 +199,5 @@ def _write(actor: Actor, session: Session, plan: _Plan) -> None:
         for (outcome, _), task in zip(plan.inserts, created, strict=True):
             outcome.task, outcome.task_id = task, task.id
             jobs.enqueue(session, EMAIL_TASK_CREATED, owner_id=actor.user_id, task_id=task.id)
+            plan.assigned.append(task)
+    notices.order_assigned(session, actor, plan.assigned)

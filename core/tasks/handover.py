@@ -6,7 +6,7 @@ from core import clock
 from core.access import Actor
 from core.db import transaction
 from core.errors import Forbidden, Invalid
-from core.tasks import policy
+from core.tasks import notices, policy
 from core.tasks.repository import TaskRepository
 from core.users.repository import UserRepository
 
@@ -22,6 +22,8 @@ class Handover:
 
 def transfer(actor: Actor, *, from_user_id: int, to_user_id: int, task_ids: list[int] | None = None) -> Handover:
     """Make somebody else the owner of the giver's tasks, of all or of those named, in one transaction.
+
+    One e-mail tells the receiver, unless they do it themselves.
 
     Raises Forbidden unless the actor is the giver or an administrator, and
     Invalid, naming each entry, for a receiver or a task that cannot be used;
@@ -41,6 +43,7 @@ def transfer(actor: Actor, *, from_user_id: int, to_user_id: int, task_ids: list
         owned = tasks.lock_owned(from_user_id, task_ids)
         _require_all(task_ids, owned)
         tasks.change_owner(from_user_id, to_user_id, task_ids, updated_at=clock.now())
+        notices.order_transferred(session, actor, from_user_id=from_user_id, to_user_id=to_user_id, task_ids=owned)
     return Handover(from_user_id, to_user_id, len(owned))
 
 

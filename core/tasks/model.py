@@ -20,6 +20,10 @@ class TaskStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+# Nothing more is to be done.
+CLOSED = (TaskStatus.COMPLETED, TaskStatus.CANCELLED)
+
+
 class Task(Base):
     """Something to be done, by its owner or by the assignee."""
 

@@ -1,6 +1,6 @@
 """Queries over tasks."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, insert, or_, select, update
@@ -33,6 +33,10 @@ class TaskRepository:
 
     def find(self, task_id: int) -> Task | None:
         return self.session.get(Task, task_id)
+
+    def list_by_ids(self, task_ids: Collection[int]) -> list[Task]:
+        """Return those of the tasks that exist, oldest first."""
+        return list(self.session.scalars(select(Task).where(Task.id.in_(task_ids)).order_by(Task.id)))
 
     def find_for_update(self, task_id: int) -> Task | None:
         return find_locked(self.session, Task, task_id)

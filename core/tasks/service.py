@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, Select
 from sqlalchemy.orm import Session
 
 from core import clock, preconditions
@@ -21,8 +21,8 @@ from core.paging import Page, PageRequest, paginate
 from core.projects import service as projects
 from core.projects.repository import ProjectRepository
 from core.ranges import Range
-from core.tasks import policy
-from core.tasks.model import Task, TaskStatus
+from core.tasks import notices, policy
+from core.tasks.model import CLOSED, Task, TaskStatus
 from core.tasks.repository import Access, TaskRepository, mentions
 from core.users.repository import UserRepository
 
@@ -32,8 +32,8 @@ SORTABLE = {
     name: getattr(Task, name)
     for name in ("title", "status", "due_date", "owner_id", "assignee_id", "created_at", "updated_at", "completed_at")
 }
+DEFAULT_SORT = "-created_at"
 REFERENCES = frozenset({"assignee_id", "project_id", "item_id"})
-CLOSED = (TaskStatus.COMPLETED, TaskStatus.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def create(
     project_id: int | None = None,
     item_id: int | None = None,
 ) -> Task:
-    """Create a task owned by the actor and confirm it to them by e-mail.
+    """Create a task owned by the actor, confirm it to them by e-mail and tell another assignee.
 
     Raises Invalid if the assignee, the item or the project cannot be used, and
     Forbidden or Conflict if the actor may not put tasks into the project.
@@ -81,6 +81,7 @@ def create(
         set_status(task, TaskStatus(status))
         TaskRepository(session).add(task)
         jobs.enqueue(session, EMAIL_TASK_CREATED, owner_id=actor.user_id, task_id=task.id)
+        notices.order_assigned(session, actor, [task])
     return task
 
 
@@ -95,8 +96,13 @@ def get(actor: Actor, *, task_id: int) -> Task:
 def list_visible(actor: Actor, *, page: PageRequest, narrowed: TaskFilter) -> Page:
     """Return a page of the tasks that the actor may see, newest first unless sorted otherwise."""
     session = db.session()
-    query = TaskRepository(session).select(policy.visible_to(actor), *_conditions(narrowed))
-    return paginate(session, query, page, sortable=SORTABLE, default_sort="-created_at", identity=Task.id)
+    query = select_visible(session, actor, narrowed)
+    return paginate(session, query, page, sortable=SORTABLE, default_sort=DEFAULT_SORT, identity=Task.id)
+
+
+def select_visible(session: Session, actor: Actor, narrowed: TaskFilter) -> Select[Any]:
+    """Return the query for the tasks that the actor may see, in no order."""
+    return TaskRepository(session).select(policy.visible_to(actor), *_conditions(narrowed))
 
 
 def list_owned(actor: Actor, *, owner_id: int, page: PageRequest, narrowed: TaskFilter) -> Page:
@@ -158,7 +164,7 @@ def replace(
 
 
 def change(actor: Actor, *, task_id: int, **values: Any) -> Task:
-    """Change the given fields of a task and no others.
+    """Change the given fields of a task and no others; a new assignee is told by e-mail.
 
     Raises NotFound, Forbidden for another's task or for fields that an assignee
     may not change, Conflict if the project is archived, and Invalid if the new
@@ -172,6 +178,8 @@ def change(actor: Actor, *, task_id: int, **values: Any) -> Task:
         wanted = {name: changed[name] for name in REFERENCES & changed.keys()}
         References(actor, session, [wanted]).require(wanted)
         apply_changes(access.task, changed)
+        if "assignee_id" in changed:
+            notices.order_assigned(session, actor, [access.task])
     return access.task
 
 

@@ -35,22 +35,23 @@ def describe(session: Session, *, user_id: int) -> dict[str, list[str]]:
     }
 
 
-def hand_over(session: Session, *, from_user_id: int, to_user_id: int) -> None:
-    """Give everything that hangs on one account to another, in the caller's transaction."""
-    _hand_over_tasks(session, from_user_id, to_user_id)
+def hand_over(session: Session, *, from_user_id: int, to_user_id: int) -> list[int]:
+    """Give everything that hangs on one account to another, in the caller's transaction; return the tasks."""
+    task_ids = _hand_over_tasks(session, from_user_id, to_user_id)
     for model, column in ((Post, Post.user_id), (Item, Item.created_by)):
         statement = update(model).where(column == from_user_id)
         session.execute(
             statement.values({column.key: to_user_id, "version": model.version + 1}), execution_options=_BULK
         )
     _hand_over_memberships(session, from_user_id, to_user_id)
+    return task_ids
 
 
 # Nothing of these rows has been read in this transaction.
 _BULK = {"synchronize_session": False}
 
 
-def _hand_over_tasks(session: Session, giver: int, receiver: int) -> None:
+def _hand_over_tasks(session: Session, giver: int, receiver: int) -> list[int]:
     """Move ownership and assignment in one statement, so that the version grows once."""
     statement = (
         update(Task)
@@ -60,8 +61,9 @@ def _hand_over_tasks(session: Session, giver: int, receiver: int) -> None:
             assignee_id=case((Task.assignee_id == giver, receiver), else_=Task.assignee_id),
             version=Task.version + 1,
         )
+        .returning(Task.id)
     )
-    session.execute(statement, execution_options=_BULK)
+    return sorted(session.scalars(statement, execution_options=_BULK))
 
 
 def _hand_over_memberships(session: Session, giver: int, receiver: int) -> None:

@@ -13,7 +13,7 @@ from core.users.model import User
 
 # What everybody may know of a colleague, and what only some may.
 _PUBLIC = (User.id, User.username, User.name, User.created_at)
-_PRIVATE = (User.email, User.role, User.is_active)
+_PRIVATE = (User.email, User.role, User.is_active, User.updated_at)
 
 
 class UserRepository:

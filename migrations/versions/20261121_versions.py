@@ -1,7 +1,7 @@
 """Items get change marks, so that answers about them can be kept too.
 
 Revision ID: 0011
-Revises: 0012
+Revises: 0013
 """
 
 import secrets
@@ -9,7 +9,7 @@ import secrets
 from alembic import op
 
 revision = "0011"
-down_revision = "0012"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 

