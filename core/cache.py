@@ -147,28 +147,35 @@ class StampedCache:
 
     def __init__(self) -> None:
         self._entries = Cache(with_jinja2_ext=False)
+        self._near_entries = Cache(with_jinja2_ext=False)
 
     def init_app(self, app: Flask, settings: Settings) -> None:
         """Give the application a cache: of its own, or on a server."""
         # Neither another version of the code nor another secret has made what this one finds.
         app.extensions[_EDITION] = hashlib.sha256(f"{code_digest()} {settings.secret_key}".encode()).digest()
-        config: dict[str, Any] = {"CACHE_TYPE": "core.cache.MemoryBytes", "CACHE_DEFAULT_TIMEOUT": SECONDS}
+        in_memory = {"CACHE_TYPE": "core.cache.MemoryBytes", "CACHE_DEFAULT_TIMEOUT": SECONDS}
+        config: dict[str, Any] = dict(in_memory)
         if settings.cache.backend == "redis":
             client = redis.connect(settings, url=settings.cache.url, timeout=REDIS_TIMEOUT)
             config["CACHE_TYPE"] = "core.cache.RedisBytes"
             config["CACHE_OPTIONS"] = {"client": client, "signing_key": app.extensions[_EDITION]}
         self._entries.init_app(app, config)
+        self._near_entries.init_app(app, in_memory)
 
-    def get(self, key: str, *, stamp: str) -> bytes | None:
-        """Return what was kept under the key if it was made from the data of this stamp."""
-        entry: bytes = self._entries.get(self._name(key)) or b""
+    def get(self, key: str, *, stamp: str, near: bool = False) -> bytes | None:
+        """Return what was kept under the key if it was made from the data of this stamp.
+
+        What is kept `near` is in this process whatever the configuration: what one
+        statement makes again is not worth the way to a server.
+        """
+        entry: bytes = self._choose(near).get(self._name(key)) or b""
         made_from, _, value = entry.partition(b"\n")
         return value if made_from == stamp.encode() else None
 
-    def set(self, key: str, value: bytes, *, stamp: str) -> None:
+    def set(self, key: str, value: bytes, *, stamp: str, near: bool = False) -> None:
         """Keep a value that was made from the data of this stamp, instead of an earlier one."""
         if len(value) <= MAX_ENTRY_BYTES:
-            self._entries.set(self._name(key), stamp.encode() + b"\n" + value)
+            self._choose(near).set(self._name(key), stamp.encode() + b"\n" + value)
 
     def delete(self, key: str) -> None:
         """Forget what was kept under the key, where that frees memory of this process.
@@ -192,6 +199,9 @@ class StampedCache:
                 value = make(session)
             self.set(key, value, stamp=stamp)
         return value
+
+    def _choose(self, near: bool) -> Cache:
+        return self._near_entries if near else self._entries
 
     def edition(self) -> bytes:
         """Return what tells this installation and version of the code from others."""

@@ -36,7 +36,7 @@ def kept(*topics: Topic) -> Callable[[Verb], Verb]:
         @wraps(verb)
         def answer(resource: Any, *args: Any, **kwargs: Any) -> Response:
             stamp = changes.stamp(db.session(), *topics)
-            return _find_or_make(_question(resource.actor), stamp, lambda: verb(resource, *args, **kwargs))
+            return _find_or_make(_question(resource.actor), stamp, lambda: verb(resource, *args, **kwargs), near=True)
 
         return answer
 
@@ -79,8 +79,8 @@ def _question(actor: Actor) -> str:
     )
 
 
-def _find_or_make(question: str, stamp: str, make: Callable[[], Response]) -> Response:
-    entry = cache.get(question, stamp=stamp)
+def _find_or_make(question: str, stamp: str, make: Callable[[], Response], *, near: bool = False) -> Response:
+    entry = cache.get(question, stamp=stamp, near=near)
     if entry is not None:
         head, _, body = entry.partition(b"\n")
         return current_app.response_class(body, headers=orjson.loads(head), mimetype="application/json")
@@ -89,5 +89,5 @@ def _find_or_make(question: str, stamp: str, make: Callable[[], Response]) -> Re
         body = response.get_data()
         response.headers.setdefault("ETag", etags.strong(body))
         head = orjson.dumps({name: response.headers[name] for name in _HEADERS if name in response.headers})
-        cache.set(question, head + b"\n" + body, stamp=stamp)
+        cache.set(question, head + b"\n" + body, stamp=stamp, near=near)
     return response
