@@ -72,7 +72,7 @@ def create_app(config_name: str | None = None, *, settings: Settings | None = No
         CORS(
             app,
             origins=origins,
-            expose_headers=[HEADER, "Location", "Link", REPLAYED, "Retry-After", "WWW-Authenticate"],
+            expose_headers=[HEADER, "ETag", "Location", "Link", REPLAYED, "Retry-After", "WWW-Authenticate"],
         )
     app.register_blueprint(create_blueprint())
     _register_root(app)

@@ -38,7 +38,7 @@ def create_core_app(config_name: str | None = None, *, settings: Settings | None
         raise ConfigError(f"The instance folder {settings.instance_path} is not usable: {error.strerror}.") from None
     configure_logging(settings)
     init_db(app, settings.database_url)
-    cache.init_app(app)
+    cache.init_app(app, settings)
     # Batch mode rewrites a table where SQLite cannot alter it in place.
     Migrate(app, db, directory=str(ROOT / "migrations"), render_as_batch=True, compare_type=True)
     return app

@@ -39,6 +39,7 @@ MIN_SECRET_BYTES = 32
 PLAIN_NAMES = {
     "DATABASE_URL": "database_url",
     "REDIS_URL": "redis_url",
+    "CACHE_URL": "cache.url",
     "SECRET_KEY": "secret_key",
     "JWT_SECRET_KEY": "jwt_secret_key",
     "JWT_PREVIOUS_SECRET_KEYS": "jwt_previous_secret_keys",
@@ -58,7 +59,7 @@ PLAIN_NAMES = {
 SELECTORS = ("TASKLANE_ENV", "TASKLANE_INSTANCE_PATH")
 
 SECRET_KEYS = frozenset({"secret_key", "jwt_secret_key", "jwt_previous_secret_keys", "mail.password"})
-URL_KEYS = frozenset({"database_url", "redis_url"})
+URL_KEYS = frozenset({"database_url", "redis_url", "cache.url"})
 KNOWN_DEFAULTS = ("changeme", "change-me", "change_me", "change this", "replace-me", "your-secret")
 
 
@@ -102,6 +103,12 @@ def split_key_limit(line: str) -> tuple[int, str]:
     if not separator:
         raise ValueError
     return int(number), limit.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class CacheSettings:
+    backend: str
+    url: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +168,11 @@ class Settings:
     drain_seconds: float
     ratelimit_enabled: bool
     registration_open: bool
+    require_if_match: bool
     security_event_days: int
     jwt_previous_secret_keys: list[str] = field(repr=False)
     auth: AuthSettings
+    cache: CacheSettings
     limits: LimitSettings
     paging: PagingSettings
     processing: ProcessingSettings
@@ -410,6 +419,9 @@ def _check(env: str, values: dict[str, Any], tables: Mapping[str, Mapping[str, A
         ),
         "public_url is not an address such as https://tasks.example.com": _is_public_url(values["public_url"]),
         "REDIS_URL is none of redis://, rediss://, unix://": _is_redis_url(values["redis_url"]),
+        "CACHE_URL is none of redis://, rediss://, unix://": _is_redis_url(values["cache.url"]),
+        f"cache.backend {values['cache.backend']!r} is neither memory nor redis": values["cache.backend"]
+        in ("memory", "redis"),
     }
     problems += [problem for problem, holds in rules.items() if not holds]
     problems += config_tables.problems(tables)

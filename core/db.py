@@ -38,7 +38,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from core import texts
+from core import preconditions, texts
 from core.errors import Conflict
 
 # Explicit names let a later migration drop a constraint on either engine.
@@ -198,6 +198,7 @@ def transaction() -> Iterator[Session]:
         try:
             session.connection(execution_options={_WRITING: True})
             yield session
+            preconditions.require_checked()
             session.commit()
         except IntegrityError as error:
             session.rollback()

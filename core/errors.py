@@ -63,6 +63,22 @@ class Conflict(DomainError):
     code = "conflict"
 
 
+class PreconditionFailed(DomainError):
+    """The thing is not in the state that the caller demands. `current` names its state, if it has one."""
+
+    code = "precondition_failed"
+
+    def __init__(self, message: str, *, current: str | None = None) -> None:
+        super().__init__(message)
+        self.current = current
+
+
+class PreconditionRequired(DomainError):
+    """Here nothing may be changed without saying which state is meant."""
+
+    code = "precondition_required"
+
+
 class Expired(DomainError):
     """The thing was valid once, for example a paging cursor, and is too old now."""
 

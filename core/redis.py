@@ -13,10 +13,13 @@ from core.config import Settings
 SHORT_TIMEOUT = 0.5
 
 
-def connect(settings: Settings, *, timeout: float = SHORT_TIMEOUT) -> "Redis":
-    """Return a client that gives up after `timeout` seconds and never retries. Opens nothing yet."""
+def connect(settings: Settings, *, url: str = "", timeout: float = SHORT_TIMEOUT) -> "Redis":
+    """Return a client that gives up after `timeout` seconds and never retries. Opens nothing yet.
+
+    It is for the server of the queue, unless another `url` is given.
+    """
     return Redis.from_url(
-        settings.redis_url,
+        url or settings.redis_url,
         socket_timeout=timeout,
         socket_connect_timeout=timeout,
         retry=Retry(NoBackoff(), 0),

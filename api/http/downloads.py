@@ -8,6 +8,7 @@ from flask_restx import fields
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.http import unquote_etag
 
+from api.http import etags
 from api.http.responses import Verb, answering, document, refuses
 from core.files import service as files
 from core.files.model import StoredFile
@@ -27,7 +28,7 @@ def downloads(text: str, *media_types: str) -> Any:
     def decorate(verb: Verb) -> Verb:
         respond = answering(_respond, 200, text, File(), ETag="The SHA-256 of the file.")(verb)
         part = ("The part that Range asked for.", File(), {"headers": {"Content-Range": _CONTENT_RANGE}})
-        document(respond, responses={206: part, 304: ("Not modified.", None, {})}, produces=list(media_types))
+        document(respond, responses={206: part}, produces=list(media_types))
         return refuses(416)(respond)
 
     return decorate
@@ -37,7 +38,9 @@ def _respond(file: StoredFile) -> Response:
     etag = f'"{file.sha256}"'
     start, stop, status = 0, file.size, 200
     headers = {"ETag": etag, "Accept-Ranges": "bytes", "Content-Disposition": _disposition(file.name)}
-    if request.if_none_match.contains(file.sha256):
+    known = etags.named_by(etags.IF_NONE_MATCH)
+    if known is not None and known.match_weakly(etag):
+        # Before the range is looked at: whoever has it all needs no part (RFC 9110, section 13.2.2).
         return current_app.response_class(status=304, headers={"ETag": etag})
     part = _wanted_part(file)
     if part is not None:

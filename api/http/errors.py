@@ -37,7 +37,9 @@ STATUS = {
     domain.NotFound: 404,
     domain.Conflict: 409,
     domain.Expired: 410,
+    domain.PreconditionFailed: 412,
     domain.Invalid: 422,
+    domain.PreconditionRequired: 428,
     domain.TooManyAttempts: 429,
     domain.Unavailable: 503,
 }
@@ -94,6 +96,8 @@ def describe(error: Exception) -> Failure:
             headers["WWW-Authenticate"] += ', error="invalid_token"'  # RFC 6750, section 3.1
         if isinstance(error, domain.Unavailable | domain.TooManyAttempts) and error.retry_after:
             headers["Retry-After"] = str(error.retry_after)
+        if isinstance(error, domain.PreconditionFailed) and error.current:
+            headers["ETag"] = error.current
         return Failure(status, error.code, error.message, error.details, headers)
     if isinstance(error, HTTPException):
         return _from_framework(error)

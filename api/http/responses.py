@@ -17,7 +17,9 @@ from flask_restx.model import ModelBase
 from flask_restx.utils import merge
 from orjson import Fragment
 
+from api.http import etags
 from api.http.fields import Anything, NullableInteger, NullableText
+from core import clock
 from core.jobs.model import Job
 from core.json_out import dump
 from core.paging import Page
@@ -158,6 +160,11 @@ def _success(data: Any, status: int = 200, headers: dict[str, str] | None = None
     return json_response({"status": "success", "data": data}, status, headers)
 
 
+def representation(model: ModelBase, value: Any) -> bytes:
+    """Return the whole body of the answer that shows `value`."""
+    return dump({"status": "success", "data": marshal(model, value)})
+
+
 def returns(model: ModelBase, text: str = "Success.") -> Callable[[Verb], Verb]:
     """Answer 200 with the returned object as `data`."""
     return answering(lambda value: _success(marshal(model, value)), 200, text, _envelope(model))
@@ -200,14 +207,23 @@ def listed(model: ModelBase) -> Callable[[Verb], Verb]:
     return answering(shape, 200, "The whole list.", _envelope(model, is_list=True))
 
 
-def created(model: ModelBase, *, at: Callable[[Any], str] | None = None) -> Callable[[Verb], Verb]:
-    """Answer 201 with the returned object; it lives at `at(object)`, else below the collection."""
+def created(
+    model: ModelBase, *, at: Callable[[Any], str] | None = None, is_whole: bool = True
+) -> Callable[[Verb], Verb]:
+    """Answer 201 with the returned object; it lives at `at(object)`, else below the collection.
+
+    Unless the answer is not what a read will show (`is_whole`), it has the tag of the new resource.
+    """
 
     def shape(value: Any) -> Response:
         place = at(value) if at else f"{request.base_url.rstrip('/')}/{value.id}"
-        return _success(marshal(model, value), 201, {"Location": place})
+        response = _success(marshal(model, value), 201, {"Location": place})
+        if is_whole:
+            response.headers["ETag"] = etags.strong(response.get_data())
+        return response
 
-    return answering(shape, 201, "Created.", _envelope(model), Location="Where the new resource is.")
+    headers = {"ETag": "Its state."} if is_whole else {}
+    return answering(shape, 201, "Created.", _envelope(model), Location="Where the new resource is.", **headers)
 
 
 def created_or_replaced(model: ModelBase) -> Callable[[Verb], Verb]:
@@ -253,12 +269,22 @@ def paged(model: ModelBase) -> Callable[[Verb], Verb]:
             "total": page.total,
             "next_cursor": page.next_cursor,
         }
-        data = [marshal(model, item) for item in page.items]
-        body = {"status": "success", "data": data, "meta": {"pagination": pagination}}
-        return json_response(body, headers={"Link": _links(page)})
+        data = dump([marshal(model, item) for item in page.items])
+        body = {"status": "success", "data": Fragment(data), "meta": {"pagination": pagination}}
+        return json_response(body, headers={"Link": _links(page), "ETag": _page_tag(page, data)})
 
     envelope = _envelope(model, is_list=True)
     return answering(shape, 200, "A page of the list.", envelope, Link="Neighbouring pages (RFC 8288).")
+
+
+def _page_tag(page: Page, data: bytes) -> str:
+    """Return a weak tag: two cursors that were signed at different times lead to the same place.
+
+    The day is in it because a cursor ends some days later, and whoever has one
+    must get a new one before that.
+    """
+    has_next = page.next_cursor is not None
+    return etags.weak(data, repr((page.number, page.size, page.total, has_next, clock.now().date())).encode())
 
 
 def _links(page: Page) -> str:
@@ -289,10 +315,12 @@ REFUSALS = {
     406: "The answer is only available as application/json.",
     409: "The request contradicts the present state.",
     410: "The cursor is too old.",
+    412: "The resource is not in the state that the request demands; ETag tells its state.",
     413: "The body is too large.",
     415: "The body is not of the media type that the operation takes.",
     416: "The file has no such part.",
     422: "The body has wrong fields; details names them.",
+    428: "This installation wants If-Match on every change.",
     429: "Too many requests.",
     500: "A bug; the request id helps to find it in the log.",
     503: "A part of the service does not answer.",

@@ -14,7 +14,7 @@ from flask_restx.model import ModelBase
 from flask_restx.reqparse import RequestParser
 from werkzeug.exceptions import BadRequest, NotAcceptable, RequestEntityTooLarge
 
-from api.http import idempotency, limits, query, tokens
+from api.http import conditional, idempotency, limits, query, tokens
 from api.http.body import load_body
 from api.http.errors import preferred_type
 from api.http.forms import FRAMING_BYTES, FormParser, fingerprint, load_form
@@ -53,6 +53,11 @@ class SecureResource(Resource):
     effect: ClassVar[Effect] = Effect.TRANSACTION
     # What this resource's requests are counted as, once it is known who asks.
     count: ClassVar[Callable[[Actor | None], None]] = limits.count_request
+    # What a read of this resource shows, whose tag If-Match names to the verbs that change it. The
+    # services behind them call `preconditions.check`.
+    conditional_on: ClassVar[ModelBase | None] = None
+    # The endpoint of that read, if it is another than this.
+    conditional_at: ClassVar[str | None] = None
 
     actor: Actor
     body: dict[str, Any]
@@ -74,6 +79,12 @@ class SecureResource(Resource):
             # Whatever is written may meet a change by somebody else, the end of the caller's account included.
             codes |= set() if is_public or name == "get" else {409}
             codes |= {415, 422} if _body_model(verb) or _form_parser(verb) else set()
+            if name == "get":
+                codes |= {412}
+                conditional.document_read(verb)
+            elif cls.conditional_on is not None:
+                codes |= {412, 428} if name.upper() in conditional.GUARDED_METHODS else {412}
+                conditional.document_write(verb)
             if name == "post":
                 codes |= {409, 422}
                 document(verb, params=idempotency.PARAMETER)
@@ -114,12 +125,22 @@ class SecureResource(Resource):
             self.body = load_form(form)
         if request.method == "POST" and idempotency.HEADER in request.headers:
             return idempotency.answer_once(
-                lambda: super(SecureResource, self).dispatch_request(*args, **kwargs),
+                lambda: self._answer(*args, **kwargs),
                 effect=self.effect,
                 actor=actor,
                 content=self.content() if form is None else fingerprint(self.body),
             )
-        return super().dispatch_request(*args, **kwargs)
+        return self._answer(*args, **kwargs)
+
+    def _answer(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the verb under the conditions of the request."""
+        if request.method in ("GET", "HEAD"):
+            return conditional.answer_read(super().dispatch_request(*args, **kwargs))
+        with conditional.demand(self.conditional_on):
+            response = super().dispatch_request(*args, **kwargs)
+        if self.conditional_on is None:
+            return response
+        return conditional.answer_write(response, place=self.conditional_at)
 
     def content(self) -> bytes:
         """Return what a repetition of this request must have in common with it."""

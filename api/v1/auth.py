@@ -12,12 +12,14 @@ from api.http.basic import presented_credentials, require_confidential_channel
 from api.http.body import check
 from api.http.fields import Id, Moment, Password
 from api.http.idempotency import Effect
+from api.http.kept import kept
 from api.http.responses import created, no_content, refuses, returns, returns_bare
 from api.http.security import SecureResource
 from api.v1.users import profile_fields, registration_fields, user_out
 from core.access import Permission
 from core.auth import service as auth
 from core.bootstrap import current_settings
+from core.changes.model import Topic
 from core.errors import Malformed
 from core.users import service as users
 from core.users.model import User
@@ -81,7 +83,11 @@ class Registration(SecureResource):
 
     @ns.expect(register_in, validate=True)
     @refuses(403, 409)
-    @created(registered_out, at=lambda made: url_for("api.users_user_item", user_id=made["user_id"], _external=True))
+    @created(
+        registered_out,
+        at=lambda made: url_for("api.users_user_item", user_id=made["user_id"], _external=True),
+        is_whole=False,
+    )
     def post(self) -> dict[str, Any]:
         """Create an account.
 
@@ -201,8 +207,10 @@ class LogoutEverywhere(SecureResource):
 
 @ns.route("/me")
 class Me(SecureResource):
+    conditional_on = user_out
     permissions = {"GET": Permission.ACCOUNT_READ, "PATCH": Permission.ACCOUNT_WRITE}
 
+    @kept(Topic.USERS)
     @returns(user_out)
     def get(self) -> User:
         """Return the caller's account."""

@@ -7,9 +7,11 @@ from flask_restx import Namespace, fields
 
 from api.http import query
 from api.http.fields import Id, Line, Moment, Money, NullableLine, NullableText
+from api.http.kept import kept, kept_page
 from api.http.responses import created, no_content, paged, refuses, returns
 from api.http.security import SecureResource
 from core.access import Actor, Permission
+from core.changes.model import Topic
 from core.items import service as items
 from core.items.model import DESCRIPTION_LENGTH, NAME_LENGTH, SKU_LENGTH, Item
 from core.paging import Page
@@ -71,6 +73,7 @@ class ItemCollection(SecureResource):
 
     @ns.expect(list_query)
     @refuses(410)
+    @kept_page(Topic.ITEMS)
     @paged(item_out)
     def get(self) -> Page:
         """List items, newest first."""
@@ -87,6 +90,7 @@ class ItemCollection(SecureResource):
 @ns.route("/<int:item_id>")
 @ns.doc(params={"item_id": "The number of the item."})
 class ItemItem(SecureResource):
+    conditional_on = item_out
     permissions = {
         "GET": Permission.ITEMS_READ,
         "PUT": Permission.ITEMS_WRITE,
@@ -95,6 +99,7 @@ class ItemItem(SecureResource):
     }
 
     @refuses(404)
+    @kept(Topic.ITEMS)
     @returns(item_out)
     def get(self, item_id: int) -> Item:
         """Read an item."""
@@ -129,6 +134,7 @@ class ItemBySku(SecureResource):
     permissions = {"GET": Permission.ITEMS_READ}
 
     @refuses(404)
+    @kept(Topic.ITEMS)
     @returns(item_out)
     def get(self, sku: str) -> Item:
         """Look an item up by its SKU."""

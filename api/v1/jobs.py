@@ -88,6 +88,7 @@ class JobCollection(SecureResource):
 @ns.route("/tasks/process/status/<job_id>", endpoint="jobs_job_alias", doc={"deprecated": False})
 @ns.doc(params={"job_id": "The id of the job."})
 class JobItem(SecureResource):
+    conditional_on = followed_out
     permissions = {"GET": Permission.JOBS_READ, "DELETE": Permission.JOBS_WRITE}
 
     @ns.expect(follow_query)

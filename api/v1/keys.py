@@ -74,7 +74,7 @@ class KeyCollection(SecureResource):
         return keys.list_visible(self.actor, page=self.page)
 
     @ns.expect(key_in, validate=True)
-    @created(created_key_out, at=lambda made: f"{request.base_url.rstrip('/')}/{made['id']}")
+    @created(created_key_out, at=lambda made: f"{request.base_url.rstrip('/')}/{made['id']}", is_whole=False)
     def post(self) -> dict[str, Any]:
         """Make an API key; it is shown this once.
 
@@ -89,6 +89,7 @@ class KeyCollection(SecureResource):
 @ns.route("/<int:key_id>")
 @ns.doc(params={"key_id": "The number of the key."})
 class KeyItem(SecureResource):
+    conditional_on = key_out
     permissions = {"GET": Permission.CREDENTIALS_MANAGE, "DELETE": Permission.CREDENTIALS_MANAGE}
 
     @refuses(403, 404)

@@ -39,6 +39,7 @@ subscription_out = ns.model(
 
 @ns.route("/auth/me/notifications")
 class Notifications(SecureResource):
+    conditional_on = preferences_out
     permissions = {"GET": Permission.ACCOUNT_READ, "PATCH": Permission.ACCOUNT_WRITE}
 
     @returns(preferences_out)

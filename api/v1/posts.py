@@ -9,9 +9,11 @@ from flask_restx.reqparse import RequestParser
 
 from api.http import query
 from api.http.fields import Id, Line, Moment, NullableId, Prose
+from api.http.kept import kept, kept_page
 from api.http.responses import created, no_content, paged, refuses, returns
 from api.http.security import SecureResource
 from core.access import Actor, Permission
+from core.changes.model import Topic
 from core.paging import Page
 from core.posts import service as posts
 from core.posts.model import CONTENT_LENGTH, TITLE_LENGTH
@@ -52,6 +54,10 @@ post_replacement = ns.model("PostReplacement", _required, strict=True)
 post_patch = ns.model("PostPatch", {"title": _title(), "content": _content()}, strict=True)
 
 
+# Who sees the task sees the posts about it; each shows the name of its author.
+POST_TOPICS = (Topic.POSTS, Topic.USERS, Topic.TASKS, Topic.PROJECT_MEMBERS)
+
+
 def _list_query(*, task_id: bool = False, user_id: bool = False) -> RequestParser:
     parser = query.list_parser(posts.SORTABLE, posts.DEFAULT_SORT)
     if task_id:
@@ -88,6 +94,7 @@ class PostCollection(SecureResource):
 
     @ns.expect(list_query)
     @refuses(410)
+    @kept_page(*POST_TOPICS)
     @paged(post_out)
     def get(self) -> Page:
         """List posts, newest first; those about a task only if the caller sees the task."""
@@ -104,6 +111,7 @@ class PostCollection(SecureResource):
 @ns.route("/posts/<int:post_id>", endpoint="posts_post")
 @ns.doc(params={"post_id": "The number of the post."})
 class PostItem(SecureResource):
+    conditional_on = post_out
     permissions = {
         "GET": Permission.POSTS_READ,
         "PUT": Permission.POSTS_WRITE,
@@ -112,6 +120,7 @@ class PostItem(SecureResource):
     }
 
     @refuses(403, 404)
+    @kept(*POST_TOPICS)
     @returns(post_out)
     def get(self, post_id: int) -> Any:
         """Read a post."""
@@ -145,6 +154,7 @@ class TaskPostCollection(SecureResource):
 
     @ns.expect(task_list_query)
     @refuses(403, 404, 410)
+    @kept_page(*POST_TOPICS)
     @paged(post_out)
     def get(self, task_id: int) -> Page:
         """List the posts about a task, newest first."""
@@ -165,6 +175,7 @@ class UserPostCollection(SecureResource):
 
     @ns.expect(user_list_query)
     @refuses(404, 410)
+    @kept_page(*POST_TOPICS)
     @paged(post_out)
     def get(self, user_id: int) -> Page:
         """List the posts of a user that the caller may see, newest first."""

@@ -6,9 +6,11 @@ from flask_restx import Namespace, fields
 
 from api.http import query
 from api.http.fields import Id, Line, Moment, NullableLine, NullableText
+from api.http.kept import kept, kept_page
 from api.http.responses import created, created_or_replaced, no_content, paged, refuses, returns
 from api.http.security import SecureResource
 from core.access import Permission
+from core.changes.model import Topic
 from core.paging import Page
 from core.projects import service as projects
 from core.projects.model import DESCRIPTION_LENGTH, NAME_LENGTH, Project, ProjectRole
@@ -71,6 +73,8 @@ list_query = query.list_parser(projects.SORTABLE, "-created_at")
 query.add(list_query, "archived", query.boolean, "Only archived projects, or only the others.")
 members_query = query.list_parser(projects.MEMBER_SORTABLE, "user_id", identity="user_id")
 
+PROJECT_TOPICS = (Topic.PROJECTS, Topic.PROJECT_MEMBERS)
+
 PROJECT_ID = {"project_id": "The number of the project."}
 USER_ID = {"user_id": "The number of the user."}
 
@@ -81,6 +85,7 @@ class ProjectCollection(SecureResource):
 
     @ns.expect(list_query)
     @refuses(410)
+    @kept_page(*PROJECT_TOPICS)
     @paged(project_out)
     def get(self) -> Page:
         """List the caller's projects, newest first; administrators see all."""
@@ -97,6 +102,7 @@ class ProjectCollection(SecureResource):
 @ns.route("/<int:project_id>")
 @ns.doc(params=PROJECT_ID)
 class ProjectItem(SecureResource):
+    conditional_on = project_out
     permissions = {
         "GET": Permission.PROJECTS_READ,
         "PUT": Permission.PROJECTS_WRITE,
@@ -105,6 +111,7 @@ class ProjectItem(SecureResource):
     }
 
     @refuses(403, 404)
+    @kept(*PROJECT_TOPICS)
     @returns(project_out)
     def get(self, project_id: int) -> Project:
         """Read a project."""
@@ -138,6 +145,7 @@ class MemberCollection(SecureResource):
 
     @ns.expect(members_query)
     @refuses(403, 404, 410)
+    @kept_page(*PROJECT_TOPICS, Topic.USERS)
     @paged(member_out)
     def get(self, project_id: int) -> Page:
         """List the members of a project."""
@@ -147,6 +155,7 @@ class MemberCollection(SecureResource):
 @ns.route("/<int:project_id>/members/<int:user_id>")
 @ns.doc(params={**PROJECT_ID, **USER_ID})
 class MemberItem(SecureResource):
+    conditional_on = member_out
     permissions = {
         "GET": Permission.PROJECTS_READ,
         "PUT": Permission.PROJECTS_WRITE,
@@ -154,6 +163,7 @@ class MemberItem(SecureResource):
     }
 
     @refuses(403, 404)
+    @kept(*PROJECT_TOPICS, Topic.USERS)
     @returns(member_out)
     def get(self, project_id: int, user_id: int) -> projects.Membership:
         """Read somebody's role in a project."""

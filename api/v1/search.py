@@ -7,9 +7,11 @@ from flask_restx import Namespace, fields
 
 from api.http import query
 from api.http.fields import Id, Moment
+from api.http.kept import kept_page
 from api.http.responses import paged
 from api.http.security import SecureResource
 from core.access import Permission
+from core.changes.model import Topic
 from core.paging import MAX_PAGE, MAX_PER_PAGE, Page
 from core.search import service
 from core.search.index import Kind
@@ -68,6 +70,7 @@ class Search(SecureResource):
             " but double quotes has a meaning. There is no cursor."
         )
     )
+    @kept_page(Topic.TASKS, Topic.POSTS, Topic.ITEMS, Topic.PROJECT_MEMBERS)
     @paged(hit_out)
     def get(self) -> Page:
         """Find tasks, posts and items by their words."""

@@ -7,9 +7,11 @@ from flask_restx import Namespace, fields
 
 from api.http import query
 from api.http.fields import Id, Line, Moment, NullableDate, NullableId, NullableMoment, NullableText
+from api.http.kept import kept, kept_page
 from api.http.responses import accepted, created, no_content, paged, refuses, returns
 from api.http.security import SecureResource
 from core.access import Actor, Permission
+from core.changes.model import Topic
 from core.jobs.model import Job
 from core.paging import Page
 from core.tasks import service as tasks
@@ -63,6 +65,9 @@ task_replacement = ns.model(
 task_patch = ns.model("TaskPatch", {"title": _title(), "status": fields.String(**_STATUS), **_writable}, strict=True)
 status_in = ns.model("TaskStatus", {"status": fields.String(required=True, **_STATUS)}, strict=True)
 
+# What decides who sees which task, and what they see.
+TASK_TOPICS = (Topic.TASKS, Topic.PROJECT_MEMBERS)
+
 _MOMENTS = ("created_at", "updated_at", "completed_at")
 
 list_query = query.list_parser(tasks.SORTABLE, tasks.DEFAULT_SORT)
@@ -100,6 +105,7 @@ class TaskCollection(SecureResource):
 
     @ns.expect(list_query)
     @refuses(410)
+    @kept_page(*TASK_TOPICS)
     @paged(task_out)
     def get(self) -> Page:
         """List tasks, newest first."""
@@ -119,6 +125,7 @@ class TaskCollection(SecureResource):
 @ns.route("/<int:task_id>")
 @ns.doc(params={"task_id": "The number of the task."})
 class TaskItem(SecureResource):
+    conditional_on = task_out
     permissions = {
         "GET": Permission.TASKS_READ,
         "PUT": Permission.TASKS_WRITE,
@@ -127,6 +134,7 @@ class TaskItem(SecureResource):
     }
 
     @refuses(403, 404)
+    @kept(*TASK_TOPICS)
     @returns(task_out)
     def get(self, task_id: int) -> Task:
         """Read a task."""
@@ -156,6 +164,8 @@ class TaskItem(SecureResource):
 @ns.route("/<int:task_id>/status")
 @ns.doc(params={"task_id": "The number of the task."})
 class TaskStatusItem(SecureResource):
+    conditional_on = task_out
+    conditional_at = "api.tasks_task_item"
     permissions = {"PUT": Permission.TASKS_WRITE}
 
     @ns.expect(status_in, validate=True)

@@ -7,10 +7,12 @@ from flask_restx import Namespace, fields
 
 from api.http import query
 from api.http.fields import Email, Id, Line, Moment, NullableBoolean, NullableLine, NullableText, NullableWord, Password
+from api.http.kept import kept, kept_page
 from api.http.responses import created, no_content, paged, refuses, returns
 from api.http.security import SecureResource
 from api.v1 import tasks as task_routes
 from core.access import Actor, Permission, Role
+from core.changes.model import Topic
 from core.paging import Page
 from core.tasks import service as tasks
 from core.users import service as users
@@ -110,6 +112,7 @@ class UserCollection(SecureResource):
 
     @ns.expect(list_query)
     @refuses(410)
+    @kept_page(Topic.USERS)
     @paged(user_entry_out)
     def get(self) -> Page:
         """List people by username.
@@ -133,6 +136,7 @@ class UserCollection(SecureResource):
 @ns.route("/<int:user_id>")
 @ns.doc(params={"user_id": "The number of the user."})
 class UserItem(SecureResource):
+    conditional_on = user_out
     permissions = {
         "GET": Permission.USERS_READ,
         "PUT": Permission.USERS_WRITE,
@@ -141,6 +145,7 @@ class UserItem(SecureResource):
     }
 
     @refuses(404)
+    @kept(Topic.USERS)
     @returns(user_out)
     def get(self, user_id: int) -> User:
         """Read an account; its owner and administrators may."""
@@ -188,6 +193,7 @@ class UserTasks(SecureResource):
 
     @ns.expect(tasks_query)
     @refuses(404, 410)
+    @kept_page(*task_routes.TASK_TOPICS, Topic.USERS)
     @paged(task_routes.task_out)
     def get(self, user_id: int) -> Page:
         """List the tasks that a user owns and the caller may see, newest first."""

@@ -12,12 +12,13 @@ from typing import Any
 
 from sqlalchemy.exc import OperationalError
 
-from core import clock
+from core import clock, preconditions
 from core.access import Actor, Permission
 from core.auth import policy
 from core.auth import service as auth
 from core.auth.model import ApiKey
 from core.auth.repository import KeyRepository
+from core.changes import service as changes
 from core.db import db, transaction
 from core.errors import Forbidden, Invalid, InvalidToken, NotFound
 from core.paging import Page, PageRequest, paginate
@@ -103,6 +104,7 @@ def revoke(actor: Actor, *, key_id: int) -> None:
     """End a key at once. Raises like `get`."""
     with transaction() as session:
         row = _require(actor, KeyRepository(session).find_for_update(key_id))
+        preconditions.check(lambda: row)
         row.revoked_at = clock.now()
         security.record(session, EventKind.KEY_REVOKED, user_id=row.user_id, actor_id=actor.user_id, key=row.id)
 
@@ -125,6 +127,7 @@ def authenticate(*, key: str, hashing_key: str) -> Actor:
     if holder.last_used_at is None or holder.last_used_at <= now - USE_RECORDED_EVERY:
         is_news = holder.last_used_at is None or holder.last_used_at <= now - USE_TOLD_EVERY
         _note_use(holder, now, is_news=is_news)
+    changes.note(db.session(), holder.marks)
     # A scope that a later version no longer knows opens nothing.
     scopes = frozenset(_KNOWN[scope] for scope in holder.scopes if scope in _KNOWN)
     return Actor(holder.user_id, holder.role, scopes=scopes, key_id=holder.id)

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, delete, or_, select, update
 from sqlalchemy.orm import Session
 
-from core.access import Role
 from core.auth.model import ApiKey, LoginSession, RefreshToken
+from core.changes import service as changes
 from core.db import find_locked
 from core.users.model import User
 
@@ -23,10 +23,17 @@ class SessionRepository:
         self.session.add(row)
         self.session.flush()
 
-    def find_holder(self, session_id: str) -> Row[int, Role, bool, datetime | None, datetime] | None:
-        """Return who holds the session and whether it still counts, in one statement."""
+    def find_holder(self, session_id: str) -> Row[*tuple[Any, ...]] | None:
+        """Return who holds the session, whether it still counts, and all change marks, in one statement."""
         query = (
-            select(User.id, User.role, User.is_active, LoginSession.revoked_at, LoginSession.expires_at)
+            select(
+                User.id,
+                User.role,
+                User.is_active,
+                LoginSession.revoked_at,
+                LoginSession.expires_at,
+                changes.marks_column().label("marks"),
+            )
             .join(User, User.id == LoginSession.user_id)
             .where(LoginSession.id == session_id)
         )
@@ -84,7 +91,7 @@ class KeyRepository:
         return select(*columns).where(*conditions)
 
     def find_holder(self, key_hash: str) -> Row[*tuple[Any, ...]] | None:
-        """Return whose key this is, what it may do and whether it still counts, in one statement."""
+        """Return whose key this is, what it may do, whether it still counts, and all change marks, in one statement."""
         query = (
             select(
                 ApiKey.id,
@@ -95,6 +102,7 @@ class KeyRepository:
                 User.id.label("user_id"),
                 User.role,
                 User.is_active,
+                changes.marks_column().label("marks"),
             )
             .join(User, User.id == ApiKey.user_id)
             .where(ApiKey.key_hash == key_hash)

@@ -16,6 +16,7 @@ from core.access import Actor, Role
 from core.auth import lockout, passwords, revocation
 from core.auth.model import LoginSession, RefreshToken
 from core.auth.repository import SessionRepository
+from core.changes import service as changes
 from core.db import db, transaction
 from core.errors import Invalid, InvalidToken, Unauthenticated
 from core.security import service as security
@@ -83,6 +84,7 @@ def authenticate(*, session_id: str) -> Actor:
     holder = SessionRepository(db.session()).find_holder(session_id)
     if holder is None or holder.revoked_at is not None or holder.expires_at <= clock.now() or not holder.is_active:
         raise InvalidToken(SESSION_ENDED)
+    changes.note(db.session(), holder.marks)
     return Actor(holder.id, holder.role, session_id)
 
 

@@ -9,13 +9,14 @@ from core.db import Base
 
 
 class Topic(StrEnum):
-    """A table whose changes are marked by triggers (migration 0006)."""
+    """A table whose changes are marked by triggers (migrations 0006 and 0011)."""
 
     TASKS = "tasks"
     USERS = "users"
     POSTS = "posts"
     PROJECTS = "projects"
     PROJECT_MEMBERS = "project_members"
+    ITEMS = "items"
 
 
 class ChangeMark(Base):

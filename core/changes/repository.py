@@ -1,11 +1,14 @@
 """Queries over change marks."""
 
 import hashlib
+from collections.abc import Iterable
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, ScalarSelect, func, select
 from sqlalchemy.orm import Session
 
 from core.changes.model import ChangeMark, Topic
+
+_LINE: ColumnElement[str] = ChangeMark.topic + "/" + ChangeMark.shard + "/" + ChangeMark.mark
 
 
 class ChangeRepository:
@@ -16,6 +19,14 @@ class ChangeRepository:
 
     def stamp(self, *topics: Topic) -> str:
         """Return a value that differs whenever anything in these tables does."""
-        query = select(ChangeMark.topic, ChangeMark.shard, ChangeMark.mark).where(ChangeMark.topic.in_(topics))
-        marks = sorted("/".join(row) for row in self.session.execute(query))
-        return hashlib.blake2b("\n".join(marks).encode(), digest_size=16).hexdigest()
+        return digest(self.session.scalars(select(_LINE).where(ChangeMark.topic.in_(topics))))
+
+
+def all_marks() -> ScalarSelect[str]:
+    """Return a scalar query for all marks, one a line in any order; null without any."""
+    return select(func.aggregate_strings(_LINE, "\n")).scalar_subquery()
+
+
+def digest(marks: Iterable[str]) -> str:
+    """Return one short value for these marks, whatever their order."""
+    return hashlib.blake2b("\n".join(sorted(marks)).encode(), digest_size=16).hexdigest()

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Select
 from sqlalchemy.orm import Session
 
+from core import preconditions
 from core.access import Actor
 from core.db import db, transaction
 from core.errors import Conflict, Forbidden, NotFound
@@ -119,6 +120,7 @@ def _require(item: Item | None) -> Item:
 def _require_changeable(session: Session, actor: Actor, item_id: int) -> Item:
     item = _require(ItemRepository(session).find_for_update(item_id))
     require_changeable(actor, item)
+    preconditions.check(lambda: item)
     return item
 
 

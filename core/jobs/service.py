@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.orm import Session
 
-from core import clock
+from core import clock, preconditions
 from core.access import Actor
 from core.db import db, transaction
 from core.errors import Conflict, Expired, Forbidden, NotFound
@@ -112,6 +112,10 @@ def follow(actor: Actor, *, job_id: UUID, wait_seconds: float = 0, leaving: thre
         db.session.remove()
         leaving.wait(min(LOOK_SECONDS, max(until - clock.monotonic(), 0)))
         job = get(actor, job_id=job_id)
+    return _followed(job)
+
+
+def _followed(job: Job) -> Followed:
     now = clock.now()
     if job.state in WAITING_STATES and job.kind in KINDS:
         position, pace = _place(job, now)
@@ -166,6 +170,7 @@ def cancel(actor: Actor, *, job_id: UUID) -> Job:
     """
     with transaction() as session:
         job = _require_controllable(actor, JobRepository(session).find_for_update(job_id))
+        preconditions.check(lambda: _followed(job))
         if job.state not in OPEN_STATES:
             raise Conflict(f"This job is over: it has {_ENDINGS[job.state]}.")
         job.state, job.lease_token, job.finished_at = JobState.CANCELLED, None, clock.now()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itsdangerous import BadSignature, URLSafeSerializer
 from sqlalchemy.orm import Session
 
+from core import preconditions
 from core.access import Actor
 from core.db import db, transaction
 from core.errors import NotFound
@@ -23,6 +24,9 @@ def get(actor: Actor) -> dict[str, bool]:
 def change(actor: Actor, **wanted: bool) -> dict[str, bool]:
     """Set the given kinds to wanted or not, leave the others, and return all."""
     with transaction() as session:
+        # There may be no row of the preferences yet, so their owner's stands for them.
+        UserRepository(session).find_for_update(actor.user_id)
+        preconditions.check(lambda: _wanted(session, actor.user_id))
         preferences = MailRepository(session)
         preferences.opt_out(actor.user_id, [MailKind(kind) for kind, value in wanted.items() if not value])
         preferences.opt_in(actor.user_id, [MailKind(kind) for kind, value in wanted.items() if value])

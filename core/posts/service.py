@@ -6,6 +6,7 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Row, Select
 from sqlalchemy.orm import Session
 
+from core import preconditions
 from core.access import Actor
 from core.db import db, transaction
 from core.errors import Forbidden, Invalid, NotFound
@@ -129,6 +130,7 @@ def _require_changeable(session: Session, actor: Actor, post_id: int) -> Post:
     require_own(actor, post)
     if post.task_id is not None:
         tasks.get(actor, task_id=post.task_id)
+    preconditions.check(lambda: _shown(session, post))
     return post
 
 

@@ -12,8 +12,7 @@ from core import zones
 from core.access import Actor
 from core.cache import cache
 from core.changes.model import Topic
-from core.changes.repository import ChangeRepository
-from core.db import db, snapshot
+from core.db import db
 from core.errors import Forbidden, NotFound
 from core.posts.model import Post
 from core.profiles import policy
@@ -33,22 +32,16 @@ def get(actor: Actor, *, user_id: int, zone: ZoneInfo = zones.UTC_ZONE) -> bytes
         raise Forbidden("Only this user and administrators may see the profile.")
     # One entry for each user, so that it can be deleted by name; the stamp tells
     # from which data, in which zone and on which day it was made.
-    key, asked = _key(user_id), f"{zone.key} {zones.today(zone)}"
-    profile = cache.get(key, stamp=f"{_stamp(db.session())} {asked}")
-    if profile is None:
-        with snapshot() as session:
-            stamp = f"{_stamp(session)} {asked}"
-            profile = orjson.dumps(_compute(session, user_id, zone), option=orjson.OPT_UTC_Z)
-        cache.set(key, profile, stamp=stamp)
-    return profile
+    return cache.memoized(
+        _key(user_id),
+        *TOPICS,
+        make=lambda session: orjson.dumps(_compute(session, user_id, zone), option=orjson.OPT_UTC_Z),
+        condition=f"{zone.key} {zones.today(zone)}",
+    )
 
 
 def _key(user_id: int) -> str:
     return f"profile:{user_id}"
-
-
-def _stamp(session: Session) -> str:
-    return ChangeRepository(session).stamp(*TOPICS)
 
 
 def _require(user: User | None) -> User:

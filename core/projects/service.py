@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from core import preconditions
 from core.access import Actor
 from core.db import db, transaction
 from core.errors import Conflict, Forbidden, Invalid, NotFound
@@ -61,6 +62,7 @@ def change(actor: Actor, *, project_id: int, **values: Any) -> Project:
     """Change the given settings of a project. Raises NotFound, Forbidden, and Conflict if the key is taken."""
     with transaction() as session:
         project = _lock_to_manage(actor, session, project_id)
+        preconditions.check(lambda: project)
         for name, value in values.items():
             setattr(project, name, value)
     return project
@@ -77,6 +79,7 @@ def delete(actor: Actor, *, project_id: int) -> None:
     """Delete a project without tasks. Raises NotFound, Forbidden, and Conflict while it has tasks."""
     with transaction() as session:
         project = _lock_to_manage(actor, session, project_id)
+        preconditions.check(lambda: project)
         projects = ProjectRepository(session)
         count = projects.count_tasks(project_id)
         if count:
@@ -127,6 +130,7 @@ def set_member(actor: Actor, *, project_id: int, user_id: int, role: ProjectRole
         projects = ProjectRepository(session)
         member = projects.find_member(project_id, user_id)
         is_new = member is None
+        preconditions.check(lambda: None if member is None else _membership(session, member, is_new=False))
         if member is None:
             member = projects.add_member(ProjectMember(project_id=project_id, user_id=user_id, role=role))
         else:
@@ -146,6 +150,7 @@ def remove_member(actor: Actor, *, project_id: int, user_id: int) -> None:
         if not policy.may_remove_member(actor, role, user_id):
             raise Forbidden("Only an owner of the project may do this.")
         member = _require_member(session, project_id, user_id)
+        preconditions.check(lambda: _membership(session, member, is_new=False))
         _require_another_owner(projects, member)
         projects.delete(member)
 

@@ -13,8 +13,7 @@ from core import zones
 from core.access import Actor
 from core.cache import cache
 from core.changes.model import Topic
-from core.changes.repository import ChangeRepository
-from core.db import db, snapshot
+from core.db import db
 from core.errors import Forbidden, Malformed, NotFound
 from core.moments import SECOND
 from core.stats import policy
@@ -50,13 +49,9 @@ def report(
     # Whether a task is overdue depends on the day, and on nothing else that a stamp would not tell.
     asked = (actor.user_id, actor.role, zone.key, today, days.first, days.last, project_id)
     key = "stats:" + ":".join(str(part) for part in asked)
-    answer = cache.get(key, stamp=ChangeRepository(db.session()).stamp(*TOPICS))
-    if answer is None:
-        with snapshot() as session:
-            stamp = ChangeRepository(session).stamp(*TOPICS)
-            answer = orjson.dumps(_compute(session, actor, days, today, project_id))
-        cache.set(key, answer, stamp=stamp)
-    return answer
+    return cache.memoized(
+        key, *TOPICS, make=lambda session: orjson.dumps(_compute(session, actor, days, today, project_id))
+    )
 
 
 def _require_project(actor: Actor, project_id: int) -> None:

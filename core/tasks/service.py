@@ -9,7 +9,7 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Select
 from sqlalchemy.orm import Session
 
-from core import clock
+from core import clock, preconditions
 from core.access import Actor
 from core.db import db, transaction
 from core.errors import Conflict, Forbidden, Invalid, JobFailed, NotFound
@@ -179,6 +179,7 @@ def change(actor: Actor, *, task_id: int, **values: Any) -> Task:
         access = _require(TaskRepository(session).find_access(actor, task_id, lock=True))
         changed = changed_fields(access.task, values)
         require_changeable(actor, access, changed)
+        preconditions.check(lambda: access.task)
         wanted = {name: changed[name] for name in REFERENCES & changed.keys()}
         References(actor, session, [wanted]).require(wanted)
         apply_changes(access.task, changed)
@@ -197,6 +198,7 @@ def delete(actor: Actor, *, task_id: int) -> None:
         tasks = TaskRepository(session)
         access = _require(tasks.find_access(actor, task_id, lock=True))
         require_deletable(actor, access)
+        preconditions.check(lambda: access.task)
         tasks.delete(access.task)
 
 

@@ -54,6 +54,11 @@ class AnswerCache:
             for key in [key for key in self._entries if key[0] == name]:
                 self._drop(key)
 
+    def drop(self, key: tuple[str, ...]) -> None:
+        """Drop one answer."""
+        with self._lock:
+            self._drop(key)
+
     def _drop(self, key: tuple[str, ...]) -> None:
         entry = self._entries.pop(key, None)
         if entry is not None:

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
-from core import texts
+from core import preconditions, texts
 from core.access import Actor, Role
 from core.auth import passwords, revocation
 from core.db import db, transaction
@@ -148,6 +148,7 @@ def change(actor: Actor, *, user_id: int, **values: Any) -> User:
         user = _require(locked.get(user_id) if is_guarded else people.find_for_update(user_id))
         if not policy.may_change(actor, user, values):
             raise Forbidden("You may not change this account in this way.")
+        preconditions.check(lambda: user)
         was_admin, was_active = policy.is_active_admin(user), user.is_active
         was = {name: getattr(user, name) for name in _WATCHED}
         for name, value in values.items():
@@ -202,6 +203,7 @@ def delete(actor: Actor, *, user_id: int, transfer_to: int | None = None) -> Non
         user = _require(locked.get(user_id))
         if not policy.may_delete(actor, user):
             raise Forbidden("Only its owner or an administrator may delete this account.")
+        preconditions.check(lambda: user)
         if policy.is_active_admin(user):
             _require_another_admin(locked, user)
         if transfer_to is not None:

@@ -1,0 +1,20 @@
+"""A short search for stale answers, several processes on one database; tests/faults/staleness.py is the long one."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.faults.staleness import search
+from tests.support.servers import RedisServer
+
+
+def test_a_write_is_visible_to_the_next_read_of_anybody_at_any_process(
+    new_database_url: Callable[[], str], own_redis_server: RedisServer, tmp_path: Path
+) -> None:
+    found = search(tmp_path, new_database_url(), own_redis_server.url, seconds=4)
+    assert found.broken == []
+    assert found.stale == []
+    assert found.writes > 20
+    assert found.reads > 50
+    assert found.kinds["GET 304"] > 0
+    with own_redis_server.client as client:
+        assert client.info("stats")["keyspace_hits"] > 0, "nothing was ever found in the cache"
