@@ -22,6 +22,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from core import texts
 from core.errors import Conflict
 
 # Explicit names let a later migration drop a constraint on either engine.
@@ -183,7 +184,7 @@ def transaction() -> Iterator[Session]:
             session.commit()
         except IntegrityError as error:
             session.rollback()
-            conflict = _conflict(error)
+            conflict = conflict_of(error)
             if conflict is None:
                 raise
             raise conflict from error
@@ -192,6 +193,11 @@ def transaction() -> Iterator[Session]:
             raise
         finally:
             session.info.pop(_WRITING, None)
+
+
+def is_writing() -> bool:
+    """Return whether this thread is inside `transaction()`."""
+    return bool(db.session().info.get(_WRITING))
 
 
 @contextmanager
@@ -229,8 +235,8 @@ def find_locked(session: Session, model: type[Row], row_id: Any) -> Row | None:
     return session.scalar(query, execution_options={"populate_existing": True})
 
 
-def _conflict(error: IntegrityError) -> Conflict | None:
-    """Translate a violated unique constraint, whose name ends with the field's."""
+def conflict_of(error: IntegrityError) -> Conflict | None:
+    """Translate a violated unique constraint, whose name ends with the field's; None for any other."""
     diagnosis = getattr(error.orig, "diag", None)
     name = getattr(diagnosis, "constraint_name", None)
     if name is None:
@@ -244,5 +250,5 @@ def _conflict(error: IntegrityError) -> Conflict | None:
     for table in Base.metadata.tables:
         if name.startswith(f"uq_{table}_"):
             field = name.removeprefix(f"uq_{table}_")
-            return Conflict(f"This {field} is already taken.", details={field: ["This value is already taken."]})
+            return Conflict(f"This {field} is already taken.", details={field: [texts.TAKEN]})
     return None

@@ -3,6 +3,7 @@
 from core.auth.model import ApiKey, LoginSession, RefreshToken
 from core.changes.model import ChangeMark
 from core.files.model import FileChunk, StoredFile
+from core.imports.model import ExternalId
 from core.items.model import Item
 from core.jobs.model import Job, ScheduledSlot
 from core.posts.model import Post
@@ -13,6 +14,7 @@ from core.users.model import User
 __all__ = [
     "ApiKey",
     "ChangeMark",
+    "ExternalId",
     "FileChunk",
     "Item",
     "Job",

@@ -132,7 +132,8 @@ def _call(run: Run) -> None:
         raise
     except JobFailed as error:
         log.warning("%s failed for good: %s", run.kind, error.message)
-        run.fail(error.message, permanently=True)
+        if not run.is_finished:
+            run.fail(error.message, permanently=True)
     except JobTimeoutException:
         log.warning("%s took too long", run.kind)
         run.fail(f"The job took longer than {KINDS[run.kind].timeout_seconds} s.")

@@ -112,6 +112,7 @@ def _from_framework(error: HTTPException) -> Failure:
     status = error.code or 500
     default = HTTPStatus(status).phrase
     code, message = FRAMEWORK.get(status, (default.lower().replace(" ", "_"), f"{default}."))
+    message = getattr(error, "sentence", message)
     if status >= 500:
         log.error("Unexpected error", exc_info=error)
     headers = _headers(status)

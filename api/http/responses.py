@@ -277,7 +277,7 @@ REFUSALS = {
     409: "The request contradicts the present state.",
     410: "The cursor is too old.",
     413: "The body is too large.",
-    415: "The body is not application/json.",
+    415: "The body is not of the media type that the operation takes.",
     416: "The file has no such part.",
     422: "The body has wrong fields; details names them.",
     429: "Too many requests.",

@@ -11,6 +11,7 @@ from api.http.tokens import KEY_HEADER
 from api.v1 import (
     auth,
     bulk,
+    imports,
     items,
     jobs,
     keys,
@@ -39,6 +40,7 @@ NAMESPACES = (
     stats.ns,
     profiles.ns,
     jobs.ns,
+    imports.ns,
     upstreams.ns,
     shared,
 )

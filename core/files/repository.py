@@ -47,6 +47,9 @@ class FileRepository:
     def list_expired(self, now: datetime, limit: int) -> list[UUID]:
         return list(self.session.scalars(select(StoredFile.id).where(StoredFile.expires_at <= now).limit(limit)))
 
+    def delete_results(self, job_id: UUID) -> None:
+        self.session.execute(delete(StoredFile).where(StoredFile.job_id == job_id, StoredFile.number.is_not(None)))
+
     def delete(self, file_id: UUID) -> None:
         self.session.execute(delete(FileChunk).where(FileChunk.file_id == file_id))
         self.session.execute(delete(StoredFile).where(StoredFile.id == file_id))

@@ -9,7 +9,7 @@ import hashlib
 import io
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import IO
+from typing import IO, Any
 from uuid import UUID
 
 from sqlalchemy import Engine, select
@@ -31,13 +31,28 @@ def store(stream: IO[bytes], *, name: str, media_type: str, kept_for: timedelta)
     Must not be called inside a transaction: it makes many of its own.
     """
     with transaction() as session:
-        file = FileRepository(session).add(
-            StoredFile(name=name, media_type=media_type, expires_at=clock.now() + kept_for)
-        )
+        file = _begin(session, name, media_type, kept_for)
+    return _fill(file, stream)
+
+
+def write(session: Session, stream: IO[bytes], *, name: str, media_type: str, kept_for: timedelta) -> StoredFile:
+    """Store a file in the caller's transaction, and return it. For files that are written quickly, and are true
+    only if everything else is stored too."""
+    return _fill(_begin(session, name, media_type, kept_for), stream)
+
+
+def _begin(session: Session, name: str, media_type: str, kept_for: timedelta) -> StoredFile:
+    file = StoredFile(name=name, media_type=media_type, expires_at=clock.now() + kept_for)
+    return FileRepository(session).add(file)
+
+
+def _fill(file: StoredFile, stream: IO[bytes]) -> StoredFile:
+    """Store the pieces, each in a transaction of its own unless there is one already."""
     digest, size, number = hashlib.sha256(), 0, 0
     while piece := _read_exactly(stream, CHUNK_BYTES):
         with transaction() as session:
             FileRepository(session).add_chunk(file.id, number, piece)
+            session.flush()
         db.session.expunge_all()  # The pieces must not pile up in the session.
         digest.update(piece)
         size, number = size + len(piece), number + 1
@@ -57,6 +72,17 @@ def _read_exactly(stream: IO[bytes], size: int) -> bytes:
 def attach(session: Session, file: StoredFile, *, job_id: UUID, number: int | None = None) -> None:
     """Give a file to a job: as its result with this number, or without one as what it reads."""
     FileRepository(session).attach(file.id, job_id=job_id, number=number)
+
+
+def describe(file: StoredFile) -> dict[str, Any]:
+    """Return what the result of a job says of one of its files, as plain JSON."""
+    expires_at = file.expires_at.isoformat().replace("+00:00", "Z")
+    return {"name": file.name, "media_type": file.media_type, "size": file.size, "expires_at": expires_at}
+
+
+def drop_results(session: Session, *, job_id: UUID) -> None:
+    """Forget the files that an earlier run of the job has made."""
+    FileRepository(session).delete_results(job_id)
 
 
 def pieces(file_id: UUID, start: int, stop: int) -> Iterator[bytes]:

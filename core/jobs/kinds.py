@@ -28,6 +28,7 @@ class JobKind:
 PROCESS_TASK = JobKind("task.process", "workers.jobs.processing.process_task", "default", 4, 30, 600)
 EMAIL_TASK_CREATED = JobKind("email.task_created", "workers.jobs.emails.task_created", "high", 6, 60, 60)
 EMAIL_WELCOME = JobKind("email.welcome", "workers.jobs.emails.welcome", "high", 6, 60, 60)
+IMPORT = JobKind("import", "workers.jobs.imports.import_file", "low", 3, 30, 1800)
 CLEAN_UP = JobKind("maintenance.clean_up", "workers.jobs.maintenance.clean_up", "low", 3, 60, 1800)
 
 KINDS = {
@@ -36,6 +37,7 @@ KINDS = {
         PROCESS_TASK,
         EMAIL_TASK_CREATED,
         EMAIL_WELCOME,
+        IMPORT,
         CLEAN_UP,
     )
 }

@@ -4,7 +4,7 @@ Everything is read at the beginning, decided in memory by the rules that single
 changes obey too, and written at the end, one statement for each kind of change.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -18,6 +18,7 @@ from core.db import transaction
 from core.errors import Conflict, DomainError, Invalid, NotFound
 from core.jobs import service as jobs
 from core.jobs.kinds import EMAIL_TASK_CREATED
+from core.rows import update_rows
 from core.tasks import service
 from core.tasks.model import Task, TaskStatus
 from core.tasks.repository import Access, TaskRepository
@@ -107,7 +108,7 @@ def _decide(
         references.require(operation.values)
         # A microsecond apart, so that a list shows the entries of a bulk in their order.
         moment = plan.now + timedelta(microseconds=len(plan.inserts))
-        plan.inserts.append((outcome, _row(actor, operation.values, moment)))
+        plan.inserts.append((outcome, new_row(actor, operation.values, moment)))
         return
     access = found.get(operation.task_id or 0)
     if access is None:
@@ -130,7 +131,8 @@ def _decide(
         plan.updates.append(access.task)
 
 
-def _row(actor: Actor, values: dict[str, Any], moment: datetime) -> dict[str, Any]:
+def new_row(actor: Actor, values: Mapping[str, Any], moment: datetime) -> dict[str, Any]:
+    """Return the row of a new task of the actor."""
     # Going through the model applies its rules to what the database will get.
     task = Task(title=values["title"], description=values.get("description"))
     service.set_status(task, TaskStatus(values.get("status", TaskStatus.PENDING)))
@@ -174,21 +176,7 @@ _UPDATED = ("title", "description", "status", "due_date", "assignee_id", "projec
 def _write(actor: Actor, session: Session, plan: _Plan) -> None:
     tasks = TaskRepository(session)
     if plan.updates:
-        rows = [
-            {
-                "id": task.id,
-                "version": task.version + 1,
-                "updated_at": plan.now,
-                **{n: getattr(task, n) for n in _UPDATED},
-            }
-            for task in plan.updates
-        ]
-        # The rows are locked and go out in one statement; the session must not send them again one by one.
-        for task in plan.updates:
-            session.expunge(task)
-        tasks.update_many(rows)
-        for task, row in zip(plan.updates, rows, strict=True):
-            task.version, task.updated_at = row["version"], plan.now
+        write_updates(session, plan.updates, plan.now)
     if plan.deletes:
         tasks.delete_many(plan.deletes)
     if plan.inserts:
@@ -196,3 +184,17 @@ def _write(actor: Actor, session: Session, plan: _Plan) -> None:
         for (outcome, _), task in zip(plan.inserts, created, strict=True):
             outcome.task, outcome.task_id = task, task.id
             jobs.enqueue(session, EMAIL_TASK_CREATED, owner_id=actor.user_id, task_id=task.id)
+
+
+def write_updates(session: Session, changed: Sequence[Task], now: datetime) -> None:
+    """Store tasks that are locked and were changed in memory, in one statement."""
+    rows = [
+        {"id": task.id, "version": task.version + 1, "updated_at": now, **{n: getattr(task, n) for n in _UPDATED}}
+        for task in changed
+    ]
+    # The session must not send them again one by one.
+    for task in changed:
+        session.expunge(task)
+    update_rows(session, Task, rows)
+    for task, row in zip(changed, rows, strict=True):
+        task.version, task.updated_at = row["version"], now

@@ -86,7 +86,12 @@ def create(
 
 def get(actor: Actor, *, task_id: int) -> Task:
     """Return a task. Raises NotFound, or Forbidden for another's task."""
-    access = _require(TaskRepository(db.session()).find_access(actor, task_id))
+    return require_readable(actor, TaskRepository(db.session()).find_access(actor, task_id))
+
+
+def require_readable(actor: Actor, access: Access | None) -> Task:
+    """Return the task that was looked up. Raises NotFound, or Forbidden for another's task."""
+    access = _require(access)
     if not policy.may_read(actor, access.task, access.role):
         raise Forbidden("This task belongs to somebody else.")
     return access.task

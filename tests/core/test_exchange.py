@@ -1,0 +1,175 @@
+"""The notations of exported and imported values: what is written is read back as it was."""
+
+import csv
+import io
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.access import Role
+from core.db import MAX_ID
+from core.exchange.columns import AMOUNT, BOOLEAN, COLUMNS, DAY, MOMENT, NUMBER, TEXT, Column, Kind, guard, unguard
+from core.tasks.model import TaskStatus
+
+# Whatever the domain can store: anything but NUL and half a character.
+storable = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
+# Texts full of what the notation itself is made of.
+tricky = st.text(st.sampled_from("'=+-@\t\r\n \u00a0\uff1d\uff0b\uff0d\uff20\",;a1\ufeff"), max_size=6)
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "status": st.sampled_from(TaskStatus),
+    "role": st.sampled_from(Role),
+    "price": st.decimals(0, Decimal("9999999999.99"), places=2),
+}
+BY_NOTATION: list[tuple[Any, st.SearchStrategy[Any]]] = [
+    (TEXT, storable | tricky),
+    (NUMBER, st.integers(1, MAX_ID)),
+    (AMOUNT, st.decimals(0, Decimal("9999999999.99"), places=2)),
+    (DAY, st.dates()),
+    (MOMENT, st.datetimes(timezones=st.just(UTC))),
+    (BOOLEAN, st.booleans()),
+]
+
+
+def values(column: Column) -> st.SearchStrategy[Any]:
+    """Return what a column may hold."""
+    for notation, strategy in BY_NOTATION:
+        if column.notation is notation:
+            return st.none() | strategy
+    return st.none() | VALUES[column.name]
+
+
+ROWS = {kind: st.tuples(*(values(column) for column in columns)) for kind, columns in COLUMNS.items()}
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+@given(data=st.data())
+def test_every_row_survives_a_csv_file(kind: Kind, data: st.DataObject) -> None:
+    columns, row = COLUMNS[kind], data.draw(ROWS[kind])
+    file = io.StringIO(newline="")
+    csv.writer(file, quoting=csv.QUOTE_ALL).writerow([c.to_cell(v) for c, v in zip(columns, row, strict=True)])
+    file.seek(0)
+    (cells,) = csv.reader(file, strict=True)
+    back = tuple(column.from_cell(cell) for column, cell in zip(columns, cells, strict=True))
+    assert back == row
+    assert [type(value) for value in back] == [type(value) for value in row]
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+@given(data=st.data())
+def test_every_row_survives_json(kind: Kind, data: st.DataObject) -> None:
+    columns, row = COLUMNS[kind], data.draw(ROWS[kind])
+    assert tuple(column.from_json(column.to_json(value)) for column, value in zip(columns, row, strict=True)) == row
+
+
+@given(storable | tricky)
+def test_no_text_becomes_a_formula(text: str) -> None:
+    cell = guard(text)
+    assert unguard(cell) == text
+    assert cell.lstrip()[:1] not in tuple("=+-@\uff1d\uff0b\uff0d\uff20")
+    assert cell[:1] not in ("", "\t", "\r", "\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ("  =1+1", "'  =1+1"),
+        ("+49 30 1234", "'+49 30 1234"),
+        ("-5", "'-5"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\uff1dcmd", "'\uff1dcmd"),
+        ("\tx", "'\tx"),
+        ("\rx", "'\rx"),
+        ("\nx", "'\nx"),
+        ("'=1", "''=1"),
+        ("''", "'''"),
+        ("'", "''"),
+        ("", "'"),
+        ("'tis", "'tis"),
+        ("' tis", "' tis"),
+        ("a=b", "a=b"),
+        (" plain ", " plain "),
+    ],
+)
+def test_only_what_needs_it_gets_an_apostrophe(text: str, cell: str) -> None:
+    assert guard(text) == cell
+    assert unguard(cell) == text
+
+
+@pytest.mark.parametrize("cell", ["'tis", "=1+1", "-5", " =1", "plain", "o'clock'"])
+def test_a_cell_that_a_person_wrote_stays_as_it_is(cell: str) -> None:
+    assert unguard(cell) == cell
+
+
+@pytest.mark.parametrize(
+    ("notation", "cell", "value"),
+    [
+        (NUMBER, " 7 ", 7),
+        (NUMBER, "007", 7),
+        (AMOUNT, "5", Decimal(5)),
+        (AMOUNT, " 5.5 ", Decimal("5.5")),
+        (DAY, " 2026-11-20", date(2026, 11, 20)),
+        (MOMENT, "2026-11-20T10:30:00+01:00", datetime(2026, 11, 20, 9, 30, tzinfo=UTC)),
+        (BOOLEAN, "TRUE", True),
+        (BOOLEAN, "False ", False),
+    ],
+)
+def test_what_people_and_spreadsheets_write_is_understood(notation: Any, cell: str, value: Any) -> None:
+    assert Column("x", notation).from_cell(cell) == value
+
+
+@pytest.mark.parametrize(
+    ("notation", "cells"),
+    [
+        (NUMBER, ["0", "-1", "1.0", "x", " ", "9223372036854775808", "\u0667", "1" * 5000]),
+        (AMOUNT, ["-1", "1.999", "1e3", "NaN", "Infinity", "10000000000", "1,5", "\u0667"]),
+        (DAY, ["2026-02-30", "20.11.2026", "2026-W01-1", "today", "2026-11-20T00:00:00Z"]),
+        (MOMENT, ["2026-11-20", "2026-11-20T09:30:00", "9999-12-31T23:59:59-10:00", "now"]),
+        (BOOLEAN, ["1", "yes", "t", " "]),
+    ],
+)
+def test_what_is_something_else_is_refused_in_a_sentence(notation: Any, cells: list[str]) -> None:
+    for cell in cells:
+        with pytest.raises(ValueError, match=r"^Must be .*\.$"):
+            Column("x", notation).from_cell(cell)
+
+
+@pytest.mark.parametrize(
+    ("notation", "found"),
+    [
+        (TEXT, [1, True, [], {}]),
+        (NUMBER, ["7", True, Decimal("7.5"), 0, MAX_ID + 1]),
+        (AMOUNT, ["19.99", 19.99, True, Decimal("NaN"), Decimal("1E+400"), Decimal("0.001"), -1]),
+        (DAY, [20261120, True]),
+        (MOMENT, [1763630000]),
+        (BOOLEAN, ["true", 1, 0]),
+    ],
+)
+def test_json_of_another_type_is_refused_in_a_sentence(notation: Any, found: list[Any]) -> None:
+    for value in found:
+        with pytest.raises(ValueError, match=r"^Must be .*\.$"):
+            Column("x", notation).from_json(value)
+
+
+def test_a_word_of_another_list_is_refused_with_the_list() -> None:
+    status = next(column for column in COLUMNS[Kind.TASKS] if column.name == "status")
+    for read in (status.from_cell, status.from_json):
+        with pytest.raises(ValueError, match=r"^Must be one of pending, in_progress, completed, cancelled\.$"):
+            read("done")
+    with pytest.raises(ValueError, match="Must be one of"):
+        status.from_json(7)
+
+
+def test_the_columns_that_imports_set_are_those_that_the_api_lets_people_set() -> None:
+    writable = {kind: [column.name for column in columns if column.writable] for kind, columns in COLUMNS.items()}
+    assert writable == {
+        Kind.TASKS: ["title", "description", "status", "due_date", "assignee_id", "project_id", "item_id"],
+        Kind.POSTS: ["title", "content", "task_id"],
+        Kind.ITEMS: ["name", "price", "description", "sku"],
+        Kind.USERS: ["username", "email", "name", "role", "is_active"],
+    }
+    assert all(columns[0].name == "external_id" for columns in COLUMNS.values())
