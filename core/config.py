@@ -94,6 +94,11 @@ class JobSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskSettings:
+    trash_days: int
+
+
+@dataclass(frozen=True, slots=True)
 class MailSettings:
     server: str
     port: int
@@ -128,6 +133,7 @@ class Settings:
     paging: PagingSettings
     processing: ProcessingSettings
     jobs: JobSettings
+    tasks: TaskSettings
     mail: MailSettings
     upstreams: dict[str, UpstreamSettings]
     sources: Mapping[str, str] = field(repr=False)
@@ -316,6 +322,7 @@ _POSITIVE = (
     "jobs.poll_seconds",
     "jobs.result_days",
     "jobs.history_days",
+    "tasks.trash_days",
     "mail.timeout_seconds",
     "paging.cursor_max_age_days",
 )

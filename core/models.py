@@ -8,7 +8,7 @@ from core.items.model import Item
 from core.jobs.model import Job, ScheduledSlot
 from core.posts.model import Post
 from core.projects.model import Project, ProjectMember
-from core.tasks.model import Task
+from core.tasks.model import Task, TaskChange
 from core.users.model import User
 
 __all__ = [
@@ -26,5 +26,6 @@ __all__ = [
     "ScheduledSlot",
     "StoredFile",
     "Task",
+    "TaskChange",
     "User",
 ]

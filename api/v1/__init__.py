@@ -11,6 +11,7 @@ from api.http.tokens import KEY_HEADER
 from api.v1 import (
     auth,
     bulk,
+    history,
     imports,
     items,
     jobs,
@@ -34,6 +35,7 @@ NAMESPACES = (
     projects.ns,
     tasks.ns,
     bulk.ns,
+    history.ns,
     posts.ns,
     items.ns,
     search.ns,
