@@ -49,9 +49,6 @@ task_out = ns.model(
         "updated_at": Moment(required=True),
         "completed_at": NullableMoment(required=True),
         "deleted_at": NullableMoment(required=True, description="Null unless the task is in the trash.", example=None),
-        "deleted_by": NullableId(
-            required=True, description="Who put it there; null if not in the trash.", example=None
-        ),
     },
 )
 task_in = ns.model(

@@ -118,7 +118,7 @@ def _decide(
     if operation.op is BulkOp.DELETE:
         service.require_deletable(actor, access)
         _require_version(operation, access.task)
-        service.put_into_trash(actor, access.task, plan.now)
+        access.task.deleted_at = plan.now
         plan.updates.append(access.task)
         return
     changed = service.changed_fields(access.task, operation.values)
@@ -180,7 +180,6 @@ _UPDATED = (
     "item_id",
     "completed_at",
     "deleted_at",
-    "deleted_by",
 )
 
 

@@ -33,9 +33,7 @@ class TaskAction(StrEnum):
     PROCESSED = "processed"
 
 
-def _of_the_trash(*columns: str) -> Index:
-    condition = text(f"{columns[0]} IS NOT NULL")
-    return Index(f"ix_tasks_{'_'.join(columns)}", *columns, sqlite_where=condition, postgresql_where=condition)
+_IS_TRASHED = text("deleted_at IS NOT NULL")
 
 
 class Task(Base):
@@ -50,8 +48,8 @@ class Task(Base):
         Index("ix_tasks_assignee_id_created_at_id_deleted_at", "assignee_id", "created_at", "id", "deleted_at"),
         Index("ix_tasks_project_id_created_at_id_deleted_at", "project_id", "created_at", "id", "deleted_at"),
         Index("ix_tasks_due_date_id", "due_date", "id"),
-        _of_the_trash("deleted_at", "id"),
-        _of_the_trash("deleted_by"),
+        # Only as large as the trash.
+        Index("ix_tasks_deleted_at_id", "deleted_at", "id", sqlite_where=_IS_TRASHED, postgresql_where=_IS_TRASHED),
         {"sqlite_autoincrement": True},
     )
 
@@ -72,7 +70,6 @@ class Task(Base):
     updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
     completed_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
-    deleted_by: Mapped[int | None] = mapped_column(BigId, ForeignKey("users.id", ondelete="SET NULL"))
 
     # Every UPDATE names the version it has read, so a lost update is impossible.
     __mapper_args__ = {"version_id_col": version}

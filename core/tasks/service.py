@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement
@@ -205,7 +205,7 @@ def delete(actor: Actor, *, task_id: int) -> None:
     with transaction() as session:
         access = _require(TaskRepository(session).find_access(actor, task_id, lock=True))
         require_deletable(actor, access)
-        put_into_trash(actor, access.task, clock.now())
+        access.task.deleted_at = clock.now()
         recording.record(session, actor.author, TaskAction.DELETED, access.task)
 
 
@@ -222,7 +222,7 @@ def restore(actor: Actor, *, task_id: int) -> Task:
         if access.task.deleted_at is None:
             raise Conflict("This task is not in the trash.")
         _require_open_project(access)
-        access.task.deleted_at = access.task.deleted_by = None
+        access.task.deleted_at = None
         recording.record(session, actor.author, TaskAction.RESTORED, access.task)
     return access.task
 
@@ -247,7 +247,7 @@ def require_processable(session: Session, *, task_id: int) -> Task:
     """Return the task for its worker. Raises JobFailed if it was deleted or cancelled meanwhile."""
     task = TaskRepository(session).find_for_update(task_id)
     if task is None:
-        raise JobFailed(f"Task {task_id} was deleted.")
+        raise JobFailed(f"Task {task_id} no longer exists.")
     if task.status is TaskStatus.CANCELLED:
         raise JobFailed(f"Task {task_id} was cancelled.")
     return task
@@ -327,11 +327,6 @@ def apply_changes(task: Task, changed: Mapping[str, Any]) -> None:
             setattr(task, name, value)
     if "status" in changed:
         set_status(task, TaskStatus(changed["status"]))
-
-
-def put_into_trash(actor: Actor, task: Task, moment: datetime) -> None:
-    """Mark the task as deleted."""
-    task.deleted_at, task.deleted_by = moment, actor.author.user_id
 
 
 def set_status(task: Task, status: TaskStatus) -> None:
