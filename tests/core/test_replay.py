@@ -2,6 +2,7 @@
 
 import contextlib
 from datetime import date, timedelta
+from decimal import Decimal
 from io import BytesIO
 from typing import Any
 
@@ -65,7 +66,7 @@ class Work(RuleBasedStateMachine):
             ]
             session.add_all(people)
         self.actors = [Actor(user.id, user.role) for user in people]
-        self.items = [items.create(self.actors[1], name="x", price=1).id for _ in range(2)]  # type: ignore[arg-type]
+        self.items = [items.create(self.actors[1], name="x", price=Decimal(1)).id for _ in range(2)]  # type: ignore[arg-type]
         self.projects = [projects.create(self.actors[1], key=key, name="x").id for key in ("AA", "BB")]
         for project_id in self.projects:
             projects.set_member(self.actors[1], project_id=project_id, user_id=people[2].id, role=ProjectRole.EDITOR)
@@ -165,10 +166,11 @@ class Work(RuleBasedStateMachine):
         with contextlib.suppress(DomainError):
             if kind == "item":
                 items.delete(self.actors[0], item_id=self.items[pick])
-                self.items[pick] = items.create(self.actors[0], name="x", price=1).id  # type: ignore[arg-type]
+                self.items[pick] = items.create(self.actors[0], name="x", price=Decimal(1)).id
             else:
                 projects.delete(self.actors[0], project_id=self.projects[pick])
-                key = "C" + "".join(chr(65 + int(digit)) for digit in str(clock.monotonic())[-6:] if digit.isdigit())
+                self.counter += 1
+                key = "C" + "".join(chr(65 + int(digit)) for digit in str(self.counter))
                 self.projects[pick] = projects.create(self.actors[1], key=key, name="x").id
 
     @rule(receiver=st.none() | st.integers(0, 1))
@@ -177,9 +179,10 @@ class Work(RuleBasedStateMachine):
             to = None if receiver is None else self.actors[receiver].user_id
             users.delete(self.actors[0], user_id=self.actors[2].user_id, transfer_to=to)
             self.counter += 1
-            user = users.create(
-                username=f"bob{self.counter}", email=f"bob{self.counter}@example.com", password="a long one"
-            )
+            name = f"bob{self.counter}"
+            user = User(username=name, email=f"{name}@example.com", password_hash="x", role=Role.USER)
+            with transaction() as session:
+                session.add(user)
             self.actors[2] = Actor(user.id, user.role)
 
     @rule(days=st.sampled_from([29, 31]))
