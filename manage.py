@@ -19,19 +19,29 @@ import click
 # called, because loading all of them takes longer than most commands do.
 COMMANDS = {
     "dev": ("core.commands.dev:dev", "Run everything on this machine: database, queue server, web, worker, scheduler."),
-    "serve": ("api.commands:serve", "Serve the API with waitress, and nothing else."),
+    "serve": ("core.commands.serve:serve", "Serve the API with waitress, and nothing else."),
     "worker": ("workers.commands:worker", "Run jobs."),
     "scheduler": ("workers.commands:scheduler", "Order scheduled jobs, and send due ones to the queues."),
     "db": ("flask_migrate.cli:db", "Perform database migrations."),
     "init-db": ("core.commands.data:init_db", "Create the database, or bring it to the newest version."),
     "seed": ("core.commands.data:seed_command", "Create the demo accounts `admin` and `user` and some example tasks."),
+    "import": (
+        "core.commands.import_:import_command",
+        "Import tasks, posts, items or users from FILE, without a worker.",
+    ),
     "user": ("core.commands.users:user", "Create, list, change and delete accounts."),
     "jobs": ("core.commands.jobs:jobs", "Look at background jobs, cancel them, have them tried again."),
+    "export": ("api.commands:export", "Write tasks, posts, items or users to a file, all rows of one moment."),
+    "mail": ("core.commands.mail:mail", "Try out the mail server."),
     "config": ("core.commands.config:config", "Print the effective settings and where each comes from."),
     "reference": ("api.commands:reference_command", "Print the API reference as Markdown."),
     "routes": ("api.commands:routes", "Show the routes of the API."),
     "shell": ("api.commands:shell", "Run a Python shell in the context of the application."),
 }
+
+
+# Started by other commands only.
+HIDDEN_COMMANDS = {"serve-process": ("api.commands:serve_process", "Serve on a socket that listens already.")}
 
 
 class Commands(click.Group):
@@ -41,9 +51,10 @@ class Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
+        place = COMMANDS.get(cmd_name) or HIDDEN_COMMANDS.get(cmd_name)
+        if place is None:
             return None
-        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        module, _, name = place[0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
 

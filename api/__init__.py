@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from api.http.access_log import init_access_log
 from api.http.errors import init_errors
 from api.http.headers import init_headers
+from api.http.idempotency import REPLAYED
 from api.http.json import OrjsonProvider
 from api.http.limits import init_limits
 from api.http.request_id import HEADER, init_request_ids
@@ -68,7 +69,11 @@ def create_app(config_name: str | None = None, *, settings: Settings | None = No
         init_waiting(app)
         origins = current_settings().cors_origins
     if origins:
-        CORS(app, origins=origins, expose_headers=[HEADER, "Location", "Link", "Retry-After", "WWW-Authenticate"])
+        CORS(
+            app,
+            origins=origins,
+            expose_headers=[HEADER, "Location", "Link", REPLAYED, "Retry-After", "WWW-Authenticate"],
+        )
     app.register_blueprint(create_blueprint())
     _register_root(app)
     return app

@@ -1,68 +1,69 @@
-"""The commands that need the web application."""
+"""The commands that need the web application, or the filters of its lists."""
 
+import contextlib
 import json
 import signal
+import socket
 import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
 
 import click
-import waitress
 from flask.cli import ScriptInfo, routes_command, shell_command
 
 from api import create_app, reference
-from core.bootstrap import current_settings, current_upstreams
-from core.commands.common import die_with_parent, exit_with_parent_option
-from core.commands.dev import refuse_address
-from core.config import Settings
+from api.http.server import Server
+from api.http.waiting import end_waiting
+from api.v1 import exports
+from core import clock
+from core.access import OPERATOR, Actor
+from core.bootstrap import current_upstreams
+from core.commands.common import in_app, refusals
+from core.commands.process import Failure, die_with_parent, pool_member_options
+from core.config import load_settings
+from core.db import db
+from core.exchange.columns import Kind
+from core.exchange.formats import FileFormat
+from core.exports import service as export_service
 from core.logs import configure_logging
+from core.pool import announce_ready
+from core.users import service as users
 
-# Waitress reads a whole body before the application sees it; above this it refuses by itself.
-MAX_REQUEST_BYTES = 52 * 1024 * 1024
 
-
-@click.command()
-@click.option("--host", help="Address to listen on. Default: the setting `host`.")
-@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on. Default: PORT, else 5000.")
-@click.option("--threads", type=click.IntRange(1, 64), help="Requests served at once. Default: the setting `threads`.")
-@exit_with_parent_option
-def serve(host: str | None, port: int | None, threads: int | None, exit_with_parent: int | None) -> None:
-    """Serve the API with waitress, and nothing else. `worker` and `scheduler` do the slow work."""
-    app = create_app()
+@click.command("serve-process", hidden=True)
+@click.option("--socket-fd", "descriptors", type=int, multiple=True, required=True)
+@click.option("--threads", type=int, required=True)
+@pool_member_options
+def serve_process(
+    descriptors: tuple[int, ...], threads: int, exit_with_parent: int | None, ready_fd: int | None
+) -> None:
+    """Serve on a socket that listens already. `serve` starts as many of these as are wanted."""
+    settings = load_settings(overrides={"threads": threads})
+    app = create_app(settings=settings)
     with app.app_context():
-        settings, registry = current_settings(), current_upstreams()
-    host, port = host or settings.host, settings.port if port is None else port
-    try:
-        server = waitress.create_server(app, host=host, port=port, **_waitress_options(settings, threads))
-    except (OSError, UnicodeError) as error:
-        refuse_address(host, port, error)
+        registry = current_upstreams()
     configure_logging(settings, sys.stdout)
+    server = Server(
+        app,
+        [socket.socket(fileno=descriptor) for descriptor in descriptors],
+        threads=threads,
+        trusted_proxies=settings.trusted_proxies,
+        drain_seconds=settings.drain_seconds,
+        on_drain=lambda: end_waiting(app),
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda signum, frame: server.stop())
+    # Only the parent can replace a process; one that just ended would be missing.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     die_with_parent(exit_with_parent)
-    signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(0))
-    server.print_listen("Listening on http://{}:{}")
+    announce_ready(ready_fd)
     try:
         server.run()
     finally:
         registry.close()
-
-
-def _waitress_options(settings: Settings, threads: int | None) -> dict[str, object]:
-    options: dict[str, object] = {
-        "threads": threads or settings.threads,
-        "ident": None,
-        "asyncore_use_poll": True,
-        "connection_limit": 1000,
-        "channel_timeout": 30,
-        "cleanup_interval": 5,
-        "channel_request_lookahead": 0,
-        "max_request_header_size": 32 * 1024,
-        "max_request_body_size": MAX_REQUEST_BYTES,
-    }
-    if settings.trusted_proxies:
-        options |= {
-            "trusted_proxy": "*",
-            "trusted_proxy_count": settings.trusted_proxies,
-            "trusted_proxy_headers": "x-forwarded-for x-forwarded-proto x-forwarded-port",
-        }
-    return options
+        with app.app_context():
+            db.engine.dispose()
 
 
 @click.command("reference")
@@ -88,3 +89,74 @@ def routes(options: tuple[str, ...]) -> None:
 def shell(options: tuple[str, ...]) -> None:
     """Run a Python shell in the context of the application."""
     shell_command.main(list(options), prog_name="manage.py shell", obj=ScriptInfo(create_app=create_app))
+
+
+@click.command()
+@click.argument("kind", type=click.Choice([str(kind) for kind in Kind]))
+@click.option(
+    "--format", "name", type=click.Choice([str(name) for name in FileFormat]), default="csv", show_default=True
+)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    help="Where to write it; - is standard output. Default: for example tasks-2026-11-21.csv, in this folder.",
+)
+@click.option("--as", "username", metavar="NAME", help="Only what NAME may see. Default: everything.")
+@click.option("--filter", "filters", multiple=True, metavar="NAME=VALUE", help="As in the list; may be repeated.")
+@click.option("--sort", help="As in the list, for example -due_date,id.")
+@in_app
+def export(
+    kind: str, name: str, output: str | None, username: str | None, filters: tuple[str, ...], sort: str | None
+) -> None:
+    """Write tasks, posts, items or users to a file, all rows of one moment. Needs no worker.
+
+    Filters and sorting are the parameters of the list of that kind, for example
+    --filter status=pending,in_progress --filter "due_date[lt]=2026-12-01".
+    """
+    file_format = FileFormat(name)
+    with refusals():
+        person = users.get_by_login(username) if username else None
+        actor = Actor(person.id, person.role) if person else OPERATOR
+        selection = exports.select(actor, Kind(kind), _filters(filters), sort)
+        output = output or export_service.file_name(selection, file_format, clock.now().date())
+        with _replacing(output) as stream, click.progressbar(length=0, label=kind, file=sys.stderr) as progress:
+
+            def report(done: int, total: int) -> None:
+                progress.length = total
+                progress.update(done - progress.pos)
+
+            done = export_service.write(actor, stream, selection=selection, file_format=file_format, report=report)
+    click.echo(f"{done.rows} {kind} written to {'standard output' if output == '-' else output}.", err=True)
+    if done.cut_cells:
+        click.echo(
+            f"{done.cut_cells} texts were too long for a spreadsheet, and cut; other formats have all.", err=True
+        )
+
+
+def _filters(given: tuple[str, ...]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in given]
+    if any(not sign for _, sign, _ in pairs):
+        raise click.UsageError("A filter is written as NAME=VALUE.")
+    filters = {name: value for name, _, value in pairs}
+    if len(filters) < len(pairs):
+        raise click.UsageError("A filter is given twice.")
+    return filters
+
+
+@contextlib.contextmanager
+def _replacing(output: str) -> Iterator[IO[bytes]]:
+    """Open a file for writing that takes its name when it is complete."""
+    if output == "-":
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    path = Path(output)
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with part.open("wb") as stream:
+            yield stream
+        part.replace(path)
+    except OSError as error:
+        raise Failure(f"{path} cannot be written: {error.strerror}.") from None
+    finally:
+        part.unlink(missing_ok=True)

@@ -36,6 +36,7 @@ class Permission(StrEnum):
     USERS_ADMIN = "users:admin"
     UPSTREAMS_USE = "upstreams:use"
     SEARCH_READ = "search:read"
+    SECURITY_READ = "security:read"
 
 
 class Via(StrEnum):
@@ -70,12 +71,17 @@ SCOPES = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The verified caller of a service. `scopes` is what an API key is limited to; None is no limit."""
+    """The verified caller of a service.
+
+    `scopes` is what an API key is limited to; None is no limit. `key_id` is the
+    number of that key, or None without one.
+    """
 
     user_id: int
     role: Role
     session_id: str | None = None
     scopes: frozenset[Permission] | None = None
+    key_id: int | None = None
     via: Via = Via.API
 
     @property

@@ -5,11 +5,15 @@ from datetime import timedelta
 from typing import Any
 
 from core import clock
+from core.auth import lockout
 from core.auth.repository import SessionRepository
 from core.config import Settings
 from core.db import db, transaction
 from core.files import service as files
+from core.idempotency.repository import KeptAnswerRepository
 from core.jobs.repository import JobRepository
+from core.mail.repository import MailRepository
+from core.security.repository import SecurityRepository
 from core.tasks.repository import TaskRepository
 
 BATCH = 500
@@ -17,6 +21,8 @@ BATCH = 500
 SLOTS_KEPT = timedelta(days=90)
 # A client with a wrong clock should still be told that its token is expired, not that it is unknown.
 SESSIONS_KEPT = timedelta(days=1)
+# Nobody is reminded of a due date that is over, unless the clock is wrong by more than this.
+REMINDERS_KEPT = timedelta(days=60)
 
 
 def clean_up(settings: Settings, step: Callable[[], None]) -> dict[str, int]:
@@ -45,6 +51,11 @@ def clean_up(settings: Settings, step: Callable[[], None]) -> dict[str, int]:
             lambda ids: TaskRepository(db.session()).purge_many(ids, trash_end),
             step,
         ),
+        "kept_answers": _in_batches(
+            lambda: KeptAnswerRepository(db.session()).list_expired(now, BATCH),
+            lambda keys: KeptAnswerRepository(db.session()).delete_all(keys),
+            step,
+        ),
         "files": 0,
         "jobs": _in_batches(
             lambda: JobRepository(db.session()).list_finished_before(jobs_end, BATCH),
@@ -57,6 +68,12 @@ def clean_up(settings: Settings, step: Callable[[], None]) -> dict[str, int]:
         step()
     with transaction() as session:
         JobRepository(session).forget_slots(now - SLOTS_KEPT)
+        MailRepository(session).forget_reminders((now - REMINDERS_KEPT).date())
+        counts["security_events"] = SecurityRepository(session).forget_before(
+            events=now - timedelta(days=settings.security_event_days),
+            failures=now - lockout.MEMORY,
+            addresses=now - timedelta(days=settings.security_event_days),
+        )
     return counts
 
 

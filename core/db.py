@@ -7,7 +7,8 @@ SQLite cannot turn a read transaction into a write transaction safely.
 
 import re
 import threading
-from collections.abc import Iterator
+import traceback
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -29,9 +30,12 @@ from sqlalchemy import (
     event,
     inspect,
     select,
+    text,
 )
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Connection, make_url
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -185,6 +189,7 @@ def transaction() -> Iterator[Session]:
     session: Session = db.session()
     if session.info.get(_WRITING):
         yield session
+        session.flush()  # What the caller has done shows its faults, and its numbers, where a commit would.
         return
     if session.in_transaction():
         session.commit()  # Ends the reading so far; nothing can be pending.
@@ -201,8 +206,13 @@ def transaction() -> Iterator[Session]:
             if conflict is None:
                 raise
             raise conflict from error
-        except BaseException:
+        except Exception:
             session.rollback()
+            raise
+        except BaseException as interruption:
+            session.rollback()
+            # SQLite keeps the write lock for as long as the traceback keeps the interrupted statement.
+            traceback.clear_frames(interruption.__traceback__)
             raise
         finally:
             session.info.pop(_WRITING, None)
@@ -235,6 +245,19 @@ def snapshot() -> Iterator[Session]:
     session.commit()
 
 
+@contextmanager
+def streaming() -> Iterator[Connection]:
+    """Read one state of the whole database row by row, on a connection beside the session, which goes on meanwhile.
+
+    Results come in parts as they are asked for, so their size does not matter.
+    """
+    options: dict[str, Any] = {"stream_results": True}
+    if db.engine.dialect.name != "sqlite":  # SQLite knows no other way to read.
+        options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    with db.engine.connect() as connection:
+        yield connection.execution_options(**options)
+
+
 Row = TypeVar("Row", bound=Base)
 
 
@@ -249,15 +272,51 @@ def find_locked(session: Session, model: type[Row], row_id: Any, *conditions: Co
     return session.scalar(query, execution_options={"populate_existing": True})
 
 
+def insert_new(session: Session, model: type[Base], rows: Sequence[dict[str, Any]]) -> Any:
+    """Return an INSERT of rows, given by column, that leaves out those whose key is there already."""
+    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
+    return insert(model).values(list(rows)).on_conflict_do_nothing()
+
+
+class LockedTooLong(Exception):
+    """Somebody else holds what this transaction needs, for longer than it wants to wait."""
+
+
+@contextmanager
+def lock_patience(session: Session, seconds: int) -> Iterator[None]:
+    """Wait no longer than this for locks. Raises LockedTooLong. On SQLite, who writes holds every lock there is."""
+    if session.get_bind().dialect.name == "sqlite":
+        yield
+        return
+    session.execute(text(f"SET LOCAL lock_timeout = '{seconds}s'"))
+    try:
+        yield
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) == "55P03":  # lock_not_available
+            raise LockedTooLong from error
+        raise
+    session.execute(text("SET LOCAL lock_timeout = DEFAULT"))
+
+
+def insert_if_absent(session: Session, model: type[Base], **values: Any) -> bool:
+    """Insert a row unless its key is taken; return whether it was inserted.
+
+    Waits for another transaction that is inserting the same key.
+    """
+    # What it returns tells whether it inserted; the number of rows does not, on every driver.
+    statement = insert_new(session, model, [values]).returning(inspect(model).primary_key[0])
+    return session.execute(statement).first() is not None
+
+
 def conflict_of(error: IntegrityError) -> Conflict | None:
     """Translate a violated unique constraint, whose name ends with the field's; None for any other."""
     diagnosis = getattr(error.orig, "diag", None)
     name = getattr(diagnosis, "constraint_name", None)
     if name is None:
-        text = str(error.orig)
-        if match := re.search(r"index '(uq_\w+)'", text):
+        words = str(error.orig)
+        if match := re.search(r"index '(uq_\w+)'", words):
             name = match.group(1)
-        elif match := re.search(r"UNIQUE constraint failed: (\w+)\.(\w+)", text):
+        elif match := re.search(r"UNIQUE constraint failed: (\w+)\.(\w+)", words):
             name = f"uq_{match.group(1)}_{match.group(2)}"
     if name is None or not name.startswith("uq_"):
         return None

@@ -85,6 +85,16 @@ class Unavailable(DomainError):
         self.retry_after = retry_after
 
 
+class TooManyAttempts(DomainError):
+    """Somebody tried too often. `retry_after` is in seconds."""
+
+    code = "rate_limited"
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class JobFailed(DomainError):
     """A job can never succeed, so trying again is pointless."""
 

@@ -13,6 +13,8 @@ user_id: ContextVar[int | None] = ContextVar("user_id", default=None)
 job_id: ContextVar[str | None] = ContextVar("job_id", default=None)
 job_kind: ContextVar[str | None] = ContextVar("job_kind", default=None)
 job_attempt: ContextVar[int | None] = ContextVar("job_attempt", default=None)
+# Not on every line: the access log and security events have it.
+address: ContextVar[str | None] = ContextVar("address", default=None)
 
 _CONTEXT: dict[str, ContextVar[str | None] | ContextVar[int | None]] = {
     "request_id": request_id,
@@ -56,5 +58,5 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s%(context)s"))
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
-    for chatty in ("alembic", "rq", "httpx", "httpcore"):
+    for chatty in ("alembic", "fontTools", "httpcore", "httpx", "matplotlib", "rq"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))

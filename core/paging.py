@@ -9,16 +9,15 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from decimal import Decimal
+from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
 from sqlalchemy import ColumnElement, Select, and_, func, or_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from core.errors import Expired, Malformed
+from core.plain import plain, rich
 
 MAX_PER_PAGE = 100
 # Beyond this an OFFSET no longer fits into 64 bits; no list is that long.
@@ -88,10 +87,22 @@ def paginate(
     items = rows[: request.size]
     following = None
     if len(rows) > request.size:
-        payload = [binding, [_plain(getattr(items[-1], key.name)) for key in keys]]
+        payload = [binding, [plain(getattr(items[-1], key.name)) for key in keys]]
         following = str(signer.dumps(payload))
     number = request.number if request.cursor is None else None
     return Page(items=items, number=number, size=request.size, total=total, next_cursor=following)
+
+
+def in_order(
+    query: Select[Any],
+    sort: str | None,
+    *,
+    sortable: Mapping[str, InstrumentedAttribute[Any]],
+    default_sort: str,
+    identity: InstrumentedAttribute[Any],
+) -> Select[Any]:
+    """Return `query` in the order of a list. Raises Malformed for a bad sort."""
+    return query.order_by(*_order(_keys(default_sort if sort is None else sort, sortable, identity)))
 
 
 def _keys(
@@ -159,31 +170,6 @@ def _binding(request: PageRequest, keys: list[_Key], listed: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return {"at": value.isoformat()}
-    if isinstance(value, date):
-        return {"on": value.isoformat()}
-    if isinstance(value, UUID):
-        return {"id": value.hex}
-    if isinstance(value, Decimal):
-        return {"of": str(value)}
-    return value
-
-
-def _rich(value: Any) -> Any:
-    match value:
-        case {"at": text}:
-            return datetime.fromisoformat(text)
-        case {"on": text}:
-            return date.fromisoformat(text)
-        case {"id": text}:
-            return UUID(hex=text)
-        case {"of": text}:
-            return Decimal(text)
-    return value
-
-
 def _open(signer: URLSafeTimedSerializer, request: PageRequest, binding: str) -> list[Any]:
     try:
         bound_to, values = signer.loads(request.cursor or "", max_age=int(request.max_age.total_seconds()))
@@ -196,4 +182,4 @@ def _open(signer: URLSafeTimedSerializer, request: PageRequest, binding: str) ->
             "This cursor belongs to another list.",
             details={"cursor": ["Keep sort and filters as they were when the cursor was made."]},
         )
-    return [_rich(value) for value in values]
+    return [rich(value) for value in values]

@@ -29,9 +29,18 @@ class _Member:
     process: subprocess.Popen[bytes]
     ready: int
     started_at: float = field(default_factory=time.monotonic)
+    has_worked: bool = False
 
-    def has_failed(self) -> bool:
+    def has_ended(self) -> bool:
         return self.process.poll() is not None
+
+    def listen(self, seconds: float) -> bool:
+        """Return whether it has said within this time that it works, or that it never will."""
+        if not select.select([self.ready], [], [], seconds)[0]:
+            return False
+        # A byte says that it works; a closed pipe without one, that it died.
+        self.has_worked = self.has_worked or os.read(self.ready, 1) != b""
+        return True
 
 
 class Pool:
@@ -39,16 +48,26 @@ class Pool:
 
     Each child gets `--exit-with-parent` and `--ready-fd`, and closes or writes to
     the latter when it works. `stop_seconds` is how long children may take to end.
-    `inherited` are file descriptors, such as a listening socket, that they share.
+    `inherited` are file descriptors, such as a listening socket, that they share;
+    the pool closes its own copies when it stops. With `must_start` it gives up when
+    a process ends before any has ever worked; otherwise it tries until it is told to stop.
     """
 
     def __init__(
-        self, command: Sequence[str], size: int, *, stop_seconds: float, inherited: Sequence[int] = ()
+        self,
+        command: Sequence[str],
+        size: int,
+        *,
+        stop_seconds: float,
+        inherited: Sequence[int] = (),
+        must_start: bool = False,
     ) -> None:
         self.command = command
         self.size = size
         self.stop_seconds = stop_seconds
         self.inherited = tuple(inherited)
+        self.has_given_up = False
+        self._has_worked = not must_start
         self._members: list[_Member] = []
         self._stopping = False
         self._rolling = False
@@ -72,18 +91,28 @@ class Pool:
                     self._roll()
                 self._sleep(0.5)
         finally:
+            # Before the children are told: who closes the last copy of a listening socket has emptied its queue.
+            for shared in self.inherited:
+                os.close(shared)
             self._end(self._members)
 
     def _fill(self) -> None:
-        for member in [member for member in self._members if member.has_failed()]:
+        for member in [member for member in self._members if member.has_ended()]:
             self._members.remove(member)
             self._bury(member)
         while len(self._members) < self.size and not self._stopping:
             self._members.append(self._spawn())
 
     def _bury(self, member: _Member) -> None:
-        os.close(member.ready)
         lived = time.monotonic() - member.started_at
+        for each in (member, *self._members):
+            each.listen(0)
+            self._has_worked = self._has_worked or each.has_worked
+        os.close(member.ready)
+        if not self._has_worked:
+            log.error("Process %s ended with code %s before it worked.", member.process.pid, member.process.returncode)
+            self._stopping = self.has_given_up = True
+            return
         log.error("Process %s ended with code %s; starting another.", member.process.pid, member.process.returncode)
         self._pause = 0 if lived > HEALTHY_SECONDS else min(max(self._pause * 2, 0.5), LONGEST_PAUSE)
         until = time.monotonic() + self._pause
@@ -109,26 +138,37 @@ class Pool:
                 return
             new = self._spawn()
             if not self._wait_until_ready(new):
-                log.error("The new process does not start; the old ones stay.")
+                if not self._stopping:
+                    log.error("The new process does not start; the old ones stay.")
                 self._end([new])
                 return
             self._members[self._members.index(old)] = new
-            self._end([old])
+            self._dismiss(old)
         log.info("All processes have been replaced.")
+
+    def _dismiss(self, member: _Member) -> None:
+        """End one process, which may take its time, unless all have to end meanwhile."""
+        until = time.monotonic() + self.stop_seconds
+        member.process.terminate()
+        while not member.has_ended() and time.monotonic() < until:
+            if self._stopping:
+                self._members.append(member)
+                return
+            self._sleep(0.5)
+        self._end([member], until=until)
 
     def _wait_until_ready(self, member: _Member) -> bool:
         until = time.monotonic() + READY_SECONDS
         while time.monotonic() < until and not self._stopping:
-            if select.select([member.ready], [], [], 0.1)[0]:
-                # A byte says that it works; a closed pipe without one, that it died.
-                return os.read(member.ready, 1) != b""
+            if member.listen(0.1):
+                return member.has_worked
         return False
 
-    def _end(self, members: Sequence[_Member]) -> None:
+    def _end(self, members: Sequence[_Member], *, until: float | None = None) -> None:
         for member in members:
             with suppress(ProcessLookupError):
                 member.process.terminate()
-        until = time.monotonic() + self.stop_seconds
+        until = until or time.monotonic() + self.stop_seconds
         for member in members:
             try:
                 member.process.wait(max(until - time.monotonic(), 0.1))

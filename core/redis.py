@@ -1,5 +1,7 @@
 """Connections to the Redis-protocol server."""
 
+from typing import Any
+
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -18,9 +20,20 @@ def connect(settings: Settings, *, timeout: float = SHORT_TIMEOUT) -> "Redis":
         socket_timeout=timeout,
         socket_connect_timeout=timeout,
         retry=Retry(NoBackoff(), 0),
+        **tls_options(settings),
     )
 
 
 def connect_blocking(settings: Settings) -> "Redis":
     """Return a client for a worker, which waits for jobs as long as it takes."""
-    return Redis.from_url(settings.redis_url, socket_connect_timeout=SHORT_TIMEOUT)
+    return Redis.from_url(settings.redis_url, socket_connect_timeout=SHORT_TIMEOUT, **tls_options(settings))
+
+
+def tls_options(settings: Settings) -> dict[str, Any]:
+    """Return what a client must be told of the server's certificate; nothing means that it is verified.
+
+    Platforms such as Heroku encrypt with certificates that nobody has signed.
+    """
+    if settings.redis_verify_certificate or not settings.redis_url.startswith("rediss://"):
+        return {}
+    return {"ssl_cert_reqs": "none", "ssl_check_hostname": False}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, insert, inspect, update
+from sqlalchemy import bindparam, insert, update
 from sqlalchemy.orm import Session
 
 from core.db import Base
@@ -29,7 +29,7 @@ def update_rows(session: Session, model: type[Base], rows: Sequence[Mapping[str,
 
 def validated(model: type[Base], values: Mapping[str, Any]) -> dict[str, Any]:
     """Return values as the model would take them. Raises Invalid naming every wrong field at once."""
-    validators: Mapping[str, Any] = inspect(model).validators
+    validators: Mapping[str, Any] = model.__mapper__.validators
     clean = dict(values)
     details: dict[str, list[str]] = {}
     for name in values:

@@ -7,6 +7,7 @@ import json
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from core import texts
 from core.db import MAX_ID
 from core.errors import Invalid, Malformed
 
@@ -99,7 +100,7 @@ def _number(digits: str) -> Decimal:
 def _check(value: Any, path: str, details: dict[str, list[str]]) -> None:
     """Collect what no database stores, whatever the field."""
     match value:
-        case str() if not _is_storable(value):
+        case str() if texts.UNSTORABLE.search(value):
             details[path or "body"] = ["Must not contain NUL or unpaired surrogate characters."]
         case int() if not -MAX_ID - 1 <= value <= MAX_ID:
             details[path or "body"] = ["Must be an integer of at most 64 bits."]
@@ -108,22 +109,12 @@ def _check(value: Any, path: str, details: dict[str, list[str]]) -> None:
         case dict():
             for name, item in value.items():
                 where = f"{path}.{printable(name)}" if path else printable(name)
-                if not _is_storable(name):
+                if texts.UNSTORABLE.search(name):
                     details[where] = ["Unknown field."]
                 _check(item, where, details)
         case list():
             for index, item in enumerate(value):
                 _check(item, f"{path}.{index}" if path else str(index), details)
-
-
-def _is_storable(value: str) -> bool:
-    if "\x00" in value:
-        return False
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def printable(name: str) -> str:

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
+from core import zones
 from core.errors import Invalid
 
 # What is wrong with a value, in the same words wherever it comes from.
@@ -23,6 +24,7 @@ REQUIRED = "This field is required."
 SERVER_SET = "This field is set by the server."
 TAKEN = "This value is already taken."
 
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 USERNAME = re.compile(r"[A-Za-z0-9_.-]{3,80}")
 CENT = Decimal("0.01")
 MONEY_LIMIT = Decimal(10**10)
@@ -55,7 +57,7 @@ def _refuse(field: str, sentence: str) -> Invalid:
 
 def storable(field: str, value: str) -> str:
     """Return `value`; raise Invalid for characters that no engine stores alike."""
-    if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+    if UNSTORABLE.search(value):
         raise _refuse(field, "Must not contain NUL or unpaired surrogate characters.")
     return value
 
@@ -133,6 +135,14 @@ def email(value: str) -> str:
     if "." not in checked.ascii_domain:
         raise _refuse("email", "Must be a valid e-mail address.")
     return normalized
+
+
+def time_zone(field: str, value: str) -> str:
+    """Return the name of a time zone; raise Invalid, with the nearest name, if there is none of this name."""
+    try:
+        return zones.find(value).key
+    except ValueError as error:
+        raise _refuse(field, str(error)) from None
 
 
 def login_name(value: str) -> str:

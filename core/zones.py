@@ -28,15 +28,23 @@ def find(name: str) -> ZoneInfo:
     raise ValueError(f"Must be a time zone of the IANA database such as Europe/Berlin.{hint}")
 
 
+def known(name: str) -> ZoneInfo:
+    """Return the zone of a stored name; UTC if the time zone database of this machine no longer has it."""
+    try:
+        return find(name)
+    except ValueError:
+        return UTC_ZONE
+
+
 def today(zone: ZoneInfo) -> date:
     """Return the calendar day that it is now in the zone."""
     return clock.now().astimezone(zone).date()
 
 
-def first_moment(day: date, zone: ZoneInfo) -> datetime:
-    """Return the moment in UTC at which the day begins in the zone.
+def first_moment(day: date, zone: ZoneInfo, *, hour: int = 0) -> datetime:
+    """Return the moment in UTC at which the day, or an hour of it, begins in the zone.
 
-    Where clocks go forward at midnight the day begins with their change, and
-    where 00:00 comes twice, with the first.
+    Where clocks go forward at that time it begins with their change, and where
+    the time comes twice, with the first.
     """
-    return datetime.combine(day, time.min, tzinfo=zone).astimezone(UTC)
+    return datetime.combine(day, time(hour), tzinfo=zone).astimezone(UTC)

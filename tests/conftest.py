@@ -12,13 +12,13 @@ from sqlalchemy import delete, event
 from sqlalchemy.engine import Connection
 
 from api import create_app
-from api.http.limits import limiter
+from api.http.limits import credentials_limiter, limiter
 from core import clock
 from core.access import Role
 from core.config import ROOT, Settings, load_settings
 from core.db import Base, db
 from tests.support.people import Person, make_person
-from tests.support.servers import PostgresServer, RedisServer
+from tests.support.servers import EncryptedRedis, PostgresServer, RedisServer
 
 ENGINES = ("sqlite", "postgresql")
 
@@ -50,6 +50,14 @@ def own_redis_server() -> Iterator[RedisServer]:
     """A server that a test may kill."""
     with RedisServer() as server:
         yield server
+
+
+@pytest.fixture
+def encrypted_redis(own_redis_server: RedisServer) -> Iterator[EncryptedRedis]:
+    """The same server, by `rediss://` and with a certificate that nobody has signed."""
+    door = EncryptedRedis(own_redis_server)
+    yield door
+    door.close()
 
 
 @pytest.fixture(scope="session", params=ENGINES)
@@ -128,8 +136,8 @@ def remake_app(app: Flask, make_settings: Callable[..., Settings]) -> Iterator[C
         return other
 
     yield remake
-    # The limiter belongs to the process, which has one application outside the tests.
-    limiter.enabled = False
+    # The limiters belong to the process, which has one application outside the tests.
+    limiter.enabled = credentials_limiter.enabled = False
     for other in made:
         other.extensions["tasklane.upstreams"].close()
         with other.app_context():
@@ -184,8 +192,12 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 @pytest.fixture
 def outbox(app: Flask) -> Path:
+    """Where messages are written; what earlier tests have sent is gone."""
     settings: Settings = app.extensions["tasklane"]
-    return settings.instance_path / "outbox"
+    folder = settings.instance_path / "outbox"
+    for path in folder.glob("*.eml"):
+        path.unlink()
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -19,10 +19,10 @@ from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
-from api.http.json import dump
 from api.http.request_id import current_request_id
 from core import errors as domain
 from core.db import db
+from core.json_out import dump
 
 log = logging.getLogger("tasklane.http")
 
@@ -38,6 +38,7 @@ STATUS = {
     domain.Conflict: 409,
     domain.Expired: 410,
     domain.Invalid: 422,
+    domain.TooManyAttempts: 429,
     domain.Unavailable: 503,
 }
 
@@ -52,7 +53,10 @@ FRAMEWORK = {
     413: ("content_too_large", "The body is larger than this operation accepts."),
     415: ("unsupported_media_type", "The body must be application/json."),
     429: ("rate_limited", "Too many requests. Try again later."),
+    431: ("header_too_large", "The header of the request is larger than the server accepts."),
+    501: ("not_implemented", "The server does not know this way of sending a body."),
 }
+INTERNAL = ("internal_error", "Something went wrong. The request id helps to find out what.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,7 @@ def describe(error: Exception) -> Failure:
         headers = _headers(status)
         if isinstance(error, domain.InvalidToken):
             headers["WWW-Authenticate"] += ', error="invalid_token"'  # RFC 6750, section 3.1
-        if isinstance(error, domain.Unavailable) and error.retry_after:
+        if isinstance(error, domain.Unavailable | domain.TooManyAttempts) and error.retry_after:
             headers["Retry-After"] = str(error.retry_after)
         return Failure(status, error.code, error.message, error.details, headers)
     if isinstance(error, HTTPException):
@@ -105,13 +109,12 @@ def describe(error: Exception) -> Failure:
         log.error("A dependency does not answer: %s", type(error).__name__, exc_info=error)
         return Failure(503, "unavailable", "A part of the service does not answer. Try again.", headers=_headers(503))
     log.error("Unexpected error", exc_info=error)
-    return Failure(500, "internal_error", "Something went wrong. The request id helps to find out what.")
+    return Failure(500, *INTERNAL)
 
 
 def _from_framework(error: HTTPException) -> Failure:
     status = error.code or 500
-    default = HTTPStatus(status).phrase
-    code, message = FRAMEWORK.get(status, (default.lower().replace(" ", "_"), f"{default}."))
+    code, message = _framework_words(status)
     message = getattr(error, "sentence", message)
     if status >= 500:
         log.error("Unexpected error", exc_info=error)
@@ -125,6 +128,11 @@ def _from_framework(error: HTTPException) -> Failure:
     data = getattr(error, "data", None) or {}
     details = {name: [text] for name, text in data.get("errors", {}).items()} or None
     return Failure(status, code, message, details, headers)
+
+
+def _framework_words(status: int) -> tuple[str, str]:
+    default = HTTPStatus(status).phrase
+    return FRAMEWORK.get(status, (default.lower().replace(" ", "_"), f"{default}."))
 
 
 def _headers(status: int) -> dict[str, str]:
@@ -153,12 +161,18 @@ def preferred_type() -> str | None:
     return JSON if json_quality > 0 else None
 
 
-def envelope(failure: Failure) -> dict[str, Any]:
+def server_refusal(status: int, request_id: str) -> bytes:
+    """Return the body with which the server refuses what it cannot hand to the application."""
+    code, message = INTERNAL if status == 500 else _framework_words(status)
+    return dump(envelope(Failure(status, code, message), request_id))
+
+
+def envelope(failure: Failure, request_id: str | None = None) -> dict[str, Any]:
     """Return the failure in the shape that every error of ours has."""
     error: dict[str, Any] = {
         "message": failure.message,
         "code": failure.code,
-        "request_id": current_request_id(),
+        "request_id": request_id or current_request_id(),
     }
     if failure.details:
         error["details"] = failure.details

@@ -5,14 +5,16 @@ spooled to the disk while it arrives.
 """
 
 import difflib
+import hashlib
 import os
-from typing import Any
+from collections.abc import Mapping
+from typing import IO, Any
 
-from flask import request
+from flask import Response, after_this_request, request
 from flask_restx import reqparse
 from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
-from werkzeug.formparser import FormDataParser
+from werkzeug.formparser import FormDataParser, default_stream_factory
 
 from api.http import json
 from api.http.query import Converter
@@ -23,6 +25,8 @@ MULTIPART = "multipart/form-data"
 # What the names, the other parts and the boundaries may take beside the file.
 FRAMING_BYTES = 64 * 1024
 MAX_PARTS = 50
+# Of all parts that are no files. The parser needs more than the 64 KiB that it reads at once.
+MAX_TEXT_BYTES = 256 * 1024
 
 
 class NotMultipart(UnsupportedMediaType):
@@ -55,26 +59,47 @@ def load_form(target: FormParser) -> dict[str, Any]:
     """
     if request.mimetype != MULTIPART:
         raise NotMultipart
-    parser = FormDataParser(
-        max_form_memory_size=FRAMING_BYTES,
-        max_form_parts=MAX_PARTS,
-        silent=False,
-    )
+    opened: list[IO[bytes]] = []
+
+    def spool(**about: Any) -> IO[bytes]:
+        opened.append(default_stream_factory(**about))
+        return opened[-1]
+
+    @after_this_request
+    def close(response: Response) -> Response:
+        for file in opened:
+            file.close()
+        return response
+
+    return _checked(target, _parts(target, spool))
+
+
+def fingerprint(values: Mapping[str, Any]) -> bytes:
+    """Return what two forms with the same parts have in common, whatever boundary is between the parts."""
+    digest = hashlib.sha256()
+    for name in sorted(values):
+        value = values[name]
+        if isinstance(value, FileStorage):
+            content = hashlib.file_digest(value.stream, "sha256").hexdigest()  # type: ignore[arg-type]
+            value.stream.seek(0)
+            value = [value.filename, value.mimetype, content]
+        digest.update(json.dump([name, value]))
+    return digest.digest()
+
+
+def _parts(target: FormParser, spool: Any) -> dict[str, list[Any]]:
+    """Return all parts by name."""
+    parser = FormDataParser(spool, MAX_TEXT_BYTES, silent=False, max_form_parts=MAX_PARTS)
     try:
         _, form, files = parser.parse(request.stream, request.mimetype, request.content_length, request.mimetype_params)
     except ValueError:
         raise Malformed(f"The body is not {MULTIPART} (RFC 7578).") from None
-    parts: dict[str, list[Any]] = {}
     if any(_size(file) > target.max_bytes for file in files.values()):
         raise RequestEntityTooLarge
+    parts: dict[str, list[Any]] = {}
     for name, part in [*form.items(multi=True), *files.items(multi=True)]:
         parts.setdefault(name, []).append(part)
-    try:
-        return _checked(target, parts)
-    except Invalid:
-        for file in files.values():
-            file.close()
-        raise
+    return parts
 
 
 def _checked(target: FormParser, parts: dict[str, list[Any]]) -> dict[str, Any]:

@@ -15,6 +15,8 @@ def init_headers(app: Flask) -> None:
     def add_headers(response: Response) -> Response:
         if response.status_code not in RETRY_STATUSES and request.endpoint not in POLLED_ENDPOINTS:
             response.headers.pop("Retry-After", None)
+        if response.status_code in (204, 304):
+            response.headers.pop("Content-Type", None)  # Of a body that is not there.
         if request.path.startswith("/api/v1"):
             for name in ("Authorization", "Cookie", "X-API-Key", "Accept"):
                 response.vary.add(name)

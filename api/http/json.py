@@ -1,17 +1,13 @@
-"""JSON out, fast, by orjson; JSON in, strictly, by `core.strict_json`."""
+"""JSON out, as `core.json_out` writes it; JSON in, as `core.strict_json` reads it."""
 
-import json
-from decimal import Decimal
 from typing import Any
 
-import orjson
 from flask.json.provider import DefaultJSONProvider
 
+from core.json_out import dump
 from core.strict_json import parse, printable, require_storable
 
 __all__ = ["OrjsonProvider", "dump", "parse", "printable", "require_storable"]
-
-_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 
 
 class OrjsonProvider(DefaultJSONProvider):
@@ -19,19 +15,3 @@ class OrjsonProvider(DefaultJSONProvider):
 
     def dumps(self, obj: Any, **kwargs: Any) -> str:
         return dump(obj).decode()
-
-
-def dump(value: Any) -> bytes:
-    """Return `value` as UTF-8 JSON."""
-    try:
-        return orjson.dumps(value, default=_default, option=_OPTIONS)
-    except TypeError:
-        # Text that is no valid Unicode: the standard library can spell it with escapes.
-        return json.dumps(value, default=str).encode()
-
-
-def _default(value: Any) -> Any:
-    if isinstance(value, Decimal) and value.is_finite():
-        # Plain notation: not everybody who reads 1E+2 takes it for an exact number.
-        return orjson.Fragment(f"{value:f}")
-    raise TypeError(f"{type(value).__name__} is not JSON.")

@@ -1,52 +1,171 @@
-"""Rate limits, by Flask-Limiter, kept in Redis and in memory while Redis is away."""
+"""Rate limits, by Flask-Limiter, kept in Redis and in memory while Redis is away.
+
+Attempts to log in are counted in a moving window, which is exact; everything
+else in a sliding one, which costs a hundred bytes a caller whatever the limit.
+Who calls is known only when the credentials have been verified, so requests are
+counted after that; a made-up token gives nobody a bucket of their own.
+"""
 
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, request
-from flask_limiter import Limiter
+from flask import Flask, Response, g, request
+from flask_limiter import Limiter, RateLimitExceeded
 from flask_limiter.util import get_remote_address
 
-from api.http import json
+from api.http import errors, json
 from api.http.basic import presented_credentials
-from core import texts
+from core import redis, texts
+from core.access import Actor
 from core.bootstrap import current_settings
 from core.config import Settings
 from core.errors import DomainError
 
+# Seconds that a Redis which hangs may cost a request.
+PATIENCE = 0.2
+
+
+def caller_key() -> str:
+    """Return whose bucket this request is counted in: the verified API key's, user's, or the address's."""
+    actor: Actor | None = g.get("limited_actor")
+    if actor is None:
+        return f"address {get_remote_address()}"
+    return f"user {actor.user_id}" if actor.key_id is None else f"key {actor.key_id}"
+
+
 # The application is bound later, so importing this has no effect.
-limiter = Limiter(key_func=get_remote_address)
+limiter = Limiter(key_func=caller_key, strategy="sliding-window-counter", headers_enabled=True)
+credentials_limiter = Limiter(key_func=get_remote_address, strategy="moving-window", headers_enabled=True)
 
 
 def init_limits(app: Flask, settings: Settings) -> None:
-    """Bind the limiter; a Redis that hangs may cost a request a fifth of a second, not more."""
-    is_memory = settings.env == "testing"
+    """Bind the limiters."""
     app.config.update(
         RATELIMIT_ENABLED=settings.ratelimit_enabled,
-        RATELIMIT_HEADERS_ENABLED=True,
-        RATELIMIT_STRATEGY="moving-window",
-        RATELIMIT_STORAGE_URI="memory://" if is_memory else _storage_url(settings.redis_url),
-        RATELIMIT_STORAGE_OPTIONS={} if is_memory else {"socket_timeout": 0.2, "socket_connect_timeout": 0.2},
-        RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=not is_memory,
+        RATELIMIT_STORAGE_URI=_storage_url(settings.redis_url),
+        RATELIMIT_STORAGE_OPTIONS=_storage_options(settings),
+        RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=True,
         RATELIMIT_KEY_PREFIX="tasklane",
+        # A path that does not exist is counted as well.
+        RATELIMIT_REQUEST_IDENTIFIER=lambda: request.endpoint or "nowhere",
     )
-    limiter.init_app(app)
+    for each in (limiter, credentials_limiter):
+        each.enabled = settings.ratelimit_enabled
+        each.init_app(app)
+    # Runs before the limiters write their headers, because it is registered after them.
+    app.after_request(_count_the_rest)
+
+
+def _storage_options(settings: Settings) -> dict[str, Any]:
+    return {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE, **redis.tls_options(settings)}
 
 
 def _storage_url(url: str) -> str:
     return "redis+" + url if url.startswith("unix://") else url
 
 
+# --- every request ------------------------------------------------------------------
+
+
+def request_limit() -> str:
+    """Return how often this caller may ask: what the settings say of the key, else of the role, else of addresses."""
+    limits = current_settings().limits
+    actor: Actor | None = g.get("limited_actor")
+    if actor is None:
+        return limits.address
+    if actor.key_id is not None:
+        return limits.of_key(actor.key_id)
+    return limits.admin if actor.is_admin else limits.user
+
+
+def _is_conditional() -> bool:
+    return "If-None-Match" in request.headers
+
+
+def _is_changed(response: Response) -> bool:
+    """Return whether the answer was worth counting: to hear that nothing has changed is free."""
+    return response.status_code != 304
+
+
+@limiter.shared_limit(request_limit, scope="requests", exempt_when=_is_conditional)
+@limiter.shared_limit(
+    request_limit, scope="requests", exempt_when=lambda: not _is_conditional(), deduct_when=_is_changed
+)
+def _count() -> None:
+    """Count this request, or raise RateLimitExceeded."""
+
+
+def count_request(actor: Actor | None) -> None:
+    """Count this request for the verified caller, or for its address. Raises RateLimitExceeded."""
+    g.limited_actor = actor
+    g.is_counted = True
+    _count()
+
+
+def _count_the_rest(response: Response) -> Response:
+    """Count what was answered before anybody was verified, such as an unknown path."""
+    if g.get("is_counted") or not request.path.startswith("/api/v1"):
+        return response
+    try:
+        count_request(None)
+    except RateLimitExceeded as error:
+        return errors.respond(error)
+    return response
+
+
+# --- passwords ----------------------------------------------------------------------
+
+
 def limits_logins(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Count the POSTs to a view as attempts to log in, together with those to all other such views."""
-    limit = limiter.shared_limit(login_limit, scope="login", key_func=login_key, methods=["POST"])
-    limited: Callable[..., Any] = limit(view)
-    return limited
+    """Count the POSTs to a view as attempts to log in, together with those to all other such views.
+
+    One address may try one username only so often, and all usernames together
+    somewhat more often. The first limit is the one that headers tell of.
+    """
+    shared = credentials_limiter.shared_limit
+    for limit, scope, key in ((login_limit, "login", login_key), (address_limit, "logins", get_remote_address)):
+        view = shared(limit, scope=scope, key_func=key, methods=["POST"])(view)
+    return view
 
 
 def login_limit() -> str:
     """Return how often one client may try one username."""
     return current_settings().auth.login_limit
+
+
+def address_limit() -> str:
+    """Return how often one client may try to log in."""
+    return current_settings().auth.address_limit
+
+
+def password_limit() -> str:
+    """Return how often somebody may tell their old password."""
+    return current_settings().auth.password_limit
+
+
+@credentials_limiter.shared_limit(password_limit, scope="password", key_func=caller_key)
+def _count_password() -> None:
+    """Count this attempt to tell a password, or raise RateLimitExceeded."""
+
+
+def count_password(actor: Actor | None) -> None:
+    """Count an attempt of a verified caller to tell their password. Raises RateLimitExceeded."""
+    g.limited_actor = actor
+    g.is_counted = True
+    _count_password()
+
+
+def uncounted(actor: Actor | None) -> None:
+    """Count nothing: probes of platforms must never be refused."""
+    g.is_counted = True
+
+
+def count_unless_login(actor: Actor | None) -> None:
+    """Count this request, unless it is an attempt to log in, which was counted before anybody was verified."""
+    if request.method == "POST":
+        g.is_counted = True
+    else:
+        count_request(actor)
 
 
 def login_key() -> str:

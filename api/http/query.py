@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,10 +11,11 @@ from zoneinfo import ZoneInfo
 from flask import request
 from flask_restx import reqparse
 
+from api.http import json
 from core import texts, zones
 from core.bootstrap import current_settings
 from core.db import MAX_ID
-from core.errors import Malformed
+from core.errors import Invalid, Malformed
 from core.paging import MAX_PAGE, MAX_PER_PAGE, PageRequest
 from core.ranges import OPERATORS, Range
 
@@ -199,29 +200,70 @@ def load_query(target: reqparse.RequestParser) -> dict[str, Any]:
 
     Raises Malformed, naming the nearest valid one for an unknown parameter.
     """
-    known = [argument.name for argument in target.args]
-    details: dict[str, list[str]] = {}
-    for name, values in request.args.lists():
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            details[name.replace("\x00", "\\x00")[:100]] = [f"Unknown parameter.{hint}"]
-        elif len(values) > 1:
-            details[name] = ["Given more than once."]
+    given = request.args.to_dict()
+    values, details = _read(target.args, given, "parameter")
     for argument in target.args:
-        if argument.name in details:
-            continue
-        if argument.name not in request.args:
-            if argument.required:
-                details[argument.name] = ["This parameter is required."]
-            continue
-        try:
-            argument.type(request.args[argument.name])
-        except ValueError as error:
-            details[argument.name] = [str(error)]
+        count = len(request.args.getlist(argument.name))
+        if count > 1:
+            details[argument.name] = ["Given more than once."]
+        elif argument.required and not count:
+            details[argument.name] = ["This parameter is required."]
     if details:
         raise Malformed("The request has parameters that cannot be used.", details=details)
-    return dict(target.parse_args())
+    return values
+
+
+def load_filters(target: reqparse.RequestParser, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the filters of a body, by the rules of a list's parameters.
+
+    Numbers, booleans and lists of words need not be written as in a URL. Raises
+    Invalid, naming `filters.<name>`.
+    """
+    spelled: dict[str, str] = {}
+    details: dict[str, list[str]] = {}
+    for name, value in given.items():
+        try:
+            spelled[name] = _as_in_url(value)
+        except ValueError as error:
+            details[json.printable(name)] = [str(error)]
+    values, found = _read([argument for argument in target.args if argument.name not in _PAGING], spelled, "filter")
+    wrong = {f"filters.{name}": sentences for name, sentences in {**found, **details}.items()}
+    if wrong:
+        raise Invalid("The filters cannot be used.", details=wrong)
+    return values
+
+
+def _as_in_url(value: Any) -> str:
+    match value:
+        case str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case int() | Decimal():
+            return f"{value:f}" if isinstance(value, Decimal) else str(value)
+        case [*words] if words and all(isinstance(word, str) for word in words):
+            return ",".join(words)
+    raise ValueError("Must be a string, a number, true, false, or a list of words.")
+
+
+def _read(
+    arguments: Sequence[reqparse.Argument], given: Mapping[str, str], noun: str
+) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """Return the values of what was given, and what is wrong with it."""
+    known = {argument.name: argument for argument in arguments}
+    values: dict[str, Any] = {}
+    details: dict[str, list[str]] = {}
+    for name, text in given.items():
+        if name not in known:
+            close = difflib.get_close_matches(name, list(known), n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            details[json.printable(name)] = [f"Unknown {noun}.{hint}"]
+            continue
+        try:
+            values[name] = known[name].type(text)
+        except ValueError as error:
+            details[name] = [str(error)]
+    return values, details
 
 
 def page_request(arguments: Mapping[str, Any]) -> PageRequest:

@@ -16,15 +16,20 @@ def init_request_ids(app: Flask) -> None:
 
     @app.before_request
     def assign() -> None:
-        sent = request.headers.get(HEADER, "")
-        g.request_id = sent if _SANE.fullmatch(sent) else uuid4().hex
+        g.request_id = choose(request.headers.get(HEADER, ""))
         logs.request_id.set(g.request_id)
         logs.user_id.set(None)
+        logs.address.set(request.remote_addr)
 
     @app.after_request
     def echo(response: Response) -> Response:
         response.headers[HEADER] = current_request_id()
         return response
+
+
+def choose(sent: str) -> str:
+    """Return the id that a caller sent if it is sane, else a new one."""
+    return sent if _SANE.fullmatch(sent) else uuid4().hex
 
 
 def current_request_id() -> str:

@@ -11,15 +11,15 @@ from typing import Any
 from urllib.parse import urlencode
 
 import orjson
-from flask import Response, current_app, request, url_for
+from flask import Response, current_app, g, request, url_for
 from flask_restx import Namespace, fields
 from flask_restx.model import ModelBase
 from flask_restx.utils import merge
 from orjson import Fragment
 
 from api.http.fields import Anything, NullableInteger, NullableText
-from api.http.json import dump
 from core.jobs.model import Job
+from core.json_out import dump
 from core.paging import Page
 
 Verb = Callable[..., Any]
@@ -117,6 +117,16 @@ def json_response(body: Any, status: int = 200, headers: dict[str, str] | None =
     return current_app.response_class(dump(body), status, headers, mimetype="application/json")
 
 
+_CHANGES = "answer_changes"
+
+
+def on_answer(change: Callable[[Response], None]) -> None:
+    """Have `change` applied to the answer of the verb that is running, such as setting a cookie."""
+    if _CHANGES not in g:
+        setattr(g, _CHANGES, [])
+    getattr(g, _CHANGES).append(change)
+
+
 def document(verb: Verb, **doc: Any) -> Verb:
     """Add to what Swagger knows of a verb."""
     verb.__apidoc__ = merge(getattr(verb, "__apidoc__", {}), doc)  # type: ignore[attr-defined]
@@ -131,7 +141,10 @@ def answering(
     def decorate(verb: Verb) -> Verb:
         @wraps(verb)
         def respond(*args: Any, **kwargs: Any) -> Response:
-            return shape(verb(*args, **kwargs))
+            response = shape(verb(*args, **kwargs))
+            for change in g.pop(_CHANGES, ()):
+                change(response)
+            return response
 
         documented = {
             name.replace("_", "-"): {"description": words, "type": "string"} for name, words in headers.items()

@@ -5,6 +5,7 @@ verified and its query and body are parsed, in this order, so that a stranger
 learns nothing about what would have been valid.
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from flask import request
@@ -13,15 +14,18 @@ from flask_restx.model import ModelBase
 from flask_restx.reqparse import RequestParser
 from werkzeug.exceptions import BadRequest, NotAcceptable, RequestEntityTooLarge
 
-from api.http import query, tokens
+from api.http import idempotency, limits, query, tokens
 from api.http.body import load_body
 from api.http.errors import preferred_type
-from api.http.forms import FRAMING_BYTES, FormParser, load_form
+from api.http.forms import FRAMING_BYTES, FormParser, fingerprint, load_form
+from api.http.idempotency import Effect
 from api.http.responses import document, refuses
 from core import logs
 from core.access import SCOPES, Actor, Permission
 from core.errors import Forbidden
 from core.paging import PageRequest
+from core.security import service as security
+from core.security.model import EventKind
 
 VERBS = ("get", "post", "put", "patch", "delete")
 SECURITY: list[dict[str, list[str]]] = [{"Password": []}, {"Bearer": []}, {"ApiKey": []}]
@@ -45,6 +49,10 @@ class SecureResource(Resource):
     takes_any_query: ClassVar[bool] = False
     # Whether a good answer is a file, whose type only it knows; a refusal is JSON even so.
     answers_files: ClassVar[bool] = False
+    # Where the effect of a POST is, which decides how its answer is kept for a repetition.
+    effect: ClassVar[Effect] = Effect.TRANSACTION
+    # What this resource's requests are counted as, once it is known who asks.
+    count: ClassVar[Callable[[Actor | None], None]] = limits.count_request
 
     actor: Actor
     body: dict[str, Any]
@@ -61,10 +69,14 @@ class SecureResource(Resource):
             is_public = cls.permissions[name.upper()] is Permission.PUBLIC
             codes = {400, 406, 500, 503}
             codes |= set() if is_public else {401, 403}
+            codes |= {429} if cls.count is not limits.uncounted else set()
             codes |= set() if name == "get" else {413}
             # Whatever is written may meet a change by somebody else, the end of the caller's account included.
             codes |= set() if is_public or name == "get" else {409}
             codes |= {415, 422} if _body_model(verb) or _form_parser(verb) else set()
+            if name == "post":
+                codes |= {409, 422}
+                document(verb, params=idempotency.PARAMETER)
             document(refuses(*codes)(verb), security=_security(cls.permissions[name.upper()]))
 
     @property
@@ -79,7 +91,12 @@ class SecureResource(Resource):
         if not request.host:
             raise BadRequest  # A Host header that no URL can have would end up in Location.
         name = "get" if request.method == "HEAD" else request.method.lower()
-        self._authorise(self.permissions[name.upper()])
+        actor = None
+        try:
+            actor = self._verify(self.permissions[name.upper()])
+        finally:
+            type(self).count(actor)
+        self._authorise(actor, self.permissions[name.upper()])
         verb = getattr(self, name)
         if self.takes_any_query:
             self.query = request.args.to_dict(flat=False)
@@ -95,7 +112,18 @@ class SecureResource(Resource):
             self.body = self.read_body(model)
         elif form is not None:
             self.body = load_form(form)
+        if request.method == "POST" and idempotency.HEADER in request.headers:
+            return idempotency.answer_once(
+                lambda: super(SecureResource, self).dispatch_request(*args, **kwargs),
+                effect=self.effect,
+                actor=actor,
+                content=self.content() if form is None else fingerprint(self.body),
+            )
         return super().dispatch_request(*args, **kwargs)
+
+    def content(self) -> bytes:
+        """Return what a repetition of this request must have in common with it."""
+        return request.get_data()
 
     def read_body(self, model: ModelBase) -> dict[str, Any]:
         """Return the parsed body; a resource with another media type overrides this."""
@@ -104,12 +132,23 @@ class SecureResource(Resource):
     def validate_payload(self, func: Any) -> None:
         """Do nothing: `dispatch_request` has checked the body already, and better."""
 
-    def _authorise(self, permission: Permission) -> None:
+    @staticmethod
+    def _verify(permission: Permission) -> Actor | None:
+        """Return the verified caller, or None for a public operation."""
         if permission is Permission.PUBLIC:
+            return None
+        actor = tokens.verify(refresh=permission is Permission.SESSION_REFRESH)
+        logs.user_id.set(actor.user_id)
+        return actor
+
+    def _authorise(self, actor: Actor | None, permission: Permission) -> None:
+        if actor is None:
             return
-        self.actor = tokens.verify(refresh=permission is Permission.SESSION_REFRESH)
-        logs.user_id.set(self.actor.user_id)
-        if not self.actor.has(permission):
+        self.actor = actor
+        if not actor.has(permission):
+            security.record_alone(
+                EventKind.FORBIDDEN, user_id=actor.user_id, actor_id=actor.user_id, permission=str(permission)
+            )
             raise Forbidden(f"This needs the permission {permission}.")
 
 

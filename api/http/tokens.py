@@ -1,9 +1,10 @@
 """JWTs, cookies and API keys: how callers prove on the wire who they are. The truth is in the database."""
 
+import hashlib
 from datetime import timedelta
 from typing import Any
 
-from flask import Flask, Response, after_this_request, request
+from flask import Flask, Response, request
 from flask_jwt_extended import (
     JWTManager,
     create_access_token,
@@ -15,6 +16,7 @@ from flask_jwt_extended import (
 from flask_jwt_extended.exceptions import CSRFError, JWTExtendedException
 from jwt.exceptions import ExpiredSignatureError, PyJWTError
 
+from api.http.responses import on_answer
 from core import clock
 from core.access import Actor
 from core.auth import keys
@@ -42,7 +44,30 @@ def init_tokens(app: Flask) -> None:
         JWT_ACCESS_COOKIE_NAME=SESSION_COOKIE,
         JWT_ACCESS_CSRF_HEADER_NAME=CSRF_HEADER,
     )
-    JWTManager(app)
+    _rotate_keys(JWTManager(app), [settings.jwt_secret_key, *settings.jwt_previous_secret_keys])
+
+
+def _rotate_keys(manager: JWTManager, secrets: list[str]) -> None:
+    """Sign with the first key, and verify with whichever the token names (RFC 7515, section 4.1.4)."""
+    by_id = {_key_id(secret): secret for secret in reversed(secrets)}
+
+    @manager.encode_key_loader
+    def signing_key(identity: Any) -> str:
+        return secrets[0]
+
+    @manager.decode_key_loader
+    def verifying_key(header: dict[str, Any], claims: dict[str, Any]) -> str:
+        # A token from before keys had names was signed with the first one or is not ours.
+        return by_id.get(str(header.get("kid")), secrets[0])
+
+
+def _key_id(secret: str) -> str:
+    """Return the name of a key, which tells nothing of it."""
+    return hashlib.sha256(b"tasklane jwt key " + secret.encode()).hexdigest()[:16]
+
+
+def _headers() -> dict[str, str]:
+    return {"kid": _key_id(current_settings().jwt_secret_key)}
 
 
 def session_lifetime() -> timedelta:
@@ -60,8 +85,10 @@ def issue(grant: Grant) -> dict[str, Any]:
     subject = str(grant.user_id)
     claims = {"sid": grant.session_id}
     return {
-        "access_token": create_access_token(subject, additional_claims=claims),
-        "refresh_token": create_refresh_token(subject, additional_claims={**claims, "jti": grant.refresh_jti}),
+        "access_token": create_access_token(subject, additional_claims=claims, additional_headers=_headers()),
+        "refresh_token": create_refresh_token(
+            subject, additional_claims={**claims, "jti": grant.refresh_jti}, additional_headers=_headers()
+        ),
         "token_type": "Bearer",
         "expires_in": current_settings().auth.access_token_minutes * 60,
     }
@@ -76,28 +103,32 @@ def issue_cookies(grant: Grant, *, remember: bool) -> dict[str, Any]:
     is never handed out.
     """
     lifetime = browser_session_lifetime(remember=remember)
-    token = create_access_token(str(grant.user_id), additional_claims={"sid": grant.session_id}, expires_delta=lifetime)
+    token = create_access_token(
+        str(grant.user_id),
+        additional_claims={"sid": grant.session_id},
+        additional_headers=_headers(),
+        expires_delta=lifetime,
+    )
     csrf_token = get_csrf_token(token)
 
-    @after_this_request
-    def set_cookies(response: Response) -> Response:
+    def set_cookies(response: Response) -> None:
         # Without an age, the browser forgets them when it is closed.
         max_age = lifetime if remember else None
         response.set_cookie(SESSION_COOKIE, token, max_age=max_age, **_cookie_flags(SESSION_COOKIE))
         response.set_cookie(CSRF_COOKIE, csrf_token, max_age=max_age, **_cookie_flags(CSRF_COOKIE))
-        return response
 
+    on_answer(set_cookies)
     return {"user_id": grant.user_id, "csrf_token": csrf_token, "expires_at": clock.now() + lifetime}
 
 
 def clear_cookies() -> None:
     """Have the coming answer remove the cookies of a browser session."""
 
-    @after_this_request
-    def unset_cookies(response: Response) -> Response:
+    def unset_cookies(response: Response) -> None:
         for name in (SESSION_COOKIE, CSRF_COOKIE):
             response.delete_cookie(name, **_cookie_flags(name))
-        return response
+
+    on_answer(unset_cookies)
 
 
 def _cookie_flags(name: str) -> dict[str, Any]:

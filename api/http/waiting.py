@@ -10,12 +10,26 @@ from core.bootstrap import current_settings
 
 MAX_WAIT = 30
 EXTENSION = "tasklane.waiting"
+LEAVING = "tasklane.leaving"
 
 
 def init_waiting(app: Flask) -> None:
     """Let at most half of the request threads wait."""
     with app.app_context():
         app.extensions[EXTENSION] = threading.BoundedSemaphore(max(current_settings().threads // 2, 1))
+    app.extensions[LEAVING] = threading.Event()
+
+
+def end_waiting(app: Flask) -> None:
+    """Have everybody who waits answered at once, now and from now on: this process leaves."""
+    leaving: threading.Event = app.extensions[LEAVING]
+    leaving.set()
+
+
+def current_leaving() -> threading.Event:
+    """Return what is set when this process leaves, so that a wait can end with it."""
+    leaving: threading.Event = current_app.extensions[LEAVING]
+    return leaving
 
 
 @contextmanager

@@ -3,14 +3,15 @@
 from typing import Any
 
 from flask import request, url_for
+from flask_limiter.util import get_remote_address
 from flask_restx import Namespace, fields
 from flask_restx.model import ModelBase
 
-from api.http import json, tokens
+from api.http import json, limits, tokens
 from api.http.basic import presented_credentials, require_confidential_channel
 from api.http.body import check
 from api.http.fields import Id, Moment, Password
-from api.http.limits import limits_logins
+from api.http.idempotency import Effect
 from api.http.responses import created, no_content, refuses, returns, returns_bare
 from api.http.security import SecureResource
 from api.v1.users import profile_fields, registration_fields, user_out
@@ -90,11 +91,18 @@ class Registration(SecureResource):
         return {"message": f"Welcome, {user.username}.", "user_id": user.id}
 
 
+def _origin() -> dict[str, str]:
+    """Return where an attempt to log in comes from, and what hides that."""
+    return {"address": get_remote_address(), "hashing_key": current_settings().secret_key}
+
+
 @ns.route("/login")
 class Login(SecureResource):
     permissions = {"POST": Permission.PUBLIC}
     missing_status = 400
-    decorators = (limits_logins,)
+    decorators = (limits.limits_logins,)
+    effect = Effect.RESERVATION
+    count = limits.count_unless_login
 
     @ns.expect(login_in, validate=True)
     @refuses(401, 429)
@@ -106,7 +114,7 @@ class Login(SecureResource):
         accepted too, which is what the Authorize dialog sends, and so are Basic
         credentials without a body, by HTTPS or from this machine.
         """
-        return tokens.issue(auth.login(lifetime=tokens.session_lifetime(), **self.body))
+        return tokens.issue(auth.login(lifetime=tokens.session_lifetime(), **_origin(), **self.body))
 
     def read_body(self, model: ModelBase) -> dict[str, Any]:
         """Accept Basic credentials and a form beside JSON."""
@@ -129,7 +137,9 @@ class Login(SecureResource):
 class BrowserSession(SecureResource):
     permissions = {"POST": Permission.PUBLIC, "DELETE": Permission.CREDENTIALS_MANAGE}
     missing_status = 400
-    decorators = (limits_logins,)
+    decorators = (limits.limits_logins,)
+    effect = Effect.RESERVATION
+    count = limits.count_unless_login
 
     @ns.expect(session_in, validate=True)
     @refuses(401, 429)
@@ -145,7 +155,7 @@ class BrowserSession(SecureResource):
         """
         remember = self.body.pop("remember", False)
         lifetime = tokens.browser_session_lifetime(remember=remember)
-        return tokens.issue_cookies(auth.login(lifetime=lifetime, **self.body), remember=remember)
+        return tokens.issue_cookies(auth.login(lifetime=lifetime, **_origin(), **self.body), remember=remember)
 
     @no_content
     def delete(self) -> None:
@@ -157,6 +167,7 @@ class BrowserSession(SecureResource):
 @ns.route("/refresh")
 class Refresh(SecureResource):
     permissions = {"POST": Permission.SESSION_REFRESH}
+    effect = Effect.RESERVATION
 
     @returns_bare(tokens_out)
     def post(self) -> dict[str, Any]:
@@ -201,13 +212,14 @@ class Me(SecureResource):
     @refuses(409)
     @returns(user_out)
     def patch(self) -> User:
-        """Change the caller's own e-mail address or name."""
+        """Change the caller's own e-mail address, name or time zone."""
         return users.change(self.actor, user_id=self.actor.user_id, **self.body)
 
 
 @ns.route("/password")
 class PasswordChange(SecureResource):
     permissions = {"POST": Permission.CREDENTIALS_MANAGE}
+    count = limits.count_password
 
     @ns.expect(password_in, validate=True)
     @no_content

@@ -54,12 +54,11 @@ class ImportCollection(SecureResource):
         import failed.
         """
         file = self.body.pop("file")
-        with file.stream:
-            return imports.order(
-                self.actor,
-                stream=file.stream,
-                name=file.filename or "",
-                media_type=file.mimetype,
-                kept_for=timedelta(days=current_settings().jobs.result_days),
-                **self.body,
-            )
+        return imports.order(
+            self.actor,
+            stream=file.stream,
+            name=file.filename or "",
+            media_type=file.mimetype,
+            kept_for=timedelta(days=current_settings().jobs.result_days),
+            **self.body,
+        )

@@ -1,5 +1,6 @@
 """Items over HTTP."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask_restx import Namespace, fields
@@ -8,7 +9,7 @@ from api.http import query
 from api.http.fields import Id, Line, Moment, Money, NullableLine, NullableText
 from api.http.responses import created, no_content, paged, refuses, returns
 from api.http.security import SecureResource
-from core.access import Permission
+from core.access import Actor, Permission
 from core.items import service as items
 from core.items.model import DESCRIPTION_LENGTH, NAME_LENGTH, SKU_LENGTH, Item
 from core.paging import Page
@@ -46,12 +47,22 @@ _optional = {"description": NullableText(max_length=DESCRIPTION_LENGTH, example=
 item_in = ns.model("NewItem", {"name": _name(required=True), "price": _price(required=True), **_optional}, strict=True)
 item_patch = ns.model("ItemPatch", {"name": _name(), "price": _price(), **_optional}, strict=True)
 
-list_query = query.list_parser(items.SORTABLE, "-created_at")
+list_query = query.list_parser(items.SORTABLE, items.DEFAULT_SORT)
 query.add(list_query, "created_by", query.user_reference, "Only items of this user; `me` is the caller.")
 query.add(list_query, "sku", query.words, "Only the item with exactly this SKU.")
 query.add(list_query, "q", query.words, "Only items whose name, description or SKU contains this.")
 query.add_range(list_query, "price", query.amount)
 query.add_range(list_query, "created_at", query.moment)
+
+
+def narrowed(actor: Actor, arguments: Mapping[str, Any]) -> items.ItemFilter:
+    """Return what the parameters of `list_query` narrow a list of items to."""
+    return items.ItemFilter(
+        created_by=query.user_id(arguments, "created_by", me=actor.user_id),
+        sku=arguments.get("sku"),
+        q=arguments.get("q"),
+        ranges=query.ranges(arguments, "price", "created_at"),
+    )
 
 
 @ns.route("")
@@ -63,13 +74,7 @@ class ItemCollection(SecureResource):
     @paged(item_out)
     def get(self) -> Page:
         """List items, newest first."""
-        narrowed = items.ItemFilter(
-            created_by=query.user_id(self.query, "created_by", me=self.actor.user_id),
-            sku=self.query.get("sku"),
-            q=self.query.get("q"),
-            ranges=query.ranges(self.query, "price", "created_at"),
-        )
-        return items.list_visible(self.actor, page=self.page, narrowed=narrowed)
+        return items.list_visible(self.actor, page=self.page, narrowed=narrowed(self.actor, self.query))
 
     @ns.expect(item_in, validate=True)
     @refuses(409)

@@ -10,7 +10,7 @@ from api.http.downloads import downloads
 from api.http.fields import Moment, NullableId, NullableInteger, NullableMoment, NullableObject, NullableText
 from api.http.responses import accepted, no_content, paged, refuses, returns_polled
 from api.http.security import SecureResource
-from api.http.waiting import MAX_WAIT, waiting
+from api.http.waiting import MAX_WAIT, current_leaving, waiting
 from core.access import Permission
 from core.errors import NotFound
 from core.files.model import StoredFile
@@ -100,7 +100,7 @@ class JobItem(SecureResource):
         the answer comes at once, and Retry-After says when to look again.
         """
         with waiting(self.query.get("wait", 0)) as seconds:
-            return jobs.follow(self.actor, job_id=_uuid(job_id), wait_seconds=seconds)
+            return jobs.follow(self.actor, job_id=_uuid(job_id), wait_seconds=seconds, leaving=current_leaving())
 
     @refuses(403, 404, 409)
     @no_content

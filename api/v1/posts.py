@@ -1,5 +1,6 @@
 """Posts over HTTP: by themselves, about a task, and of a user."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import url_for
@@ -10,7 +11,7 @@ from api.http import query
 from api.http.fields import Id, Line, Moment, NullableId, Prose
 from api.http.responses import created, no_content, paged, refuses, returns
 from api.http.security import SecureResource
-from core.access import Permission
+from core.access import Actor, Permission
 from core.paging import Page
 from core.posts import service as posts
 from core.posts.model import CONTENT_LENGTH, TITLE_LENGTH
@@ -52,7 +53,7 @@ post_patch = ns.model("PostPatch", {"title": _title(), "content": _content()}, s
 
 
 def _list_query(*, task_id: bool = False, user_id: bool = False) -> RequestParser:
-    parser = query.list_parser(posts.SORTABLE, "-created_at")
+    parser = query.list_parser(posts.SORTABLE, posts.DEFAULT_SORT)
     if task_id:
         query.add(parser, "task_id", query.integer(), "Only posts about this task.")
     if user_id:
@@ -71,21 +72,18 @@ def _place(post: Any) -> str:
     return url_for("api.posts_post", post_id=post.id, _external=True)
 
 
-class _PostList(SecureResource):
-    """What the lists of posts have in common."""
-
-    def narrowed(self) -> posts.PostFilter:
-        """Return what the caller narrows the list to."""
-        return posts.PostFilter(
-            task_id=self.query.get("task_id"),
-            user_id=query.user_id(self.query, "user_id", me=self.actor.user_id),
-            q=self.query.get("q"),
-            ranges=query.ranges(self.query, "created_at"),
-        )
+def narrowed(actor: Actor, arguments: Mapping[str, Any]) -> posts.PostFilter:
+    """Return what the parameters of a list of posts narrow it to."""
+    return posts.PostFilter(
+        task_id=arguments.get("task_id"),
+        user_id=query.user_id(arguments, "user_id", me=actor.user_id),
+        q=arguments.get("q"),
+        ranges=query.ranges(arguments, "created_at"),
+    )
 
 
 @ns.route("/posts")
-class PostCollection(_PostList):
+class PostCollection(SecureResource):
     permissions = {"GET": Permission.POSTS_READ, "POST": Permission.POSTS_WRITE}
 
     @ns.expect(list_query)
@@ -93,7 +91,7 @@ class PostCollection(_PostList):
     @paged(post_out)
     def get(self) -> Page:
         """List posts, newest first; those about a task only if the caller sees the task."""
-        return posts.list_visible(self.actor, page=self.page, narrowed=self.narrowed())
+        return posts.list_visible(self.actor, page=self.page, narrowed=narrowed(self.actor, self.query))
 
     @ns.expect(post_in, validate=True)
     @refuses(403, 409)
@@ -142,7 +140,7 @@ class PostItem(SecureResource):
 
 @ns.route("/tasks/<int:task_id>/posts")
 @ns.doc(params={"task_id": "The number of the task."})
-class TaskPostCollection(_PostList):
+class TaskPostCollection(SecureResource):
     permissions = {"GET": Permission.POSTS_READ, "POST": Permission.POSTS_WRITE}
 
     @ns.expect(task_list_query)
@@ -150,7 +148,7 @@ class TaskPostCollection(_PostList):
     @paged(post_out)
     def get(self, task_id: int) -> Page:
         """List the posts about a task, newest first."""
-        return posts.list_about(self.actor, task_id=task_id, page=self.page, narrowed=self.narrowed())
+        return posts.list_about(self.actor, task_id=task_id, page=self.page, narrowed=narrowed(self.actor, self.query))
 
     @ns.expect(post_replacement, validate=True)
     @refuses(403, 404, 409)
@@ -162,7 +160,7 @@ class TaskPostCollection(_PostList):
 
 @ns.route("/users/<int:user_id>/posts")
 @ns.doc(params={"user_id": "The number of the user."})
-class UserPostCollection(_PostList):
+class UserPostCollection(SecureResource):
     permissions = {"GET": Permission.POSTS_READ}
 
     @ns.expect(user_list_query)
@@ -170,4 +168,4 @@ class UserPostCollection(_PostList):
     @paged(post_out)
     def get(self, user_id: int) -> Page:
         """List the posts of a user that the caller may see, newest first."""
-        return posts.list_by(self.actor, user_id=user_id, page=self.page, narrowed=self.narrowed())
+        return posts.list_by(self.actor, user_id=user_id, page=self.page, narrowed=narrowed(self.actor, self.query))

@@ -5,6 +5,7 @@ from typing import Any
 from flask import current_app, request
 from flask_restx import Namespace, fields
 
+from api.http import limits
 from api.http.fields import NullableInteger, NullableText
 from api.http.request_id import current_request_id
 from api.http.responses import returns, returns_bare
@@ -127,6 +128,7 @@ class Echo(SecureResource):
 @ns.route("/health")
 class Health(SecureResource):
     permissions = {"GET": Permission.PUBLIC}
+    count = limits.uncounted
 
     @returns_bare(health_out)
     def get(self) -> dict[str, str]:
@@ -137,6 +139,7 @@ class Health(SecureResource):
 @ns.route("/health/ready")
 class Readiness(SecureResource):
     permissions = {"GET": Permission.PUBLIC}
+    count = limits.uncounted
 
     @ns.response(503, "The database does not answer.", readiness_out)
     @returns_bare(readiness_out, "Ready, or degraded while only Redis is down.")

@@ -66,7 +66,7 @@ status_in = ns.model("TaskStatus", {"status": fields.String(required=True, **_ST
 
 _MOMENTS = ("created_at", "updated_at", "completed_at")
 
-list_query = query.list_parser(tasks.SORTABLE, "-created_at")
+list_query = query.list_parser(tasks.SORTABLE, tasks.DEFAULT_SORT)
 query.add(list_query, "status", query.one_or_more(TaskStatus), "Only these, comma-separated.")
 query.add(list_query, "owner_id", query.user_reference, "Only tasks of this user; `me` is the caller.")
 query.add(list_query, "assignee_id", query.user_reference, "Only tasks assigned to this user; `me` is the caller.")
@@ -87,15 +87,10 @@ for _name in _MOMENTS:
 
 def narrowed(actor: Actor, arguments: Mapping[str, Any]) -> tasks.TaskFilter:
     """Return what the parameters of `list_query` narrow a list of tasks to."""
-
-    def user(name: str) -> int | None:
-        value = arguments.get(name)
-        return actor.user_id if value == "me" else value
-
     return tasks.TaskFilter(
         status=arguments.get("status"),
-        owner_id=user("owner_id"),
-        assignee_id=user("assignee_id"),
+        owner_id=query.user_id(arguments, "owner_id", me=actor.user_id),
+        assignee_id=query.user_id(arguments, "assignee_id", me=actor.user_id),
         project_id=arguments.get("project_id"),
         item_id=arguments.get("item_id"),
         overdue=arguments.get("overdue"),

@@ -8,6 +8,7 @@ from flask_restx.model import ModelBase
 
 from api.http.body import load_object
 from api.http.fields import NullableInteger
+from api.http.idempotency import Effect
 from api.http.responses import listed, refuses, returns_text
 from api.http.security import SecureResource
 from core.access import Permission
@@ -66,6 +67,7 @@ class UpstreamRelay(SecureResource):
 
     permissions = {"GET": Permission.UPSTREAMS_USE, "POST": Permission.UPSTREAMS_USE}
     takes_any_query = True
+    effect = Effect.RESERVATION
 
     @refuses(403, 404, 409)
     @returns_text(_TEXT)

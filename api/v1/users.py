@@ -1,5 +1,6 @@
 """Users over HTTP."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask_restx import Namespace, fields
@@ -9,7 +10,7 @@ from api.http.fields import Email, Id, Line, Moment, NullableBoolean, NullableLi
 from api.http.responses import created, no_content, paged, refuses, returns
 from api.http.security import SecureResource
 from api.v1 import tasks as task_routes
-from core.access import Permission, Role
+from core.access import Actor, Permission, Role
 from core.paging import Page
 from core.tasks import service as tasks
 from core.users import service as users
@@ -22,6 +23,11 @@ _EMAIL: dict[str, Any] = {"max_length": 120, "example": "ada@example.com"}
 _PASSWORD: dict[str, Any] = {"min_length": 8, "max_length": 128, "example": "correct horse battery"}
 _HIDDEN = "Null unless the caller is an administrator."
 
+_TIME_ZONE: dict[str, Any] = {
+    "max_length": 64,
+    "description": "In which days begin and end for this person: a name of the IANA database.",
+    "example": "Europe/Berlin",
+}
 _name = {"name": NullableLine(min_length=2, max_length=80, example="Ada Lovelace")}
 _rights = {
     "role": fields.String(enum=list(Role), description="For administrators to set.", example="user"),
@@ -33,8 +39,10 @@ registration_fields = {
     "email": Email(required=True, **_EMAIL),
     "password": Password(required=True, **_PASSWORD),
     **_name,
+    "time_zone": Line(default="UTC", **_TIME_ZONE),
 }
-profile_fields = {"email": Email(**_EMAIL), **_name}
+_time_zone = {"time_zone": Line(**_TIME_ZONE)}
+profile_fields = {"email": Email(**_EMAIL), **_name, **_time_zone}
 
 user_out = ns.model(
     "User",
@@ -45,6 +53,7 @@ user_out = ns.model(
         "name": NullableLine(required=True, example="Ada Lovelace"),
         "role": fields.String(required=True, enum=list(Role)),
         "is_active": fields.Boolean(required=True),
+        "time_zone": fields.String(required=True, example="Europe/Berlin"),
         "created_at": Moment(required=True),
         "updated_at": Moment(required=True),
     },
@@ -64,12 +73,18 @@ user_entry_out = ns.model(
 user_in = ns.model("NewUser", {**registration_fields, **_rights}, strict=True)
 user_replacement = ns.model(
     "UserReplacement",
-    {"username": Line(required=True, **_USERNAME), "email": Email(required=True, **_EMAIL), **_name, **_rights},
+    {
+        "username": Line(required=True, **_USERNAME),
+        "email": Email(required=True, **_EMAIL),
+        **_name,
+        **_time_zone,
+        **_rights,
+    },
     strict=True,
 )
 user_patch = ns.model("UserPatch", {"username": Line(**_USERNAME), **profile_fields, **_rights}, strict=True)
 
-list_query = query.list_parser(users.SORTABLE, "username")
+list_query = query.list_parser(users.SORTABLE, users.DEFAULT_SORT)
 query.add(
     list_query, "q", query.words, "Only people whose username or name contains this; for administrators also email."
 )
@@ -80,6 +95,11 @@ delete_query = query.parser()
 query.add(delete_query, "transfer_to", query.integer(), "The active user who gets everything that the account has.")
 
 tasks_query = task_routes.list_query.copy().remove_argument("owner_id")
+
+
+def narrowed(actor: Actor, arguments: Mapping[str, Any]) -> users.UserFilter:
+    """Return what the parameters of `list_query` narrow a list of users to."""
+    return users.UserFilter(q=arguments.get("q"), role=arguments.get("role"), is_active=arguments.get("is_active"))
 
 
 @ns.route("")
@@ -97,10 +117,7 @@ class UserCollection(SecureResource):
         Members find active users and see `email`, `role` and `is_active` as
         null; administrators see everything of everybody.
         """
-        narrowed = users.UserFilter(
-            q=self.query.get("q"), role=self.query.get("role"), is_active=self.query.get("is_active")
-        )
-        return users.list_visible(self.actor, page=self.page, narrowed=narrowed)
+        return users.list_visible(self.actor, page=self.page, narrowed=narrowed(self.actor, self.query))
 
     @ns.expect(user_in, validate=True)
     @refuses(409)
@@ -110,7 +127,7 @@ class UserCollection(SecureResource):
 
         A welcome e-mail follows if it is active.
         """
-        return users.create(**self.body)
+        return users.create(actor_id=self.actor.user_id, **self.body)
 
 
 @ns.route("/<int:user_id>")
@@ -135,7 +152,7 @@ class UserItem(SecureResource):
     def put(self, user_id: int) -> User:
         """Replace an account's username, e-mail address and name; a name that is not given becomes null.
 
-        `role` and `is_active` stay unless given, which only administrators may;
+        `time_zone`, `role` and `is_active` stay unless given, the last two only by administrators;
         an API key needs the scope `users:admin` for it, and for other accounts.
         """
         return users.replace(self.actor, user_id=user_id, **self.body)
@@ -174,7 +191,7 @@ class UserTasks(SecureResource):
     @paged(task_routes.task_out)
     def get(self, user_id: int) -> Page:
         """List the tasks that a user owns and the caller may see, newest first."""
-        narrowed = task_routes.narrowed(self.actor, self.query)
         # The cursor belongs to this user's list as to any other filter.
         page = query.page_request({**self.query, "owner_id": user_id})
-        return tasks.list_owned(self.actor, owner_id=user_id, page=page, narrowed=narrowed)
+        wanted = task_routes.narrowed(self.actor, self.query)
+        return tasks.list_owned(self.actor, owner_id=user_id, page=page, narrowed=wanted)

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy.exc import OperationalError
 
@@ -20,6 +21,8 @@ from core.auth.repository import KeyRepository
 from core.db import db, transaction
 from core.errors import Forbidden, Invalid, InvalidToken, NotFound
 from core.paging import Page, PageRequest, paginate
+from core.security import service as security
+from core.security.model import EventKind
 from core.users.repository import UserRepository
 
 log = logging.getLogger("tasklane.auth")
@@ -33,6 +36,8 @@ NOT_VALID = "This API key is not valid."
 
 # Recording every use would turn every read into a write.
 USE_RECORDED_EVERY = timedelta(minutes=1)
+# How often an event tells of it.
+USE_TOLD_EVERY = timedelta(hours=1)
 
 _KNOWN = {permission.value: permission for permission in Permission}
 
@@ -76,6 +81,9 @@ def create(
         UserRepository(session).find_for_update(actor.user_id)
         auth.authenticate(session_id=actor.session_id or "")
         KeyRepository(session).add(row)
+        security.record(
+            session, EventKind.KEY_CREATED, user_id=actor.user_id, actor_id=actor.user_id, key=row.id, scopes=row.scopes
+        )
     return NewKey(row, key)
 
 
@@ -96,6 +104,7 @@ def revoke(actor: Actor, *, key_id: int) -> None:
     with transaction() as session:
         row = _require(actor, KeyRepository(session).find_for_update(key_id))
         row.revoked_at = clock.now()
+        security.record(session, EventKind.KEY_REVOKED, user_id=row.user_id, actor_id=actor.user_id, key=row.id)
 
 
 def authenticate(*, key: str, hashing_key: str) -> Actor:
@@ -114,19 +123,24 @@ def authenticate(*, key: str, hashing_key: str) -> Actor:
     if holder.expires_at is not None and holder.expires_at <= now:
         raise InvalidToken(NOT_VALID)
     if holder.last_used_at is None or holder.last_used_at <= now - USE_RECORDED_EVERY:
-        _note_use(holder.id, now)
+        is_news = holder.last_used_at is None or holder.last_used_at <= now - USE_TOLD_EVERY
+        _note_use(holder, now, is_news=is_news)
     # A scope that a later version no longer knows opens nothing.
     scopes = frozenset(_KNOWN[scope] for scope in holder.scopes if scope in _KNOWN)
-    return Actor(holder.user_id, holder.role, scopes=scopes)
+    return Actor(holder.user_id, holder.role, scopes=scopes, key_id=holder.id)
 
 
-def _note_use(key_id: int, now: datetime) -> None:
+def _note_use(holder: Any, now: datetime, *, is_news: bool) -> None:
     try:
         with transaction() as session:
-            KeyRepository(session).note_use(key_id, now, unless_after=now - USE_RECORDED_EVERY)
+            KeyRepository(session).note_use(holder.id, now, unless_after=now - USE_RECORDED_EVERY)
+            if is_news:
+                security.record(
+                    session, EventKind.KEY_USED, user_id=holder.user_id, actor_id=holder.user_id, key=holder.id
+                )
     except OperationalError as error:
         # A read must not fail because the trace of it could not be written.
-        log.warning("The use of API key %s was not recorded: %s", key_id, type(error.orig).__name__)
+        log.warning("The use of API key %s was not recorded: %s", holder.id, type(error.orig).__name__)
 
 
 def _hash(key: str, hashing_key: str) -> str:

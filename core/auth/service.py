@@ -13,11 +13,13 @@ from sqlalchemy.orm import Session
 
 from core import clock, texts
 from core.access import Actor, Role
-from core.auth import passwords, revocation
+from core.auth import lockout, passwords, revocation
 from core.auth.model import LoginSession, RefreshToken
 from core.auth.repository import SessionRepository
 from core.db import db, transaction
 from core.errors import Invalid, InvalidToken, Unauthenticated
+from core.security import service as security
+from core.security.model import EventKind
 from core.users.model import User
 from core.users.repository import UserRepository
 
@@ -35,16 +37,19 @@ class Grant:
     refresh_jti: str
 
 
-def login(*, username: str, password: str, lifetime: timedelta) -> Grant:
+def login(*, username: str, password: str, lifetime: timedelta, address: str, hashing_key: str) -> Grant:
     """Open a session for a username or an e-mail address; it ends after `lifetime` without a refresh.
 
     Raises Unauthenticated with the same words, in about the same time, whether
-    the account is unknown or inactive or the password is wrong.
+    the account is unknown or inactive or the password is wrong; and
+    TooManyAttempts while the name is locked, whether or not it is an account's.
     """
     user = UserRepository(db.session()).find_by_login(username)
+    lockout.require_unlocked(username, user, address, hashing_key=hashing_key)
     # Longer passwords than 128 characters cannot have been set; hashing them would only cost time.
     right = passwords.verify_password(user.password_hash if user else None, password[:129])
     if user is None or not right or not user.is_active:
+        lockout.note_failure(username, user, hashing_key=hashing_key)
         raise Unauthenticated(WRONG_CREDENTIALS)
     proven = user.password_hash
     stronger = passwords.hash_password(password) if passwords.needs_rehash(user.password_hash) else None
@@ -55,6 +60,8 @@ def login(*, username: str, password: str, lifetime: timedelta) -> Grant:
             raise Unauthenticated(WRONG_CREDENTIALS)
         if stronger:
             current.password_hash = stronger
+        lockout.note_success(session, current, address, hashing_key=hashing_key)
+        security.record(session, EventKind.LOGIN, user_id=user.id, actor_id=user.id)
         return open_session(session, current, lifetime=lifetime)
 
 
@@ -98,6 +105,7 @@ def refresh(actor: Actor, *, jti: str, lifetime: timedelta) -> Grant:
             holder.expires_at = replacement.expires_at
         else:
             sessions.revoke(now, LoginSession.id == session_id)
+            security.record(session, EventKind.TOKEN_REUSED, user_id=actor.user_id)
     if not is_first:
         raise InvalidToken("This refresh token was used before, so its session has been ended. Log in again.")
     return Grant(actor.user_id, actor.role, session_id, replacement.jti)
@@ -107,12 +115,14 @@ def logout(actor: Actor) -> None:
     """End the actor's session: none of its tokens is accepted any more."""
     with transaction() as session:
         SessionRepository(session).revoke(clock.now(), LoginSession.id == actor.session_id)
+        security.record(session, EventKind.LOGOUT, user_id=actor.user_id, actor_id=actor.user_id)
 
 
 def logout_everywhere(actor: Actor) -> None:
     """End every session of the actor."""
     with transaction() as session:
         SessionRepository(session).revoke(clock.now(), LoginSession.user_id == actor.user_id)
+        security.record(session, EventKind.LOGOUT, user_id=actor.user_id, actor_id=actor.user_id, everywhere=True)
 
 
 def change_password(actor: Actor, *, old_password: str, new_password: str) -> None:
@@ -132,3 +142,4 @@ def change_password(actor: Actor, *, old_password: str, new_password: str) -> No
             raise InvalidToken(SESSION_ENDED)
         locked.password_hash = new_hash
         revocation.end_access(session, user_id=actor.user_id, except_session=actor.session_id)
+        security.record(session, EventKind.PASSWORD_CHANGED, user_id=actor.user_id, actor_id=actor.user_id)

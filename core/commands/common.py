@@ -1,41 +1,19 @@
-"""What all commands share: their application, their refusals, their end."""
+"""What the commands that use the application share: how they get it, and what they refuse."""
 
 import contextlib
-import os
-import signal
-import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from functools import wraps
-from typing import IO, Any
+from typing import Any
 
-import click
 from alembic.util import CommandError
 from redis.exceptions import RedisError
 from sqlalchemy.exc import OperationalError
 
 from core.bootstrap import create_core_app
-from core.config import ROOT, ConfigError, load_settings, masked_url
+from core.commands.process import Failure
+from core.config import ConfigError, load_settings, masked_url
 from core.embedded import EmbeddedError
 from core.errors import DomainError
-
-MANAGE = [sys.executable, str(ROOT / "manage.py")]
-
-exit_with_parent_option = click.option("--exit-with-parent", type=int, metavar="PID", hidden=True)
-
-
-def pool_member_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that `core.pool` starts its members with."""
-    ready = click.option("--ready-fd", type=int, hidden=True)
-    return exit_with_parent_option(ready(command))
-
-
-class Failure(click.ClickException):
-    """Something a person can mend: one sentence, exit code 1."""
-
-    def show(self, file: IO[str] | None = None) -> None:
-        click.echo(f"tasklane: {self.message}", err=True)
 
 
 @contextlib.contextmanager
@@ -69,16 +47,3 @@ def explain(error: Exception) -> str | None:
         reason = str(error.orig).strip().splitlines()[0]
         return f"The database {masked_url(load_settings().database_url)} cannot be used: {reason}."
     return None
-
-
-def die_with_parent(parent: int | None) -> None:
-    """End this process when the one that started it is gone, even by kill -9."""
-    if parent is None:
-        return
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, daemon=True).start()

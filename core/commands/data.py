@@ -6,7 +6,8 @@ import click
 
 from core import demo, seed
 from core.bootstrap import upgrade_database
-from core.commands.common import Failure, in_app
+from core.commands.common import in_app
+from core.commands.process import Failure
 from core.errors import Conflict
 
 

@@ -8,13 +8,12 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from typing import NoReturn
 
 import click
 
 from core import embedded, seed
 from core.bootstrap import create_core_app, upgrade_database
-from core.commands.common import MANAGE, Failure
+from core.commands.process import MANAGE, Failure, refuse_address
 from core.config import Settings, load_settings
 from core.supervisor import Supervisor
 
@@ -79,12 +78,6 @@ def _require_free_port(host: str, port: int) -> None:
         refuse_address(host, port, error)
 
 
-def refuse_address(host: str, port: int, error: OSError | UnicodeError) -> NoReturn:
-    """End the command, because nobody can listen there."""
-    reason = getattr(error, "strerror", None) or "this is not a host name"
-    raise Failure(f"Cannot listen on {host}:{port}: {reason}. Choose another with --port.") from None
-
-
 def _prepare_database(settings: Settings) -> dict[str, str]:
     app = create_core_app(settings=settings)
     with app.app_context():
@@ -97,7 +90,7 @@ def _prepare_database(settings: Settings) -> dict[str, str]:
 
 def _start_processes(supervisor: Supervisor, host: str, port: int) -> None:
     common = ["--exit-with-parent", str(os.getpid())]
-    supervisor.start("web", [*MANAGE, "serve", "--host", host, "--port", str(port), *common])
+    supervisor.start("web", [*MANAGE, "serve", "--host", host, "--port", str(port), "--processes", "1", *common])
     supervisor.start("worker", [*MANAGE, "worker", *common])
     supervisor.start("scheduler", [*MANAGE, "scheduler", *common])
 

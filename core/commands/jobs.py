@@ -12,7 +12,8 @@ import click
 
 from core import clock
 from core.access import OPERATOR
-from core.commands.common import Failure, in_app, refusals
+from core.commands.common import in_app, refusals
+from core.commands.process import Failure
 from core.db import db
 from core.jobs import service
 from core.jobs.kinds import KINDS

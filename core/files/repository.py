@@ -50,6 +50,12 @@ class FileRepository:
     def delete_results(self, job_id: UUID) -> None:
         self.session.execute(delete(StoredFile).where(StoredFile.job_id == job_id, StoredFile.number.is_not(None)))
 
+    def delete_unattached(self, file_id: UUID) -> None:
+        """Delete the file unless it belongs to a job by now."""
+        query = select(StoredFile.id).where(StoredFile.id == file_id, StoredFile.job_id.is_(None)).with_for_update()
+        if self.session.scalar(query) is not None:
+            self.delete(file_id)
+
     def delete(self, file_id: UUID) -> None:
         self.session.execute(delete(FileChunk).where(FileChunk.file_id == file_id))
         self.session.execute(delete(StoredFile).where(StoredFile.id == file_id))

@@ -8,11 +8,13 @@ that completes or orders that job. What is left behind by a crash expires.
 import hashlib
 import io
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import IO, Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import Engine, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from core import clock
@@ -28,26 +30,39 @@ class FileGone(Exception):
 def store(stream: IO[bytes], *, name: str, media_type: str, kept_for: timedelta) -> StoredFile:
     """Store everything that `stream` still has, durably, and return the file, which nobody owns yet.
 
-    Must not be called inside a transaction: it makes many of its own.
+    Must not be called inside a transaction: it makes many of its own. What was
+    stored is deleted if the rest cannot be.
     """
-    with transaction() as session:
-        file = _begin(session, name, media_type, kept_for)
-    return _fill(file, stream)
+    with provisional(stream, name=name, media_type=media_type, kept_for=kept_for) as file:
+        return file
+
+
+@contextmanager
+def provisional(stream: IO[bytes], *, name: str, media_type: str, kept_for: timedelta) -> Iterator[StoredFile]:
+    """Store like `store`, and delete the file again if the block, which gives it to a job, does not complete."""
+    file = StoredFile(id=uuid4(), name=name, media_type=media_type, expires_at=clock.now() + kept_for)
+    try:
+        yield _store(stream, file)
+    except BaseException:
+        # What cannot be deleted now expires.
+        with suppress(SQLAlchemyError), transaction() as session:
+            # The block may have been interrupted just after it was stored.
+            FileRepository(session).delete_unattached(file.id)
+        raise
 
 
 def write(session: Session, stream: IO[bytes], *, name: str, media_type: str, kept_for: timedelta) -> StoredFile:
-    """Store a file in the caller's transaction, and return it. For files that are written quickly, and are true
-    only if everything else is stored too."""
-    return _fill(_begin(session, name, media_type, kept_for), stream)
+    """Store a file in the caller's transaction, and return it; the session forgets what else it holds.
+
+    For a file that is small, and true only if the rest of the transaction is.
+    """
+    session.flush()
+    return _store(stream, StoredFile(id=uuid4(), name=name, media_type=media_type, expires_at=clock.now() + kept_for))
 
 
-def _begin(session: Session, name: str, media_type: str, kept_for: timedelta) -> StoredFile:
-    file = StoredFile(name=name, media_type=media_type, expires_at=clock.now() + kept_for)
-    return FileRepository(session).add(file)
-
-
-def _fill(file: StoredFile, stream: IO[bytes]) -> StoredFile:
-    """Store the pieces, each in a transaction of its own unless there is one already."""
+def _store(stream: IO[bytes], file: StoredFile) -> StoredFile:
+    with transaction() as session:
+        FileRepository(session).add(file)
     digest, size, number = hashlib.sha256(), 0, 0
     while piece := _read_exactly(stream, CHUNK_BYTES):
         with transaction() as session:

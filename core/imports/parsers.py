@@ -143,7 +143,8 @@ def _read_csv(text: _Text, known: Collection[str]) -> Iterator[RawRow]:
             raise FileRefused(f"The file is not valid CSV: {error} in the record that begins in line {line}.") from None
         if cells is None:
             break
-        if not cells:
+        # Spreadsheets write rows that somebody has emptied.
+        if not any(cells):
             continue
         if header is None:
             header = _header(cells, known)

@@ -11,6 +11,7 @@ from core.access import Actor
 from core.db import db, transaction
 from core.errors import Forbidden, Invalid, JobFailed
 from core.exchange.columns import Kind
+from core.exchange.formats import LAYOUTS, FileFormat
 from core.files import service as files
 from core.files.model import StoredFile
 from core.files.repository import FileRepository
@@ -24,15 +25,15 @@ from core.jobs.model import Job
 MAX_BYTES = 50 * 1024 * 1024
 REPORT_NAME = "report.csv"
 
-MEDIA_TYPES = {
-    Format.CSV: "text/csv",
-    Format.JSON: "application/json",
-    Format.JSONL: "application/x-ndjson",
-}
+
+def _media_type(form: Format) -> str:
+    return LAYOUTS[FileFormat(form)].media_type
+
+
 _BY_SUFFIX = {".csv": Format.CSV, ".json": Format.JSON, ".jsonl": Format.JSONL, ".ndjson": Format.JSONL}
 _BY_TYPE = {
-    **{name: form for form, name in MEDIA_TYPES.items()},
-    "application/jsonl": Format.JSONL,
+    **{_media_type(form): form for form in Format},
+    "application/x-ndjson": Format.JSONL,
     "application/jsonlines": Format.JSONL,
 }
 
@@ -63,8 +64,8 @@ def order(actor: Actor, *, stream: IO[bytes], name: str, media_type: str, kept_f
             details={"format": [f"The name of the file does not tell. Say {', '.join(Format)}."]},
         )
     ordered = Order(format=form, **options)
-    file = files.store(stream, name=_tidy(name), media_type=MEDIA_TYPES[form], kept_for=kept_for)
-    with transaction() as session:
+    upload = files.provisional(stream, name=_tidy(name), media_type=_media_type(form), kept_for=kept_for)
+    with upload as file, transaction() as session:
         job = jobs.enqueue(session, IMPORT, owner_id=actor.user_id, file_id=str(file.id), **ordered.payload())
         session.flush()
         files.attach(session, file, job_id=job.id)
@@ -91,6 +92,16 @@ def keep_report(session: Session, work: Import, *, job_id: UUID, kept_for: timed
     file = files.write(session, work.report, name=REPORT_NAME, media_type="text/csv", kept_for=kept_for)
     files.attach(session, file, job_id=job_id, number=1)
     return {**counted(work), "files": [files.describe(file)]}
+
+
+def run_now(work: Import) -> None:
+    """Import a file at once, without a job. Raises ImportRefused if nothing was stored."""
+    work.examine()
+    if work.order.dry_run:
+        work.rehearse()
+        return
+    with transaction() as session:
+        work.store(session)
 
 
 def counted(work: Import) -> dict[str, Any]:

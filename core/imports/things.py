@@ -25,6 +25,8 @@ from core.items.model import Item
 from core.posts import service as posts
 from core.posts.model import Post
 from core.rows import insert_rows, update_rows, validated
+from core.security import service as security
+from core.security.model import EventKind
 from core.tasks import bulk, recording
 from core.tasks import service as tasks
 from core.tasks.model import DESCRIPTION_LENGTH, Task, TaskStatus
@@ -50,8 +52,6 @@ class Things(ABC):
     unique: ClassVar[dict[str, Callable[[str], str]]] = {}
     # What JSON has no type for.
     restored: ClassVar[dict[str, Callable[[Any], Any]]] = {}
-    # The column of `ExternalId`, if these things have one.
-    reference: ClassVar[str | None]
     gone: ClassVar[str]
 
     def __init__(self, actor: Actor) -> None:
@@ -118,7 +118,6 @@ class TaskRows(Things):
     permission = Permission.TASKS_WRITE
     required = ("title",)
     restored: ClassVar[dict[str, Callable[[Any], Any]]] = {"due_date": date.fromisoformat, "status": TaskStatus}
-    reference = "task_id"
     gone = "There is no such task."
     references: tasks.References
 
@@ -168,7 +167,6 @@ class PostRows(Things):
     model = Post
     permission = Permission.POSTS_WRITE
     required = ("title", "content")
-    reference = "post_id"
     gone = "There is no such post."
     columns = ("title", "content")
 
@@ -212,7 +210,6 @@ class ItemRows(Things):
     required = ("name", "price")
     unique: ClassVar[dict[str, Callable[[str], str]]] = {"sku": str}
     restored: ClassVar[dict[str, Callable[[Any], Any]]] = {"price": Decimal}
-    reference = "item_id"
     gone = "There is no such item."
     columns = ("name", "price", "description", "sku")
 
@@ -220,7 +217,7 @@ class ItemRows(Things):
         self._load_found(session, thing_ids, lock=lock)
         skus = {values["sku"] for values in wanted if values.get("sku") is not None}
         query = select(Item.sku, Item.id).where(Item.sku.in_(skus))
-        self.taken = dict(session.execute(query).tuples()) if skus else {}
+        self.taken = {row[0]: row[1] for row in session.execute(query)} if skus else {}
 
     def require_new(self, values: Values) -> None:
         self._require_free(values, None)
@@ -254,7 +251,6 @@ class UserRows(Things):
     required = ("username", "email")
     unique: ClassVar[dict[str, Callable[[str], str]]] = {"username": str.lower, "email": str.lower}
     restored: ClassVar[dict[str, Callable[[Any], Any]]] = {"role": Role}
-    reference = None
     gone = "There is no such user."
 
     def __init__(self, actor: Actor) -> None:
@@ -300,6 +296,13 @@ class UserRows(Things):
             "created_at": moment,
             "updated_at": moment,
         }
+
+    def insert(self, session: Session, wanted: Sequence[tuple[Values, datetime]]) -> list[int]:
+        made = super().insert(session, wanted)
+        for user_id, (values, _) in zip(made, wanted, strict=True):
+            role = str(values.get("role", Role.USER))
+            security.record(session, EventKind.ACCOUNT_CREATED, user_id=user_id, actor_id=self.actor.user_id, role=role)
+        return made
 
     def update(self, session: Session, changes: Mapping[int, Values], now: datetime) -> None:
         # One by one: who loses a role or an account must keep nothing of it, and the last administrator stays.

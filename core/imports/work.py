@@ -20,7 +20,6 @@ from types import TracebackType
 from typing import IO, Any, TypeVar
 
 import orjson
-from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
@@ -31,8 +30,9 @@ from core.db import conflict_of, db, transaction
 from core.errors import DomainError, Invalid, JobFailed
 from core.exchange.columns import COLUMNS, Kind, guard
 from core.imports import parsers
-from core.imports.model import EXTERNAL_ID_LENGTH, ExternalId
+from core.imports.model import EXTERNAL_ID_LENGTH
 from core.imports.parsers import FileRefused, Format, RawRow
+from core.imports.repository import REFERENCES, ExternalIdRepository
 from core.imports.things import KINDS, Things
 from core.users.model import User
 from core.users.repository import UserRepository
@@ -202,7 +202,7 @@ class Import:
         session = db.session()
         self._decide(session, [entry for entry in entries if entry.outcome is None], lock=False)
         # Nothing that was read may pile up, or be taken for the state while the file is stored.
-        session.rollback()
+        session.commit()
         session.expunge_all()
         for entry in entries:
             self.counts.add(entry.outcome)
@@ -251,7 +251,7 @@ class Import:
         return values
 
     def _name(self, entry: Entry, external_id: str) -> None:
-        if self.things.reference is None:
+        if self.order.kind not in REFERENCES:
             entry.problems.append(("external_id", "Accounts are known by their username. Leave this empty."))
             return
         try:
@@ -296,23 +296,19 @@ class Import:
         """Find the things that rows have names for."""
         if self.order.match is Match.ID:
             return
-        if self.things.reference is None:
+        if self.order.kind not in REFERENCES:
             names = {entry.values["username"].lower() for entry in entries if "username" in entry.values}
             found = UserRepository(session).list_owners(User.username, names)
             for entry in entries:
                 entry.thing_id = found.get(entry.values.get("username", "").lower())
             return
-        known = {entry.external_id for entry in entries if entry.external_id is not None}
-        if not known:
-            return
-        query = select(ExternalId.external_id, getattr(ExternalId, self.things.reference)).where(
-            ExternalId.user_id == self.actor.user_id,
-            ExternalId.kind == str(self.order.kind),
-            ExternalId.external_id.in_(known),
-        )
-        by_name = {row[0]: row[1] for row in session.execute(query)}
+        names = {entry.external_id for entry in entries if entry.external_id is not None}
+        found = self._names(session).find(names)
         for entry in entries:
-            entry.thing_id = by_name.get(entry.external_id)
+            entry.thing_id = found.get(entry.external_id or "")
+
+    def _names(self, session: Session) -> ExternalIdRepository:
+        return ExternalIdRepository(session, self.actor, self.order.kind)
 
     def _require_complete(self, entry: Entry) -> None:
         details = {name: [texts.REQUIRED] for name in self.things.required if name not in entry.values}
@@ -383,27 +379,17 @@ class Import:
             # A microsecond apart, so that a list shows them in the order of the file.
             wanted = [(entry.values, now + timedelta(microseconds=entry.number)) for entry in new]
             made = self.things.insert(session, wanted)
-            self._remember(session, new, made)
+            if self.order.kind in REFERENCES:
+                named = zip(new, made, strict=True)
+                self._names(session).add(
+                    {entry.external_id: thing_id for entry, thing_id in named if entry.external_id}
+                )
             for entry, thing_id in zip(new, made, strict=True):
                 entry.thing_id = None if self.order.dry_run else thing_id
         for entry in pending:
             entry.outcome = Outcome.UPDATED
         for entry in new:
             entry.outcome = Outcome.CREATED
-
-    def _remember(self, session: Session, entries: list[Entry], thing_ids: list[int]) -> None:
-        rows = [
-            {
-                "user_id": self.actor.user_id,
-                "kind": str(self.order.kind),
-                "external_id": entry.external_id,
-                self.things.reference: thing_id,
-            }
-            for entry, thing_id in zip(entries, thing_ids, strict=True)
-            if entry.external_id is not None
-        ]
-        if rows:
-            session.connection().execute(insert(ExternalId.__table__), rows)  # type: ignore[arg-type]
 
     # --- when nothing is stored ---
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, Select
 from sqlalchemy.orm import Session
 
 from core.access import Actor
@@ -19,6 +19,7 @@ from core.tasks import trash
 from core.tasks.model import Task
 
 SORTABLE = {name: getattr(Item, name) for name in ("name", "price", "sku", "created_at")}
+DEFAULT_SORT = "-created_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,13 @@ def get_by_sku(actor: Actor, *, sku: str) -> Item:
 def list_visible(actor: Actor, *, page: PageRequest, narrowed: ItemFilter) -> Page:
     """Return a page of the items, newest first unless sorted otherwise."""
     session = db.session()
-    query = ItemRepository(session).select(policy.visible_to(actor), *_conditions(narrowed))
-    return paginate(session, query, page, sortable=SORTABLE, default_sort="-created_at", identity=Item.id)
+    query = select_visible(session, actor, narrowed)
+    return paginate(session, query, page, sortable=SORTABLE, default_sort=DEFAULT_SORT, identity=Item.id)
+
+
+def select_visible(session: Session, actor: Actor, narrowed: ItemFilter) -> Select[Any]:
+    """Return the query for the items that the actor may see, in no order."""
+    return ItemRepository(session).select(policy.visible_to(actor), *_conditions(narrowed))
 
 
 def _conditions(narrowed: ItemFilter) -> list[ColumnElement[bool]]:

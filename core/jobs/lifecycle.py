@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from core import clock
 from core.db import db, is_writing, transaction
-from core.jobs.kinds import KINDS
+from core.jobs.kinds import KINDS, LONGEST_PAUSE, JobKind
 from core.jobs.model import Job, JobState
 from core.jobs.repository import JobRepository
 
@@ -127,6 +127,13 @@ def give_up(job_id: UUID, attempt: int, *, error: str, retry_seconds: float = 0)
             job.state, job.finished_at = JobState.FAILED, now
 
 
+def pause_after(kind: JobKind, failures: int) -> float:
+    """Return for how many seconds a job waits after so many failures since it was ordered, or ordered again."""
+    # Beyond the longest pause there is nothing to compute, and the power would overflow.
+    growth = kind.retry_factor ** min(max(failures - 1, 0), 60)
+    return min(kind.retry_seconds * growth, max(LONGEST_PAUSE, kind.retry_seconds))
+
+
 @dataclass(slots=True)
 class Run:
     """One attempt at one job, as its function sees it."""
@@ -225,7 +232,7 @@ class Run:
         """Record why the attempt failed; it is tried again unless that is pointless or too often."""
         again = not permanently and self.attempt < self.max_attempts
         kind = KINDS.get(self.kind)
-        pause = kind.retry_seconds if kind else RETRY_SECONDS
+        pause = pause_after(kind, kind.attempts - (self.max_attempts - self.attempt)) if kind else RETRY_SECONDS
         with transaction() as session:
             self._change(
                 session,

@@ -6,11 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
-from core.db import find_locked
+from core.db import find_locked, insert_if_absent
 from core.jobs.model import OPEN_STATES, WAITING_STATES, Job, JobState, ScheduledSlot
 
 
@@ -86,10 +84,7 @@ class JobRepository:
 
     def take_slot(self, name: str, slot: datetime, job_id: UUID | None) -> bool:
         """Note that a slot is dealt with; return False if somebody else has done so."""
-        insert = sqlite_insert if self.session.get_bind().dialect.name == "sqlite" else postgresql_insert
-        statement: Any = insert(ScheduledSlot).values(name=name, slot=slot, job_id=job_id)
-        statement = statement.on_conflict_do_nothing()
-        return bool(self.session.execute(statement).rowcount)  # type: ignore[attr-defined]
+        return insert_if_absent(self.session, ScheduledSlot, name=name, slot=slot, job_id=job_id)
 
     def forget_slots(self, before: datetime) -> None:
         self.session.execute(delete(ScheduledSlot).where(ScheduledSlot.slot < before))

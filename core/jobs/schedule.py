@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from core.db import transaction
 from core.jobs import service as jobs
-from core.jobs.kinds import CLEAN_UP, JobKind
+from core.jobs.kinds import CLEAN_UP, MAIL_REMINDERS, REPORT_WEEKLY, JobKind
 from core.jobs.repository import JobRepository
 
 # A Monday, so that weeks begin where ISO 8601 begins them.
@@ -52,7 +52,13 @@ class Entry:
         return start + (now - start) // self.every * self.every
 
 
-SCHEDULE: tuple[Entry, ...] = (Entry("clean-up", CLEAN_UP, timedelta(hours=1), offset=timedelta(minutes=17)),)
+SCHEDULE: tuple[Entry, ...] = (
+    Entry("clean-up", CLEAN_UP, timedelta(hours=1), offset=timedelta(minutes=17)),
+    # A time zone's day may begin at any quarter of an hour.
+    Entry("reminders", MAIL_REMINDERS, timedelta(minutes=15)),
+    # Of the week that has just ended, on Monday morning; no week is left out.
+    Entry("weekly-report", REPORT_WEEKLY, timedelta(weeks=1), offset=timedelta(hours=6), missed=Missed.EACH),
+)
 
 
 def order_due(now: datetime, entries: tuple[Entry, ...] = SCHEDULE) -> int:

@@ -1,7 +1,7 @@
 """Ordering background work, following it, and intervening."""
 
 import math
-import time
+import threading
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -34,6 +34,7 @@ LOOK_SECONDS = 0.2
 def enqueue(
     session: Session,
     kind: JobKind,
+    /,
     *,
     owner_id: int | None,
     dedupe_key: str | None = None,
@@ -97,17 +98,19 @@ class Followed:
         return min(max(math.ceil((self.expected_at - clock.now()).total_seconds()), 1), 15)
 
 
-def follow(actor: Actor, *, job_id: UUID, wait_seconds: float = 0) -> Followed:
+def follow(actor: Actor, *, job_id: UUID, wait_seconds: float = 0, leaving: threading.Event | None = None) -> Followed:
     """Return a job with its place in the queue and when it may be done. Raises like `get`.
 
-    With `wait_seconds` it waits that long for the job to be over.
+    With `wait_seconds` it waits that long for the job to be over, unless
+    `leaving` is set meanwhile, because the process has to end.
     """
+    leaving = leaving or threading.Event()
     until = clock.monotonic() + wait_seconds
     job = get(actor, job_id=job_id)
-    while job.state in OPEN_STATES and clock.monotonic() < until:
+    while job.state in OPEN_STATES and clock.monotonic() < until and not leaving.is_set():
         # Nobody may hold a connection while nothing happens.
         db.session.remove()
-        time.sleep(min(LOOK_SECONDS, max(until - clock.monotonic(), 0)))
+        leaving.wait(min(LOOK_SECONDS, max(until - clock.monotonic(), 0)))
         job = get(actor, job_id=job_id)
     now = clock.now()
     if job.state in WAITING_STATES and job.kind in KINDS:

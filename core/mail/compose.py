@@ -1,38 +1,103 @@
-"""Messages from templates."""
+"""Messages from templates: each as plain text and as HTML."""
 
-from email.headerregistry import Address
+import unicodedata
+from email.headerregistry import Address, BaseHeader, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
+from email.policy import SMTP, Policy
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
 
 from core import clock
 
-# Plain text, so nothing is escaped as HTML.
+# A description may be of any length; a message shows its beginning.
+EXCERPT = 2_000
+
+
+class _Verbatim(UnstructuredHeader, BaseHeader):
+    """A header that other programs read: never folded, and never written in encoded words, which they do not decode."""
+
+    def fold(self, *, policy: "Policy[Any]") -> str:
+        return f"{self.name}: {self}{policy.linesep}"
+
+
+_headers = HeaderRegistry()
+for _name in ("message-id", "list-unsubscribe"):
+    _headers.map_to_type(_name, _Verbatim)
+
+# Quoted-printable or base64: a server need not take bytes beyond ASCII (RFC 5321, 2.4).
+_POLICY = SMTP.clone(cte_type="7bit", header_factory=_headers)
+
+
+def one_line(text: str) -> str:
+    """Return `text` without line breaks and control characters, which could end a header or fake a line."""
+    printable = (" " if unicodedata.category(character) == "Cc" else character for character in text)
+    return " ".join("".join(printable).split())
+
+
+def _excerpt(text: str) -> str:
+    text = text.strip()
+    return text if len(text) <= EXCERPT else text[:EXCERPT].rstrip() + " ..."
+
+
+def _breaks(text: str) -> Markup:
+    return Markup("<br>\n").join(escape(line) for line in text.splitlines())
+
+
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     undefined=StrictUndefined,
     trim_blocks=True,
+    lstrip_blocks=True,
     keep_trailing_newline=True,
-    autoescape=False,  # noqa: S701
+    # What people wrote is text in an HTML template, never markup; in plain text it is what it is.
+    autoescape=select_autoescape(["html"], default_for_string=True, default=False),
+)
+_templates.filters.update(
+    line=one_line, excerpt=_excerpt, breaks=_breaks, words=lambda status: str(status).replace("_", " ")
 )
 
 
-def compose(template: str, *, sender: str, to: str, display_name: str, message_id: str, **values: Any) -> EmailMessage:
-    """Return the message of a template, whose first line is the subject.
+def compose(
+    template: str,
+    *,
+    sender: str,
+    to: str,
+    display_name: str,
+    message_id: str,
+    unsubscribe_url: str | None = None,
+    **values: Any,
+) -> EmailMessage:
+    """Return the message of a template, in plain text and in HTML.
 
-    The Message-ID is the caller's, so that a repeated delivery can be recognised.
+    The first part of the Message-ID is the caller's, so that a repeated delivery
+    can be recognised; the rest is the sender's domain. With `unsubscribe_url`
+    mail programs can offer to end this kind of messages (RFC 2369, RFC 8058).
     """
-    subject, _, body = _templates.get_template(f"{template}.txt").render(name=display_name, **values).partition("\n")
-    message = EmailMessage()
-    # A header is one line; a title may hold what would end it.
-    message["Subject"] = " ".join(subject.split())
+    name = one_line(display_name)
+    values = {**values, "name": name, "unsubscribe_url": unsubscribe_url}
+    subject = _subject(template, values)
+    message = EmailMessage(policy=_POLICY)
+    message["Subject"] = subject
     message["From"] = sender
-    message["To"] = Address(display_name=" ".join(display_name.split()), addr_spec=to)
+    message["To"] = Address(display_name=name, addr_spec=to)
     message["Date"] = format_datetime(clock.now())
-    message["Message-ID"] = f"<{message_id}@tasklane>"
+    message["Message-ID"] = f"<{message_id}@{message['From'].addresses[0].domain}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no vacation replies, please.
-    message.set_content(body.lstrip("\n"))
+    if unsubscribe_url:
+        message["List-Unsubscribe"] = f"<{unsubscribe_url}>"
+        if unsubscribe_url.startswith("https:"):  # RFC 8058, section 3.1, knows one click only there.
+            message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    message.set_content(_templates.get_template(f"{template}.txt").render(values))
+    message.add_alternative(
+        _templates.get_template(f"{template}.html").render({**values, "subject": subject}), subtype="html"
+    )
     return message
+
+
+def _subject(template: str, values: dict[str, Any]) -> str:
+    found = _templates.get_template(f"{template}.txt")
+    return one_line("".join(found.blocks["subject"](found.new_context(values))))

@@ -1,46 +1,144 @@
-"""The messages that Tasklane sends."""
+"""The messages that Tasklane sends: what is said to whom, and whether it still has to be."""
 
+from dataclasses import dataclass
+from datetime import date
+from email.message import EmailMessage
+from typing import Any
+from uuid import uuid4
+
+from core import texts, zones
 from core.config import Settings
 from core.db import db
-from core.errors import JobFailed
-from core.mail.compose import compose
-from core.mail.delivery import deliver
+from core.mail.compose import compose, one_line
+from core.mail.delivery import delivered
+from core.mail.model import OPTIONAL, MailKind
+from core.mail.preferences import unsubscribe_token
+from core.mail.repository import MailRepository
+from core.tasks.model import CLOSED, Task
+from core.tasks.notices import LISTED
 from core.tasks.repository import TaskRepository
 from core.users.model import User
 from core.users.repository import UserRepository
 
+# Whose account is gone, or who is an operator without one.
+SOMEBODY = "Somebody"
+UNSUBSCRIBE_PATH = "/api/v1/notifications/unsubscribe/"
 
-def send_task_created(settings: Settings, *, task_id: int, message_id: str) -> str:
-    """Confirm a new task to its owner; return where the message went. Raises JobFailed if the task is gone."""
+
+class NotNeeded(Exception):
+    """Nobody has to be told any more; the message says why. This is no failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What is to be said to whom. `values` are for the template."""
+
+    kind: MailKind
+    recipient: User
+    values: dict[str, Any]
+
+
+def welcome(*, user_id: int) -> Letter:
+    """Return the welcome of a new user. Raises NotNeeded, as all of these do."""
+    user = _recipient(user_id, MailKind.WELCOME)
+    return Letter(MailKind.WELCOME, user, {"user": user})
+
+
+def task_created(*, task_id: int) -> Letter:
+    """Return the confirmation of a new task to its owner."""
     task = TaskRepository(db.session()).find(task_id)
     if task is None:
-        raise JobFailed(f"Task {task_id} was deleted before its confirmation was sent.")
-    owner = _require_recipient(task.owner_id)
-    return _send("task_created", settings, owner, message_id, task=task)
+        raise NotNeeded(f"Task {task_id} was deleted before its confirmation was sent.")
+    return Letter(MailKind.TASK_CREATED, _recipient(task.owner_id, MailKind.TASK_CREATED), {"task": task})
 
 
-def send_welcome(settings: Settings, *, user_id: int, message_id: str) -> str:
-    """Welcome a new user; return where the message went. Raises JobFailed if the account is gone."""
-    user = _require_recipient(user_id)
-    return _send("welcome", settings, user, message_id, user=user)
+def task_assigned(*, user_id: int, task_ids: list[int], by_user_id: int) -> Letter:
+    """Return what tells an assignee of their new tasks."""
+    user = _recipient(user_id, MailKind.TASK_ASSIGNED)
+    tasks = [task for task in _tasks(task_ids) if task.assignee_id == user_id]
+    if not tasks:
+        raise NotNeeded("None of these tasks is assigned to this user any more.")
+    values = {"tasks": tasks, "listed": LISTED, "by": _name(by_user_id) or SOMEBODY}
+    return Letter(MailKind.TASK_ASSIGNED, user, values)
 
 
-def _require_recipient(user_id: int) -> User:
-    user = UserRepository(db.session()).find(user_id)
+def tasks_transferred(*, user_id: int, task_ids: list[int], count: int, from_user_id: int, by_user_id: int) -> Letter:
+    """Return what tells a receiver of `count` tasks, of which some are listed."""
+    user = _recipient(user_id, MailKind.TASKS_TRANSFERRED)
+    tasks = [task for task in _tasks(task_ids) if user_id in (task.owner_id, task.assignee_id)]
+    # What was listed and has gone elsewhere is not theirs; of the rest nothing is known.
+    count -= len(task_ids) - len(tasks)
+    if not count:
+        raise NotNeeded("None of these tasks is this user's any more.")
+    values = {"tasks": tasks, "count": count, "by": _name(by_user_id) or SOMEBODY, "giver": _name(from_user_id)}
+    return Letter(MailKind.TASKS_TRANSFERRED, user, values)
+
+
+def task_reminder(*, user_id: int, task_id: int, due_date: str) -> Letter:
+    """Return what reminds somebody of a task, unless it has changed since that was ordered."""
+    user = _recipient(user_id, MailKind.TASK_REMINDER)
+    task = TaskRepository(db.session()).find(task_id)
+    if task is None:
+        raise NotNeeded(f"Task {task_id} was deleted.")
+    if task.status in CLOSED:
+        raise NotNeeded(f"Task {task_id} is {task.status}.")
+    if user_id not in (task.owner_id, task.assignee_id):
+        raise NotNeeded(f"Task {task_id} is somebody else's now.")
+    if task.due_date != date.fromisoformat(due_date):
+        raise NotNeeded(f"The due date of task {task_id} has changed.")
+    days = (task.due_date - zones.today(zones.known(user.time_zone))).days
+    if days < 0:
+        raise NotNeeded(f"The due date of task {task_id} is over.")
+    when = ("today", "tomorrow")[days] if days < 2 else f"on {task.due_date.isoformat()}"
+    values = {"task": task, "when": when, "is_assignee": user_id == task.assignee_id}
+    return Letter(MailKind.TASK_REMINDER, user, values)
+
+
+def message_of(letter: Letter, settings: Settings, *, message_id: str) -> EmailMessage:
+    """Return the letter as a message, with a link to unsubscribe where that is possible."""
+    url = None
+    if settings.public_url and letter.kind in OPTIONAL:
+        token = unsubscribe_token(letter.recipient.id, letter.kind, signing_key=settings.secret_key)
+        url = settings.public_url + UNSUBSCRIBE_PATH + token
+    return compose(
+        letter.kind,
+        sender=settings.mail.sender,
+        to=letter.recipient.email,
+        display_name=letter.recipient.name or letter.recipient.username,
+        message_id=message_id,
+        unsubscribe_url=url,
+        **letter.values,
+    )
+
+
+def send_test(settings: Settings, *, address: str) -> str:
+    """Send a test message at once; return where it went. Raises Invalid, MailRefused and MailDelayed."""
+    address = texts.email(address)
+    message_id = str(uuid4())
+    message = compose(
+        "test", sender=settings.mail.sender, to=address, display_name=address.partition("@")[0], message_id=message_id
+    )
+    with delivered(message, settings, name=f"test-{message_id}") as where:
+        return where
+
+
+def _recipient(user_id: int, kind: MailKind) -> User:
+    """Return who gets the message. Raises NotNeeded for who is gone or inactive, or does not want it."""
+    session = db.session()
+    user = UserRepository(session).find(user_id)
     if user is None:
-        raise JobFailed(f"User {user_id} no longer exists.")
+        raise NotNeeded(f"User {user_id} no longer exists.")
+    if not user.is_active:
+        raise NotNeeded(f"User {user_id} is inactive.")
+    if kind in OPTIONAL and kind in MailRepository(session).list_unwanted(user_id):
+        raise NotNeeded(f"User {user_id} does not want these messages.")
     return user
 
 
-def _send(template: str, settings: Settings, recipient: User, message_id: str, **values: object) -> str:
-    message = compose(
-        template,
-        sender=settings.mail.sender,
-        to=recipient.email,
-        display_name=recipient.name or recipient.username,
-        message_id=message_id,
-        **values,
-    )
-    # The database is not needed while the mail server thinks.
-    db.session.remove()
-    return deliver(message, settings, name=f"{template}-{message_id}")
+def _tasks(task_ids: list[int]) -> list[Task]:
+    return TaskRepository(db.session()).list_by_ids(task_ids)
+
+
+def _name(user_id: int) -> str | None:
+    user = UserRepository(db.session()).find(user_id)
+    return None if user is None else one_line(user.name or user.username)

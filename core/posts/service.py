@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Row
+from sqlalchemy import ColumnElement, Row, Select
 from sqlalchemy.orm import Session
 
 from core.access import Actor
@@ -19,6 +19,7 @@ from core.tasks.repository import Access, TaskRepository
 from core.users.repository import UserRepository
 
 SORTABLE = {name: getattr(Post, name) for name in ("title", "created_at", "updated_at")}
+DEFAULT_SORT = "-created_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,13 @@ def get(actor: Actor, *, post_id: int) -> Row[Any]:
 def list_visible(actor: Actor, *, page: PageRequest, narrowed: PostFilter) -> Page:
     """Return a page of the posts that the actor may see, newest first unless sorted otherwise."""
     session = db.session()
-    query = PostRepository(session).select(policy.visible_to(actor), *_conditions(narrowed))
-    return paginate(session, query, page, sortable=SORTABLE, default_sort="-created_at", identity=Post.id)
+    query = select_visible(session, actor, narrowed)
+    return paginate(session, query, page, sortable=SORTABLE, default_sort=DEFAULT_SORT, identity=Post.id)
+
+
+def select_visible(session: Session, actor: Actor, narrowed: PostFilter) -> Select[Any]:
+    """Return the query for the posts that the actor may see, in no order."""
+    return PostRepository(session).select(policy.visible_to(actor), *_conditions(narrowed))
 
 
 def list_about(actor: Actor, *, task_id: int, page: PageRequest, narrowed: PostFilter) -> Page:

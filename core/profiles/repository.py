@@ -8,8 +8,7 @@ from sqlalchemy.orm import Session
 
 from core.posts import policy as posts
 from core.posts.model import Post
-from core.tasks.model import PRESENT, Task, TaskStatus
-from core.tasks.service import CLOSED
+from core.tasks.model import CLOSED, PRESENT, Task, TaskStatus
 
 
 class ProfileRepository:

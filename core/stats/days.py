@@ -9,7 +9,11 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, and_, case
 
 from core import zones
+from core.errors import DomainError
 from core.moments import DAY, seconds
+
+DEFAULT_DAYS = 30
+EARLIEST, LATEST = date(1900, 1, 1), date(2999, 12, 31)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,28 @@ class Days:
             else:
                 runs.append(_Run(number, start, end, is_even))
         return runs
+
+
+def choose(first: date | None, last: date | None, *, zone: ZoneInfo, most: int, refusal: type[DomainError]) -> Days:
+    """Return the days from `first` to `last`, by default the last 30 up to today in the zone.
+
+    Raises `refusal`, naming the field, for days that cannot be used or more than `most` of them.
+    """
+    details = {
+        name: [f"Must be a day from {EARLIEST} to {LATEST}."]
+        for name, value in (("from", first), ("to", last))
+        if value is not None and not EARLIEST <= value <= LATEST
+    }
+    if not details:
+        last = last or zones.today(zone)
+        first = first or last - timedelta(days=DEFAULT_DAYS - 1)
+        if first > last:
+            details["from"] = [f"Must not be after the last day, {last}."]
+        elif (last - first).days >= most:
+            details["from"] = [f"Must be at most {most} days before the end, {last}."]
+        else:
+            return Days(first, last, zone)
+    raise refusal("This range of days cannot be used.", details=details)
 
 
 @dataclass(frozen=True, slots=True)

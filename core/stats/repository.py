@@ -10,8 +10,7 @@ from sqlalchemy.orm import Session
 from core.moments import microseconds, seconds
 from core.projects.model import Project, ProjectMember, ProjectRole
 from core.stats.days import Days
-from core.tasks.model import Task, TaskStatus
-from core.tasks.service import CLOSED
+from core.tasks.model import CLOSED, Task, TaskStatus
 
 
 class StatsRepository:

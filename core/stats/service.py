@@ -1,7 +1,7 @@
 """What people may know about all the tasks that they may see."""
 
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,14 +18,12 @@ from core.db import db, snapshot
 from core.errors import Forbidden, Malformed, NotFound
 from core.moments import SECOND
 from core.stats import policy
-from core.stats.days import Days
+from core.stats.days import Days, choose
 from core.stats.repository import StatsRepository
 from core.tasks import policy as task_policy
 from core.tasks.model import Task, TaskStatus
 
-DEFAULT_DAYS = 30
 MAX_DAYS = 366
-EARLIEST, LATEST = date(1900, 1, 1), date(2999, 12, 31)
 # What the numbers depend on: the tasks, and who may see them.
 TOPICS = (Topic.TASKS, Topic.PROJECTS, Topic.PROJECT_MEMBERS)
 
@@ -46,7 +44,7 @@ def report(
     for another's.
     """
     today = zones.today(zone)
-    days = _days(first, last, today, zone)
+    days = choose(first, last, zone=zone, most=MAX_DAYS, refusal=Malformed)
     if project_id is not None:
         _require_project(actor, project_id)
     # Whether a task is overdue depends on the day, and on nothing else that a stamp would not tell.
@@ -59,24 +57,6 @@ def report(
             answer = orjson.dumps(_compute(session, actor, days, today, project_id))
         cache.set(key, answer, stamp=stamp)
     return answer
-
-
-def _days(first: date | None, last: date | None, today: date, zone: ZoneInfo) -> Days:
-    details = {
-        name: [f"Must be a day from {EARLIEST} to {LATEST}."]
-        for name, value in (("from", first), ("to", last))
-        if value is not None and not EARLIEST <= value <= LATEST
-    }
-    if not details:
-        last = last or today
-        first = first or last - timedelta(days=DEFAULT_DAYS - 1)
-        if first > last:
-            details["from"] = [f"Must not be after the last day, {last}."]
-        elif (last - first).days >= MAX_DAYS:
-            details["from"] = [f"Must be at most {MAX_DAYS} days before the end, {last}."]
-        else:
-            return Days(first, last, zone)
-    raise Malformed("This range of days cannot be used.", details=details)
 
 
 def _require_project(actor: Actor, project_id: int) -> None:

@@ -18,8 +18,8 @@ from core.db import transaction
 from core.errors import Conflict, DomainError, Invalid, NotFound
 from core.jobs import service as jobs
 from core.jobs.kinds import EMAIL_TASK_CREATED
-from core.rows import update_rows
-from core.tasks import recording, service
+from core.rows import update_rows, validated
+from core.tasks import notices, recording, service
 from core.tasks.model import Task, TaskAction, TaskStatus
 from core.tasks.repository import Access, TaskRepository
 
@@ -60,6 +60,7 @@ class _Plan:
     now: datetime = field(default_factory=clock.now)
     inserts: list[tuple[Outcome, dict[str, Any]]] = field(default_factory=list)
     updates: list[Task] = field(default_factory=list)
+    assigned: list[Task] = field(default_factory=list)
 
 
 def run(actor: Actor, *, operations: Sequence[Operation], atomic: bool) -> list[Outcome]:
@@ -107,7 +108,7 @@ def _decide(
         references.require(operation.values)
         # A microsecond apart, so that a list shows the entries of a bulk in their order.
         moment = plan.now + timedelta(microseconds=len(plan.inserts))
-        plan.inserts.append((outcome, new_row(actor, operation.values, moment)))
+        plan.inserts.append((outcome, new_row(actor, validated(Task, operation.values), moment)))
         return
     access = found.get(operation.task_id or 0)
     if access is None:
@@ -129,23 +130,22 @@ def _decide(
     if changed:
         service.apply_changes(access.task, changed)
         plan.updates.append(access.task)
+    if "assignee_id" in changed:
+        plan.assigned.append(access.task)
 
 
 def new_row(actor: Actor, values: Mapping[str, Any], moment: datetime) -> dict[str, Any]:
-    """Return the row of a new task of the actor."""
-    # Going through the model applies its rules to what the database will get.
-    task = Task(title=values["title"], description=values.get("description"))
-    service.set_status(task, TaskStatus(values.get("status", TaskStatus.PENDING)))
+    """Return the row of a new task of the actor. The values must be what the model takes: see `validated`."""
+    status = TaskStatus(values.get("status", TaskStatus.PENDING))
     return {
-        "title": task.title,
-        "description": task.description,
-        "status": task.status,
-        "completed_at": task.completed_at,
+        **{name: values.get(name) for name in ("description", "due_date", "assignee_id", "project_id", "item_id")},
+        "title": values["title"],
+        "status": status,
+        "completed_at": service.completion(status),
         "owner_id": actor.user_id,
         "version": 1,
         "created_at": moment,
         "updated_at": moment,
-        **{name: values.get(name) for name in ("due_date", "assignee_id", "project_id", "item_id")},
     }
 
 
@@ -191,7 +191,9 @@ def _write(actor: Actor, session: Session, plan: _Plan) -> None:
             outcome.task, outcome.task_id = task, task.id
             entries.append(recording.entry_of_new(actor.author, task.id, row))
             jobs.enqueue(session, EMAIL_TASK_CREATED, owner_id=actor.user_id, task_id=task.id)
+            plan.assigned.append(task)
     recording.store(session, entries)
+    notices.order_assigned(session, actor, plan.assigned)
 
 
 def write_updates(session: Session, actor: Actor, changed: Sequence[Task], now: datetime) -> list[recording.Entry]:

@@ -6,7 +6,7 @@ from core import clock
 from core.access import Actor
 from core.db import transaction
 from core.errors import Forbidden, Invalid
-from core.tasks import policy, recording
+from core.tasks import notices, policy, recording
 from core.tasks.model import TaskAction
 from core.tasks.repository import TaskRepository
 from core.users.repository import UserRepository
@@ -23,6 +23,8 @@ class Handover:
 
 def transfer(actor: Actor, *, from_user_id: int, to_user_id: int, task_ids: list[int] | None = None) -> Handover:
     """Make somebody else the owner of the giver's tasks, of all or of those named, in one transaction.
+
+    One e-mail tells the receiver, unless they do it themselves.
 
     Raises Forbidden unless the actor is the giver or an administrator, and
     Invalid, naming each entry, for a receiver or a task that cannot be used;
@@ -51,6 +53,8 @@ def transfer(actor: Actor, *, from_user_id: int, to_user_id: int, task_ids: list
                 for task_id, version in moved
             ],
         )
+        numbers = sorted(task_id for task_id, _ in moved)
+        notices.order_transferred(session, actor, from_user_id=from_user_id, to_user_id=to_user_id, task_ids=numbers)
     return Handover(from_user_id, to_user_id, len(moved))
 
 

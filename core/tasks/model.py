@@ -22,6 +22,10 @@ class TaskStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+# Nothing more is to be done.
+CLOSED = (TaskStatus.COMPLETED, TaskStatus.CANCELLED)
+
+
 class TaskAction(StrEnum):
     """What was done to a task."""
 

@@ -31,6 +31,10 @@ class TaskRepository:
     def find(self, task_id: int) -> Task | None:
         return self.session.scalar(select(Task).where(Task.id == task_id, PRESENT))
 
+    def list_by_ids(self, task_ids: Collection[int]) -> list[Task]:
+        """Return those of the tasks that exist, oldest first."""
+        return list(self.session.scalars(select(Task).where(Task.id.in_(task_ids), PRESENT).order_by(Task.id)))
+
     def find_for_update(self, task_id: int) -> Task | None:
         return find_locked(self.session, Task, task_id, PRESENT)
 

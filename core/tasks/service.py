@@ -3,10 +3,10 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, Select
 from sqlalchemy.orm import Session
 
 from core import clock
@@ -21,8 +21,8 @@ from core.paging import Page, PageRequest, paginate
 from core.projects import service as projects
 from core.projects.repository import ProjectRepository
 from core.ranges import Range
-from core.tasks import policy, recording
-from core.tasks.model import Task, TaskAction, TaskStatus
+from core.tasks import notices, policy, recording
+from core.tasks.model import CLOSED, Task, TaskAction, TaskStatus
 from core.tasks.repository import Access, TaskRepository, mentions
 from core.users.repository import UserRepository
 
@@ -42,8 +42,8 @@ SORTABLE = {
         "deleted_at",
     )
 }
+DEFAULT_SORT = "-created_at"
 REFERENCES = frozenset({"assignee_id", "project_id", "item_id"})
-CLOSED = (TaskStatus.COMPLETED, TaskStatus.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def create(
     project_id: int | None = None,
     item_id: int | None = None,
 ) -> Task:
-    """Create a task owned by the actor and confirm it to them by e-mail.
+    """Create a task owned by the actor, confirm it to them by e-mail and tell another assignee.
 
     Raises Invalid if the assignee, the item or the project cannot be used, and
     Forbidden or Conflict if the actor may not put tasks into the project.
@@ -92,6 +92,7 @@ def create(
         set_status(task, TaskStatus(status))
         recording.record(session, actor.author, TaskAction.CREATED, task)
         jobs.enqueue(session, EMAIL_TASK_CREATED, owner_id=actor.user_id, task_id=task.id)
+        notices.order_assigned(session, actor, [task])
     return task
 
 
@@ -114,10 +115,15 @@ def list_visible(actor: Actor, *, page: PageRequest, narrowed: TaskFilter) -> Pa
     Of the trash, if asked for, it is those that they may restore, the last to be deleted first.
     """
     session = db.session()
-    scope = policy.restorable_by(actor) if narrowed.deleted else policy.visible_to(actor)
-    query = TaskRepository(session).select(scope, *_conditions(narrowed))
-    default_sort = "-deleted_at" if narrowed.deleted else "-created_at"
+    query = select_visible(session, actor, narrowed)
+    default_sort = "-deleted_at" if narrowed.deleted else DEFAULT_SORT
     return paginate(session, query, page, sortable=SORTABLE, default_sort=default_sort, identity=Task.id)
+
+
+def select_visible(session: Session, actor: Actor, narrowed: TaskFilter) -> Select[Any]:
+    """Return the query for the tasks that the actor may see, or for those of the trash if asked for, in no order."""
+    scope = policy.restorable_by(actor) if narrowed.deleted else policy.visible_to(actor)
+    return TaskRepository(session).select(scope, *_conditions(narrowed))
 
 
 def list_owned(actor: Actor, *, owner_id: int, page: PageRequest, narrowed: TaskFilter) -> Page:
@@ -179,7 +185,7 @@ def replace(
 
 
 def change(actor: Actor, *, task_id: int, **values: Any) -> Task:
-    """Change the given fields of a task and no others.
+    """Change the given fields of a task and no others; a new assignee is told by e-mail.
 
     Raises NotFound, Forbidden for another's task or for fields that an assignee
     may not change, Conflict if the project is archived, and Invalid if the new
@@ -193,6 +199,8 @@ def change(actor: Actor, *, task_id: int, **values: Any) -> Task:
         References(actor, session, [wanted]).require(wanted)
         apply_changes(access.task, changed)
         recording.record(session, actor.author, TaskAction.CHANGED, access.task)
+        if "assignee_id" in changed:
+            notices.order_assigned(session, actor, [access.task])
     return access.task
 
 
@@ -331,11 +339,13 @@ def apply_changes(task: Task, changed: Mapping[str, Any]) -> None:
 
 def set_status(task: Task, status: TaskStatus) -> None:
     """Set the status; the moment of completion follows it."""
-    if status is not TaskStatus.COMPLETED:
-        task.completed_at = None
-    elif task.completed_at is None:
-        task.completed_at = clock.now()
+    task.completed_at = completion(status, task.completed_at)
     task.status = status
+
+
+def completion(status: TaskStatus, before: datetime | None = None) -> datetime | None:
+    """Return when a task of this status was completed, if it had been `before`, or is now."""
+    return (before or clock.now()) if status is TaskStatus.COMPLETED else None
 
 
 def _require_open_project(access: Access) -> None:

@@ -51,29 +51,33 @@ def let_go_of_trash(session: Session, author: Author, *, user_id: int) -> dict[s
     return describe(session, user_id=user_id)
 
 
-def hand_over(session: Session, author: Author, *, from_user_id: int, to_user_id: int) -> None:
-    """Give everything that hangs on one account to another, also from the trash, in the caller's transaction."""
-    _hand_over_tasks(session, author, from_user_id, to_user_id)
+def hand_over(session: Session, author: Author, *, from_user_id: int, to_user_id: int) -> list[int]:
+    """Give everything that hangs on one account to another, also from the trash, in the caller's transaction.
+
+    Return the tasks that are not in the trash.
+    """
+    task_ids = _hand_over_tasks(session, author, from_user_id, to_user_id)
     for model, column in ((Post, Post.user_id), (Item, Item.created_by)):
         statement = update(model).where(column == from_user_id)
         session.execute(
             statement.values({column.key: to_user_id, "version": model.version + 1}), execution_options=_BULK
         )
     _hand_over_memberships(session, from_user_id, to_user_id)
+    return task_ids
 
 
 # Nothing of these rows has been read in this transaction.
 _BULK = {"synchronize_session": False}
 
 
-def _hand_over_tasks(session: Session, author: Author, giver: int, receiver: int) -> None:
+def _hand_over_tasks(session: Session, author: Author, giver: int, receiver: int) -> list[int]:
     """Move ownership and assignment in one statement, so that the version grows once."""
     now = clock.now()
     tasks = TaskRepository(session)
     are_concerned = or_(Task.owner_id == giver, Task.assignee_id == giver)
     # The account is locked, so that no more tasks can get it while this goes on.
-    entries = []
-    for row in tasks.lock_all(are_concerned):
+    rows, entries = tasks.lock_all(are_concerned), []
+    for row in rows:
         before = {"owner_id": row.owner_id, "assignee_id": row.assignee_id}
         changes: recording.Changes = {name: [giver, receiver] for name, user_id in before.items() if user_id == giver}
         entries.append(
@@ -86,6 +90,7 @@ def _hand_over_tasks(session: Session, author: Author, giver: int, receiver: int
         updated_at=now,
     )
     recording.store(session, entries)
+    return [row.id for row in rows if row.deleted_at is None]
 
 
 def _hand_over_memberships(session: Session, giver: int, receiver: int) -> None:

@@ -26,6 +26,8 @@ class User(Base):
         default=Role.USER,
     )
     is_active: Mapped[bool] = mapped_column(default=True)
+    # In which their days begin and end: a name of the IANA database.
+    time_zone: Mapped[str] = mapped_column(String(64), default="UTC", server_default="UTC")
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
 
@@ -40,6 +42,10 @@ class User(Base):
     @validates("name")
     def _valid_name(self, key: str, value: str | None) -> str | None:
         return None if value is None else texts.line("name", value, shortest=2, longest=80)
+
+    @validates("time_zone")
+    def _valid_time_zone(self, key: str, value: str) -> str:
+        return texts.time_zone("time_zone", value)
 
 
 # Unique without regard to case; both columns are ASCII where case matters, so

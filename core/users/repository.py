@@ -13,7 +13,7 @@ from core.users.model import User
 
 # What everybody may know of a colleague, and what only some may.
 _PUBLIC = (User.id, User.username, User.name, User.created_at)
-_PRIVATE = (User.email, User.role, User.is_active)
+_PRIVATE = (User.email, User.role, User.is_active, User.updated_at)
 
 
 class UserRepository:
@@ -81,7 +81,10 @@ class UserRepository:
         if not keys:
             return {}
         name = func.lower(column)
-        return dict(self.session.execute(select(name, User.id).where(name.in_(keys))).tuples())
+        return {row[0]: row[1] for row in self.session.execute(select(name, User.id).where(name.in_(keys)))}
+
+    def list_active_admins(self) -> list[User]:
+        return list(self.session.scalars(select(User).where(User.role == Role.ADMIN, User.is_active).order_by(User.id)))
 
     def all(self) -> list[User]:
         return list(self.session.scalars(select(User).order_by(User.id)))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
 from core import texts
@@ -13,11 +14,15 @@ from core.errors import Conflict, Forbidden, JobFailed, Malformed, NotFound
 from core.jobs import service as jobs
 from core.jobs.kinds import EMAIL_WELCOME
 from core.paging import Page, PageRequest, paginate
+from core.security import service as security
+from core.security.model import EventKind
+from core.tasks import notices
 from core.users import belongings, policy
 from core.users.model import User
 from core.users.repository import UserRepository, mentions
 
 SORTABLE = {name: getattr(User, name) for name in ("username", "name", "created_at")}
+DEFAULT_SORT = "username"
 LAST_ADMIN = "This is the last active administrator. Make somebody else one first."
 
 
@@ -30,7 +35,9 @@ class UserFilter:
     is_active: bool | None = None
 
 
-def register(*, username: str, email: str, password: str, name: str | None = None, is_open: bool) -> User:
+def register(
+    *, username: str, email: str, password: str, name: str | None = None, time_zone: str = "UTC", is_open: bool
+) -> User:
     """Create an ordinary account for a newcomer and welcome them by e-mail.
 
     Raises Forbidden if registration is closed, Conflict naming each field that
@@ -38,7 +45,7 @@ def register(*, username: str, email: str, password: str, name: str | None = Non
     """
     if not is_open:
         raise Forbidden("Registration is closed here. Ask an administrator for an account.")
-    return create(username=username, email=email, password=password, name=name, role=Role.USER)
+    return create(username=username, email=email, password=password, name=name, time_zone=time_zone)
 
 
 def get_actor(user_id: int | None) -> Actor:
@@ -57,6 +64,8 @@ def create(
     name: str | None = None,
     role: Role = Role.USER,
     is_active: bool = True,
+    time_zone: str = "UTC",
+    actor_id: int | None = None,
 ) -> User:
     """Create an account with any role and welcome its owner by e-mail if they can log in.
 
@@ -71,9 +80,11 @@ def create(
             password_hash=password_hash,
             role=Role(role),
             is_active=is_active,
+            time_zone=time_zone,
         )
         _require_free(session, user)
         UserRepository(session).add(user)
+        security.record(session, EventKind.ACCOUNT_CREATED, user_id=user.id, actor_id=actor_id, role=str(user.role))
         if is_active:
             jobs.enqueue(session, EMAIL_WELCOME, owner_id=user.id, user_id=user.id)
     return user
@@ -93,7 +104,14 @@ def get_by_login(login: str) -> User:
 
 
 def list_visible(actor: Actor, *, page: PageRequest, narrowed: UserFilter) -> Page:
-    """Return a page of the people whom the actor may find, by username unless sorted otherwise.
+    """Return a page of the people whom the actor may find, by username unless sorted otherwise. Raises Forbidden."""
+    session = db.session()
+    query = select_visible(session, actor, narrowed)
+    return paginate(session, query, page, sortable=SORTABLE, default_sort=DEFAULT_SORT, identity=User.id)
+
+
+def select_visible(session: Session, actor: Actor, narrowed: UserFilter) -> Select[Any]:
+    """Return the query for the people whom the actor may find, in no order.
 
     Members learn neither addresses nor roles nor states, so they cannot narrow
     by them: that raises Forbidden.
@@ -109,13 +127,11 @@ def list_visible(actor: Actor, *, page: PageRequest, narrowed: UserFilter) -> Pa
             conditions.append(User.role.in_(narrowed.role))
         if narrowed.is_active is not None:
             conditions.append(User.is_active.is_(narrowed.is_active))
-    session = db.session()
-    query = UserRepository(session).select(*conditions, with_details=with_details)
-    return paginate(session, query, page, sortable=SORTABLE, default_sort="username", identity=User.id)
+    return UserRepository(session).select(*conditions, with_details=with_details)
 
 
 def replace(actor: Actor, *, user_id: int, username: str, email: str, name: str | None = None, **values: Any) -> User:
-    """Replace what people say of themselves; role and state stay unless given. Raises like `change`."""
+    """Replace what people say of themselves; role, state and time zone stay unless given. Raises like `change`."""
     return change(actor, user_id=user_id, username=username, email=email, name=name, **values)
 
 
@@ -133,6 +149,7 @@ def change(actor: Actor, *, user_id: int, **values: Any) -> User:
         if not policy.may_change(actor, user, values):
             raise Forbidden("You may not change this account in this way.")
         was_admin, was_active = policy.is_active_admin(user), user.is_active
+        was = {name: getattr(user, name) for name in _WATCHED}
         for name, value in values.items():
             setattr(user, name, Role(value) if name == "role" else value)
         if was_admin and not policy.is_active_admin(user):
@@ -142,7 +159,24 @@ def change(actor: Actor, *, user_id: int, **values: Any) -> User:
                 _require_free(session, user)
         if was_active and not user.is_active:
             revocation.end_access(session, user_id=user.id)
+        _record_change(session, actor, user, was=was)
     return user
+
+
+# What an attacker would change.
+_WATCHED = ("role", "is_active", "email", "username")
+
+
+def _record_change(session: Session, actor: Actor, user: User, *, was: dict[str, Any]) -> None:
+    """Record which of the fields that matter have changed; of addresses and names only that they did."""
+    changed = {name: value for name, value in was.items() if getattr(user, name) != value}
+    if changed:
+        detail: dict[str, Any] = {"changed": sorted(changed)}
+        if "role" in changed:
+            detail["role"] = str(user.role)
+        if "is_active" in changed:
+            detail["is_active"] = user.is_active
+        security.record(session, EventKind.ACCOUNT_CHANGED, user_id=user.id, actor_id=actor.user_id or None, **detail)
 
 
 def set_password(*, user_id: int, password: str) -> None:
@@ -151,6 +185,7 @@ def set_password(*, user_id: int, password: str) -> None:
     with transaction() as session:
         _require(UserRepository(session).find_for_update(user_id)).password_hash = password_hash
         revocation.end_access(session, user_id=user_id)
+        security.record(session, EventKind.PASSWORD_CHANGED, user_id=user_id)
 
 
 def delete(actor: Actor, *, user_id: int, transfer_to: int | None = None) -> None:
@@ -173,12 +208,31 @@ def delete(actor: Actor, *, user_id: int, transfer_to: int | None = None) -> Non
             _require_another_admin(locked, user)
         if transfer_to is not None:
             _require_receiver(locked.get(transfer_to), giver=user)
-            belongings.hand_over(session, actor.author, from_user_id=user_id, to_user_id=transfer_to)
+            moved = belongings.hand_over(session, actor.author, from_user_id=user_id, to_user_id=transfer_to)
+            notices.order_transferred(session, actor, from_user_id=user_id, to_user_id=transfer_to, task_ids=moved)
         elif details := belongings.describe(session, user_id=user_id) or belongings.let_go_of_trash(
             session, actor.author, user_id=user_id
         ):
             raise Conflict("Something would be lost with this account. Say transfer_to.", details=details)
         people.delete(user)
+        security.record(session, EventKind.ACCOUNT_DELETED, user_id=user_id, actor_id=actor.user_id or None)
+
+
+def get_operating_actor(login: str | None) -> Actor:
+    """Return who a command works for: the account with this name, or the only administrator; for operators.
+
+    Raises NotFound, and Conflict for an inactive account or if there are several
+    administrators to choose from.
+    """
+    if login is None:
+        admins = UserRepository(db.session()).list_active_admins()
+        if len(admins) != 1:
+            raise Conflict(f"There are {len(admins)} active administrators. Say as whom.")
+        return Actor(admins[0].id, admins[0].role, via=Via.COMMAND)
+    user = get_by_login(login)
+    if not user.is_active:
+        raise Conflict("This account is inactive.")
+    return Actor(user.id, user.role, via=Via.COMMAND)
 
 
 def list_all() -> list[User]:

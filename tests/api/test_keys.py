@@ -376,7 +376,7 @@ def test_a_key_costs_one_statement_and_a_second_one_once_a_minute(
         statements.clear()
         assert use("GET", "/tasks?cursor=").status_code == 200
         counts.append(len(statements))
-    assert counts == [3, 2, 2, 3, 2], statements
+    assert counts == [4, 2, 2, 3, 2], statements
     last_used = data(ada.get(f"/auth/keys/{made['id']}"))["last_used_at"]
     assert datetime.fromisoformat(last_used) == start + timedelta(seconds=61)
 

@@ -3,6 +3,7 @@
 A route without a row fails, and so does a row without a route.
 """
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from flask import Flask
 
 from core.access import Permission, Role
 from core.db import transaction
+from core.mail.model import MailKind
+from core.mail.preferences import unsubscribe_token
 from core.users.model import User
 from tests.conftest import empty
 from tests.support.people import Person, make_person
@@ -51,6 +54,8 @@ class Row:
 
     allowed: frozenset[str]
     body: Callable[["World"], Any] | None = None
+    # Parts of a form instead of a JSON body.
+    form: Callable[["World"], dict[str, Any]] | None = None
     query: Callable[["World"], str] = lambda world: ""
     answer: int | None = None
 
@@ -73,6 +78,11 @@ TABLE: dict[str, Row] = {
     "POST /api/v1/auth/password": Row(
         ACTIVE, lambda w: {"old_password": "correct horse battery", "new_password": "another long one"}
     ),
+    "GET /api/v1/auth/me/notifications": Row(ACTIVE),
+    "PATCH /api/v1/auth/me/notifications": Row(ACTIVE, lambda w: {"task_reminder": False}),
+    # Whoever has the link of a message may end such messages.
+    "GET /api/v1/notifications/unsubscribe/<token>": Row(PUBLIC),
+    "POST /api/v1/notifications/unsubscribe/<token>": Row(PUBLIC),
     "POST /api/v1/auth/session": Row(PUBLIC, lambda w: {"username": "stranger", "password": "correct horse battery"}),
     "DELETE /api/v1/auth/session": Row(ACTIVE),
     "GET /api/v1/auth/keys": Row(ACTIVE),
@@ -137,12 +147,18 @@ TABLE: dict[str, Row] = {
     "DELETE /api/v1/items/<int:item_id>": Row(OWNER),
     "GET /api/v1/items/by-sku/<rest:sku>": Row(ACTIVE),
     "GET /api/v1/search": Row(ACTIVE, query=lambda w: "?q=task"),
+    "GET /api/v1/security-events": Row(ACTIVE),
     "GET /api/v1/stats": Row(ACTIVE),
     "GET /api/v1/users/<int:user_id>/profile": Row(OWNER),
+    "POST /api/v1/reports": Row(PROJECT_SEEN, lambda w: {"project_id": w.project_id}),
     "GET /api/v1/upstreams": Row(ACTIVE),
     # None is configured here, which everybody who may ask is told.
     "GET /api/v1/upstreams/<name>/<path:path>": Row(ACTIVE, answer=404),
     "POST /api/v1/upstreams/<name>/<path:path>": Row(ACTIVE, lambda w: {}, answer=404),
+    "POST /api/v1/imports": Row(
+        ACTIVE, form=lambda w: {"kind": "items", "file": (io.BytesIO(b"name,price\nPrinter,5\n"), "items.csv")}
+    ),
+    "POST /api/v1/exports": Row(ACTIVE, lambda w: {"kind": "tasks", "format": "csv"}),
     "GET /api/v1/jobs": Row(ACTIVE),
     "GET /api/v1/jobs/<job_id>": Row(OWNER),
     "DELETE /api/v1/jobs/<job_id>": Row(OWNER),
@@ -179,6 +195,8 @@ class World:
         self.item_id = owner.post("/items", item).get_json()["data"]["id"]
         self.key_id = owner.post("/auth/keys", {"name": "CI", "scopes": ["tasks:read"]}).get_json()["data"]["id"]
         assert boss.delete(f"/projects/{self.project_id}/members/{owner.user_id}").status_code == 204
+        signing_key = app.extensions["tasklane"].secret_key
+        self.link = unsubscribe_token(owner.user_id, MailKind.TASK_CREATED, signing_key=signing_key)
         with app.app_context(), transaction() as session:
             session.get_one(User, self.people["inactive"].user_id).is_active = False
 
@@ -203,6 +221,7 @@ class World:
             "<rest:sku>": "SRV/1",
             "<int:key_id>": self.key_id,
             "<job_id>": self.job_id,
+            "<token>": self.link,
         }
         for name, value in values.items():
             rule = rule.replace(name, str(value))
@@ -248,7 +267,9 @@ def test_everybody_gets_what_the_table_says(app: Flask, operation: str) -> None:
         headers = {}
         if identity == "key":
             token, headers = "", {"X-API-Key": world.key_without(permission_of(app, method, rule))}
-        response = person.open(method, world.path(rule) + row.query(world), body, token=token, headers=headers)
+        options = {"data": row.form(world)} if row.form else {}
+        path = world.path(rule) + row.query(world)
+        response = person.open(method, path, body, token=token, headers=headers, **options)
         if identity in row.allowed:
             expected = str(row.answer or "2xx")
             right = response.status_code == row.answer if row.answer else response.status_code < 300

@@ -12,7 +12,7 @@ import pytest
 
 from core.config import ROOT
 from core.jobs.kinds import KINDS, QUEUES
-from manage import COMMANDS, cli
+from manage import COMMANDS, HIDDEN_COMMANDS, cli
 from workers.runner import resolve
 
 PACKAGES = ("api", "core", "workers")
@@ -143,9 +143,9 @@ def test_every_kind_of_job_names_a_function_that_exists_and_a_queue_that_is_work
         assert callable(resolve(kind.function))
 
 
-@pytest.mark.parametrize("name", list(COMMANDS))
+@pytest.mark.parametrize("name", [*COMMANDS, *HIDDEN_COMMANDS])
 def test_the_table_of_commands_says_what_each_command_says_itself(name: str) -> None:
-    _, text = COMMANDS[name]
+    _, text = (COMMANDS | HIDDEN_COMMANDS)[name]
     command = cli.get_command(click.Context(cli), name)
     assert command is not None
     assert " ".join((command.help or "").split()).startswith(text.rstrip("."))
@@ -160,7 +160,16 @@ def test_help_loads_no_package_of_ours() -> None:
     assert found.stdout == "[]\n"
 
 
-@pytest.mark.parametrize("module", ["api", "core.bootstrap", "workers.runner", "manage"])
+@pytest.mark.parametrize("module", ["api.commands", "core.commands.dev", "core.commands.jobs", "workers.commands"])
+def test_only_the_process_that_draws_loads_what_draws(module: str) -> None:
+    """matplotlib takes most of a second and 50 MB, which web, scheduler and the parents of jobs would waste."""
+    heavy = ("matplotlib", "numpy", "PIL", "fontTools")
+    script = f"import sys, {module}\nprint([name for name in {heavy} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("module", ["api", "core.bootstrap", "workers.worker", "manage"])
 def test_importing_a_module_has_no_effect(module: str, tmp_path: Path) -> None:
     """It opens nothing, writes nothing and prints nothing."""
     script = (

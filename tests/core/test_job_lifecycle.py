@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -13,7 +14,7 @@ from core import clock
 from core.db import db, transaction
 from core.jobs import lifecycle
 from core.jobs import service as jobs
-from core.jobs.kinds import PROCESS_TASK
+from core.jobs.kinds import EMAIL_WELCOME, PROCESS_TASK
 from core.jobs.lifecycle import LeaseLost, Run
 from core.jobs.model import Job, JobState
 from core.tasks import service as tasks
@@ -189,6 +190,32 @@ def test_a_failure_is_tried_again_after_a_pause_and_then_given_up(app: Flask, jo
         assert job(job_id).finished_at is not None
         make_due(job_id)
         assert lifecycle.take_due(lease_seconds=LEASE) == []
+
+
+def test_pauses_grow_to_an_hour_and_outlast_a_mail_server_that_is_mended_in_the_morning() -> None:
+    pauses = [lifecycle.pause_after(EMAIL_WELCOME, failures) for failures in range(1, EMAIL_WELCOME.attempts)]
+    assert pauses[:9] == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
+    assert set(pauses[7:]) == {3600}
+    assert 20 < sum(pauses) / 3600 < 24
+    # Nothing overflows, and kinds that do not grow stay as they are.
+    assert lifecycle.pause_after(EMAIL_WELCOME, 10**6) == 3600
+    assert {lifecycle.pause_after(PROCESS_TASK, failures) for failures in range(-1, 5)} == {30}
+    assert lifecycle.pause_after(replace(PROCESS_TASK, retry_seconds=7200), 3) == 7200
+
+
+def test_a_job_that_is_ordered_again_begins_with_short_pauses(app: Flask, ada: Person) -> None:
+    ada.create_task()
+    with app.app_context():
+        (sending,) = lifecycle.take_due(lease_seconds=LEASE)
+
+        def fail(attempt: int, *, permanently: bool = False) -> float:
+            claim(sending.job_id, attempt).fail("Not now.", permanently=permanently)
+            return (job(sending.job_id).due_at - clock.now()).total_seconds()
+
+        assert [round(fail(attempt), -1) for attempt in range(4)] == [30, 60, 120, 240]
+        fail(4, permanently=True)
+        jobs.retry(ada.actor, job_id=sending.job_id)
+        assert [round(fail(attempt), -1) for attempt in (5, 6)] == [30, 60]
 
 
 def test_a_pointless_job_is_not_tried_again(app: Flask, job_id: UUID) -> None:

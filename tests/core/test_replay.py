@@ -29,7 +29,7 @@ from core.projects.model import ProjectRole
 from core.tasks import bulk, handover
 from core.tasks import service as tasks
 from core.tasks.bulk import BulkOp, Operation
-from core.tasks.model import TRASHED, Task, TaskChange, TaskStatus
+from core.tasks.model import PRESENT, TRASHED, Task, TaskChange, TaskStatus
 from core.tasks.recording import plain
 from core.users import service as users
 from core.users.model import User
@@ -163,8 +163,12 @@ class Work(RuleBasedStateMachine):
                 with transaction() as session:
                     work.store(session)
 
-    @rule(pick=st.integers(0, 1), kind=st.sampled_from(["item", "project"]))
-    def delete_what_tasks_refer_to(self, pick: int, kind: str) -> None:
+    @rule(pick=st.integers(0, 1), kind=st.sampled_from(["item", "project"]), alone=st.booleans())
+    def delete_what_tasks_refer_to(self, pick: int, kind: str, alone: bool) -> None:
+        column, number = (Task.item_id, self.items[pick]) if kind == "item" else (Task.project_id, self.projects[pick])
+        referring = db.session.scalars(select(Task.id).where(column == number, PRESENT)).all() if alone else []
+        for task_id in referring:
+            tasks.delete(self.actors[0], task_id=task_id)
         with contextlib.suppress(DomainError):
             if kind == "item":
                 items.delete(self.actors[0], item_id=self.items[pick])

@@ -1,5 +1,6 @@
 """The other commands, run as an operator runs them."""
 
+import json
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from core.config import ROOT, load_settings
 from core.db import db, transaction
 from core.jobs.model import Job, JobState
 from core.tasks import service as tasks
+from tests.support import smtp
 
 
 @pytest.fixture
@@ -217,3 +219,86 @@ def test_a_job_is_followed_to_its_end(instance: Path) -> None:
     assert "state        failed" in followed.stdout
     assert "Progress" in followed.stderr
     assert followed.stderr.endswith("tasklane: The job has failed.\n")
+
+
+# --- exports ------------------------------------------------------------------------
+
+
+def test_an_operator_exports_everything_or_what_somebody_sees(instance: Path, tmp_path: Path) -> None:
+    manage(instance, "init-db")
+    manage(instance, "seed")
+    file = tmp_path / "tasks.csv"
+    done = manage(instance, "export", "tasks", "--output", str(file), "--sort", "title")
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert done.stderr.endswith(f"4 tasks written to {file}.\n")
+    lines = file.read_bytes().removeprefix(b"\xef\xbb\xbf").decode().split("\r\n")
+    assert [line.split(",")[2].strip('"') for line in lines[1:-1]] == [
+        "Clean up old branches",
+        "Order a second monitor",
+        "Renew the TLS certificate",
+        "Write the post-mortem of Tuesday",
+    ]
+    assert list(tmp_path.glob("*.part")) == []
+
+    narrow = ("--format", "jsonl", "--output", "-", "--filter", "status=completed", "--filter", "owner_id=me")
+    found = manage(instance, "export", "tasks", *narrow, "--as", "user")
+    assert [json.loads(line)["title"] for line in found.stdout.splitlines()] == ["Clean up old branches"]
+    assert manage(instance, "export", "tasks", *narrow, "--as", "admin").stdout == ""
+    assert len(manage(instance, "export", "users", "--format", "jsonl", "--output", "-").stdout.splitlines()) == 2
+
+
+def test_an_export_that_cannot_be_made_says_why_and_leaves_no_file(instance: Path, tmp_path: Path) -> None:
+    manage(instance, "init-db")
+    manage(instance, "seed")
+    file = str(tmp_path / "tasks.csv")
+    nowhere = str(tmp_path / "no" / "tasks.csv")
+    for arguments, code, sentence in [
+        (("tasks", "--filter", "statsu=x"), 1, "filters.statsu: Unknown filter. Did you mean 'status'?"),
+        (("tasks", "--filter", "owner_id=me"), 1, "filters.owner_id: Nobody is `me` here."),
+        (("tasks", "--sort", "colour"), 1, "sort: Use each of "),
+        (("users", "--as", "user"), 1, "Only administrators may export users."),
+        (("tasks", "--as", "nobody"), 1, "There is no such user."),
+        (("tasks", "--filter", "status"), 2, "A filter is written as NAME=VALUE."),
+        (("tasks", "--filter", "q=a", "--filter", "q=b"), 2, "A filter is given twice."),
+        (("tasks", "--format", "pdf"), 2, "'pdf' is not one of"),
+        (("jobs",), 2, "'jobs' is not one of"),
+        (("tasks", "--output", nowhere), 1, f"{nowhere} cannot be written: No such file or directory."),
+    ]:
+        refused = manage(instance, "export", *("--output", file), *arguments)
+        assert refused.returncode == code, refused.stderr
+        assert sentence in refused.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["instance"]
+
+
+@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
+def test_an_operator_tries_out_the_mail_server(instance: Path) -> None:
+    to_folder = manage(instance, "mail", "test", "ada@example.com")
+    assert (to_folder.returncode, to_folder.stderr) == (0, "")
+    path = Path(to_folder.stdout.removeprefix("No mail server is configured, so the message is in ").strip()[:-1])
+    assert path.parent == instance / "outbox"
+    assert "To: ada <ada@example.com>" in path.read_text()
+
+    box, controller = smtp.start()
+    known = {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(box.port), "MAIL_USE_TLS": "false"}
+    known |= {"MAIL_USERNAME": "tasklane", "MAIL_PASSWORD": "secret"}
+    try:
+        sent = manage(instance, "mail", "test", "ada@example.com", **known)
+        assert sent.stdout == f"127.0.0.1:{box.port} has taken a message to ada@example.com.\n", sent.stderr
+        assert [str(mail["Subject"]) for mail in box.received] == ["Tasklane can send e-mail"]
+        box.answers["RCPT"] = "550 5.1.1 No such user."
+        refused = manage(instance, "mail", "test", "ada@example.com", **known)
+        wrong = manage(instance, "mail", "test", "ada@example.com", **{**known, "MAIL_PASSWORD": "guess"})
+    finally:
+        controller.stop()
+    away = manage(instance, "mail", "test", "ada@example.com", **known)
+    nowhere = manage(instance, "mail", "test", "nobody", **known)
+    server = f"The server is 127.0.0.1:{box.port}."
+    sentences = {
+        refused.stderr: f"The mail server refused the recipient (550): 550 5.1.1 No such user. {server}",
+        wrong.stderr: "The mail server does not accept our login (535): 535 5.7.8 Authentication credentials invalid."
+        f" {server}",
+        away.stderr: f"The mail server cannot be reached: [Errno 111] Connection refused. {server}",
+        nowhere.stderr: "The request has invalid fields. email: Must be a valid e-mail address.",
+    }
+    assert sentences == {f"tasklane: {sentence}\n": sentence for sentence in sentences.values()}
+    assert {run.returncode for run in (refused, wrong, away, nowhere)} == {1}

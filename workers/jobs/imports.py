@@ -1,10 +1,8 @@
 """Importing files, each in one transaction together with the end of its job."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from core.access import Via
 from core.bootstrap import current_settings
 from core.errors import Forbidden, JobFailed
 from core.files import service as files
@@ -20,7 +18,7 @@ def import_file(run: Run, *, file_id: str, **options: Any) -> None:
     Raises JobFailed if nothing can be stored.
     """
     order = Order.of(options)
-    actor = replace(users.get_actor(run.owner_id), via=Via.IMPORT)
+    actor = users.get_actor(run.owner_id)
     try:
         imports.require_allowed(actor, order.kind)
     except Forbidden as refusal:

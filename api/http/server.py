@@ -1,0 +1,235 @@
+"""Waitress with an end that loses nothing, and refusals in the envelope.
+
+Waitress itself answers only what its threads are working on when it is told to
+end, and drops what waits. Here one loop goes on until every request that has
+arrived is answered, every answer sent, and every connection closed at a moment
+at which its client cannot be sending.
+"""
+
+import logging
+import select
+import socket
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.server import TcpWSGIServer
+from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
+
+from api.http import errors, request_id
+
+log = logging.getLogger("tasklane.server")
+
+# Waitress reads a whole body before the application sees it; above this it refuses by itself.
+MAX_REQUEST_BYTES = 52 * 1024 * 1024
+MAX_HEADER_BYTES = 32 * 1024
+CONNECTIONS = 1000
+# A connection may be silent for this long, and a request's header may take this long to arrive.
+SILENCE_SECONDS = 30
+# While draining: a connection without a request is left open for this share of the time to
+# drain, at most for so long, so that a request on its way still arrives.
+IDLE_SHARE = 0.1
+LONGEST_IDLE_SECONDS = 2.0
+LOOP_SECONDS = 1.0
+DRAINING_LOOP_SECONDS = 0.05
+HARDENED: dict[str, Any] = {
+    "ident": None,
+    "asyncore_use_poll": True,
+    "backlog": 1024,
+    "connection_limit": CONNECTIONS,
+    "channel_timeout": SILENCE_SECONDS,
+    "cleanup_interval": 5,
+    # More would keep reading while a request is in work (CVE-2024-49768).
+    "channel_request_lookahead": 0,
+    "max_request_header_size": MAX_HEADER_BYTES,
+    "max_request_body_size": MAX_REQUEST_BYTES,
+}
+
+
+class _Parser(HTTPRequestParser):
+    """Knows when its request began, and refuses what waitress would choke on."""
+
+    def __init__(self, adj: Adjustments) -> None:
+        super().__init__(adj)
+        self.began_at = time.time()
+
+    def parse_header(self, header_plus: bytes) -> None:
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:
+            # For example a host in brackets that is no address, or a length of 5,000 digits.
+            raise ParsingError("The request line or the length is invalid.") from error
+
+
+class _Task(WSGITask):
+    """Says `Connection: close` with the last answer on a connection of a process that leaves."""
+
+    def build_response_header(self) -> bytes:
+        if self.channel.is_leaving():
+            self.request.headers["CONNECTION"] = "close"
+        header: bytes = super().build_response_header()
+        return header
+
+
+class _Refusal(ErrorTask):
+    """Answers what never reaches the application in the same shape as everything else."""
+
+    def execute(self) -> None:
+        own_id = request_id.choose(self.request.headers.get("X_REQUEST_ID", ""))
+        error = self.request.error
+        body = errors.server_refusal(error.code, own_id)
+        log.info("Refused before the application saw it: %s %s [request_id=%s]", error.code, error.reason, own_id)
+        self.status = f"{error.code} {error.reason}"
+        self.response_headers += [
+            ("Content-Type", errors.JSON),
+            ("Cache-Control", "no-store"),
+            ("X-Content-Type-Options", "nosniff"),
+            (request_id.HEADER, own_id),
+        ]
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
+
+
+class _Channel(HTTPChannel):
+    """One connection."""
+
+    task_class = _Task
+    error_task_class = _Refusal
+    parser_class = _Parser
+
+    def is_leaving(self) -> bool:
+        """Whether the request in work is the last one of a process that leaves."""
+        with self.requests_lock:
+            return bool(self.server.is_draining and len(self.requests) <= 1)
+
+    def is_idle_since(self, moment: float) -> bool:
+        """Whether nothing has arrived, is in work or has to be sent, and nothing was since `moment`."""
+        if self.requests or self.request is not None or self.total_outbufs_len or self.last_activity > moment:
+            return False
+        try:
+            # Perhaps something has arrived since the loop looked.
+            return bool(self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b"")
+        except OSError:
+            return True
+
+
+class _Listener(TcpWSGIServer):
+    """One listening socket, shared with other processes."""
+
+    channel_class = _Channel
+    is_draining = False
+
+    def maintenance(self, now: float) -> None:
+        """Close what is silent, and what has been sending a header for too long, drop by drop."""
+        super().maintenance(now)
+        for channel in self.active_channels.values():
+            arriving = channel.request
+            if arriving is not None and not arriving.headers_finished and arriving.began_at < now - SILENCE_SECONDS:
+                channel.will_close = True
+
+    def leave(self) -> None:
+        """Take what the kernel has accepted already, then close this process's copy of the socket."""
+        self.is_draining = True
+        poller = select.poll()
+        poller.register(self.socket, select.POLLIN)
+        # At most as many as fit into the queue: a process out of files would otherwise try for ever.
+        for _ in range(self.adj.backlog):
+            if not poller.poll(0):
+                break
+            self.handle_accept()
+        # Not `self.close()`: that would also close the trigger by which threads wake the loop.
+        wasyncore.dispatcher.close(self)
+
+
+class Server:
+    """Serves an application on sockets that listen already, until it is told to stop.
+
+    `on_drain` is called when the end begins, so that answers which wait for
+    something come at once. After `drain_seconds` whatever is left is cut.
+    """
+
+    def __init__(
+        self,
+        app: Callable[..., Any],
+        sockets: Sequence[socket.socket],
+        *,
+        threads: int,
+        trusted_proxies: int = 0,
+        drain_seconds: float = 20,
+        on_drain: Callable[[], None] = lambda: None,
+    ) -> None:
+        options: dict[str, Any] = {"sockets": sockets, "threads": threads, **HARDENED}
+        if trusted_proxies:
+            options |= {
+                "trusted_proxy": "*",
+                "trusted_proxy_count": trusted_proxies,
+                "trusted_proxy_headers": "x-forwarded-for x-forwarded-proto x-forwarded-port",
+            }
+        adjustments = Adjustments(**options)
+        self._drain_seconds = drain_seconds
+        self._on_drain = on_drain
+        self._is_stopping = False
+        self._map: dict[int, Any] = {}
+        self._dispatcher = ThreadedTaskDispatcher()
+        self._dispatcher.set_thread_count(threads)
+        self._listeners = [
+            _Listener(
+                app,
+                self._map,
+                _sock=each,
+                dispatcher=self._dispatcher,
+                adj=adjustments,
+                bind_socket=False,
+                sockinfo=(each.family, each.type, each.proto, each.getsockname()),
+            )
+            for each in sockets
+        ]
+
+    def run(self) -> None:
+        """Serve until `stop`, then answer what has come in, and return."""
+        while not self._is_stopping:
+            wasyncore.poll2(LOOP_SECONDS, self._map)
+        self._drain()
+        self._dispatcher.shutdown(timeout=0.5)
+        wasyncore.close_all(self._map)
+
+    def stop(self) -> None:
+        """Begin to end. Signal handlers and other threads may call it, and more than once."""
+        if self._is_stopping:
+            return
+        self._is_stopping = True
+        self._listeners[0].pull_trigger()
+
+    def _drain(self) -> None:
+        began = time.time()
+        until = time.monotonic() + self._drain_seconds
+        patience = min(self._drain_seconds * IDLE_SHARE, LONGEST_IDLE_SECONDS)
+        for listener in self._listeners:
+            listener.leave()
+        self._on_drain()
+        while self._has_work() and time.monotonic() < until:
+            wasyncore.poll2(DRAINING_LOOP_SECONDS, self._map)
+            now = time.time()
+            if now - began >= patience:
+                self._close_idle(now - patience)
+        if self._has_work():
+            log.warning("%s connections are cut after %g s.", len(self._channels()), self._drain_seconds)
+
+    def _channels(self) -> list[_Channel]:
+        return [channel for listener in self._listeners for channel in listener.active_channels.values()]
+
+    def _has_work(self) -> bool:
+        with self._dispatcher.lock:
+            # A request is worked on to its end even if its client has gone.
+            is_working = bool(self._dispatcher.queue or self._dispatcher.active_count)
+        return is_working or bool(self._channels())
+
+    def _close_idle(self, since: float) -> None:
+        for channel in self._channels():
+            if channel.is_idle_since(since):
+                channel.handle_close()

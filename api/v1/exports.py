@@ -1,0 +1,83 @@
+"""Exports over HTTP."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flask_restx import Namespace, fields
+from flask_restx.model import ModelBase
+from flask_restx.reqparse import RequestParser
+
+from api.http import query
+from api.http.fields import Line
+from api.http.responses import accepted
+from api.http.security import SecureResource
+from api.v1 import items, posts, tasks, users
+from core.access import OPERATOR, Actor, Permission
+from core.errors import Invalid
+from core.exchange.columns import Kind
+from core.exchange.formats import FileFormat
+from core.exports import service as exports
+from core.exports.service import Selection
+from core.jobs.model import Job
+
+ns = Namespace("exports", description="Take tasks, posts, items and users away as files", path="/v1/exports")
+
+export_in = ns.model(
+    "Export",
+    {
+        "kind": fields.String(required=True, enum=list(Kind), example="tasks", description="Users: administrators."),
+        "format": fields.String(
+            required=True,
+            enum=list(FileFormat),
+            example="csv",
+            description="`json` is one array, `jsonl` (JSON Lines) one object a line.",
+        ),
+        "filters": fields.Raw(
+            description="What the parameters of the kind's list narrow it to, by the same names and rules.",
+            example={"status": "pending,in_progress", "due_date[lt]": "2026-12-01"},
+        ),
+        "sort": Line(description="As in the list of the kind.", example="-due_date"),
+    },
+    strict=True,
+)
+
+# What narrows the list of each kind, and so its export.
+LISTS: dict[Kind, tuple[RequestParser, Callable[[Actor, Mapping[str, Any]], Any]]] = {
+    Kind.TASKS: (tasks.list_query, tasks.narrowed),
+    Kind.POSTS: (posts.list_query, posts.narrowed),
+    Kind.ITEMS: (items.list_query, items.narrowed),
+    Kind.USERS: (users.list_query, users.narrowed),
+}
+
+
+def select(actor: Actor, kind: Kind, filters: Mapping[str, Any], sort: str | None) -> Selection:
+    """Return what the actor wants to be exported. Raises Invalid, naming `filters.<name>`."""
+    parser, narrowed = LISTS[kind]
+    arguments = query.load_filters(parser, filters)
+    if actor is OPERATOR:
+        people = [argument.name for argument in parser.args if argument.type is query.user_reference]
+        if nobody := {f"filters.{name}": ["Nobody is `me` here."] for name in people if arguments.get(name) == "me"}:
+            raise Invalid("The filters cannot be used.", details=nobody)
+    return Selection(kind, narrowed(actor, arguments), sort)
+
+
+@ns.route("")
+class ExportCollection(SecureResource):
+    permissions = {"POST": Permission.JOBS_WRITE}
+
+    @ns.expect(export_in, validate=True)
+    @accepted
+    def post(self) -> Job:
+        """Order a file of what the caller may see.
+
+        The job's result says how many rows it has, and GET /jobs/<id>/result
+        downloads it. All rows are of one moment. An API key needs the scope of
+        the kind's list too, for example `tasks:read`.
+        """
+        return exports.order(self.actor, **self.body)
+
+    def read_body(self, model: ModelBase) -> dict[str, Any]:
+        """Read the filters by the rules of the list of their kind."""
+        body = super().read_body(model)
+        selection = select(self.actor, Kind(body["kind"]), body.get("filters", {}), body.get("sort"))
+        return {"selection": selection, "file_format": FileFormat(body["format"])}

@@ -1,0 +1,52 @@
+"""Reports over HTTP."""
+
+from flask_restx import Namespace, fields
+
+from api.http.fields import Date, Line, NullableId
+from api.http.responses import accepted, refuses
+from api.http.security import SecureResource
+from core.access import Permission
+from core.jobs.model import Job
+from core.reports import service as reports
+
+ns = Namespace("reports", description="Charts of what was done, as PDF and PNG", path="/v1/reports")
+
+report_in = ns.model(
+    "NewReport",
+    {
+        "from": Date(description="First day. Default: 29 days before the last.", example="2026-10-22"),
+        "to": Date(
+            description=f"Last day, at most {reports.MAX_DAYS} days in all. Default: today.", example="2026-11-20"
+        ),
+        "project_id": NullableId(description="Only tasks of this project.", example=None),
+        "title": Line(max_length=reports.TITLE_LENGTH, example="Operations in November"),
+        "time_zone": fields.String(
+            description="Where days begin and end, a zone of the IANA database. Default: UTC.", example="Europe/Berlin"
+        ),
+    },
+    strict=True,
+)
+
+
+@ns.route("")
+class ReportCollection(SecureResource):
+    permissions = {"POST": Permission.JOBS_WRITE}
+
+    @ns.expect(report_in, validate=True)
+    @refuses(403)
+    @accepted
+    def post(self) -> Job:
+        """Have a report drawn on the tasks that the caller can see.
+
+        Needs the permission tasks:read as well. The job's result is a PDF, and the same
+        charts as one PNG: status split, burn-up, throughput a week, work per person, and
+        how long tasks are overdue.
+        """
+        return reports.order(
+            self.actor,
+            first=self.body.get("from"),
+            last=self.body.get("to"),
+            project_id=self.body.get("project_id"),
+            title=self.body.get("title"),
+            time_zone=self.body.get("time_zone"),
+        )

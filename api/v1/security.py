@@ -1,0 +1,54 @@
+"""Security events over HTTP."""
+
+from flask_restx import Namespace, fields
+
+from api.http import query
+from api.http.fields import Id, Moment, NullableId, NullableText
+from api.http.responses import paged, refuses
+from api.http.security import SecureResource
+from core.access import Permission
+from core.paging import Page
+from core.security import service as security
+from core.security.model import EventKind
+
+ns = Namespace("security", description="What happened to accounts", path="/v1")
+
+event_out = ns.model(
+    "SecurityEvent",
+    {
+        "id": Id(required=True),
+        "at": Moment(required=True),
+        "kind": fields.String(required=True, enum=list(EventKind), example="login"),
+        "user_id": NullableId(required=True, description="Whose account it is about; null if there is none."),
+        "actor_id": NullableId(required=True, description="Who did it; null for somebody unverified, or an operator."),
+        "address": NullableText(required=True, description="Where it came from.", example="192.0.2.7"),
+        "request_id": NullableText(required=True),
+        "detail": fields.Raw(required=True, description="What else is known.", example={}),
+    },
+)
+
+list_query = query.list_parser(security.SORTABLE, "-at")
+query.add(list_query, "kind", query.one_or_more(EventKind), "Only these, comma-separated.")
+query.add(list_query, "user_id", query.user_reference, "Only those of this account; `me` is the caller.")
+query.add_range(list_query, "at", query.moment)
+
+
+@ns.route("/security-events")
+class SecurityEventCollection(SecureResource):
+    permissions = {"GET": Permission.SECURITY_READ}
+
+    @ns.expect(list_query)
+    @refuses(410)
+    @paged(event_out)
+    def get(self) -> Page:
+        """List what happened to the caller's account, newest first; administrators see all accounts.
+
+        Logins and refusals, ended sessions, keys, passwords, roles. Kept for a while only.
+        """
+        return security.list_visible(
+            self.actor,
+            page=self.page,
+            kind=self.query.get("kind"),
+            user_id=query.user_id(self.query, "user_id", me=self.actor.user_id),
+            at=query.ranges(self.query, "at").get("at"),
+        )

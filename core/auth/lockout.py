@@ -1,0 +1,69 @@
+"""Slowing down who guesses passwords from many addresses, without locking the owner out.
+
+Rate limits stop one address. Against many, wrong passwords in a row for one name
+lock that name for a while that doubles with each further one, up to a quarter of
+an hour; meanwhile not even the right password is looked at. An address from
+which the owner has logged in before is not bound by the lock, so a stranger can
+delay a login from a new place, and nothing more. Names without an account are
+treated alike, so a lock tells nobody whether there is one.
+"""
+
+import hashlib
+import hmac
+from datetime import timedelta
+
+from sqlalchemy.orm import Session
+
+from core import clock, texts
+from core.db import db, transaction
+from core.errors import TooManyAttempts
+from core.security import service as security
+from core.security.model import EventKind
+from core.security.repository import SecurityRepository
+from core.users.model import User
+
+FREE_FAILURES = 10
+FIRST_LOCK = timedelta(seconds=15)
+LONGEST_LOCK = timedelta(minutes=15)
+# Failures longer ago do not count.
+MEMORY = timedelta(hours=1)
+
+
+def require_unlocked(name: str, user: User | None, address: str, *, hashing_key: str) -> None:
+    """Raise TooManyAttempts if the name is locked and its owner has never come from this address."""
+    repository = SecurityRepository(db.session())
+    until = repository.locked_until(_hash("name", texts.login_name(name), hashing_key))
+    now = clock.now()
+    if until is None or until <= now:
+        return
+    if user is not None and repository.is_known(user.id, _hash("address", address, hashing_key)):
+        return
+    seconds = int((until - now).total_seconds()) + 1
+    raise TooManyAttempts("There were too many wrong passwords for this name. Try again later.", retry_after=seconds)
+
+
+def note_failure(name: str, user: User | None, *, hashing_key: str) -> None:
+    """Count a wrong password for the name, and lock the name when there are many."""
+    name_hash = _hash("name", texts.login_name(name), hashing_key)
+    user_id = user.id if user else None
+    now = clock.now()
+    with transaction() as session:
+        repository = SecurityRepository(session)
+        count = repository.count_failure(name_hash, now, forgotten_before=now - MEMORY)
+        security.record(session, EventKind.LOGIN_REFUSED, user_id=user_id)
+        if count >= FREE_FAILURES:
+            length = min(FIRST_LOCK * 2 ** min(count - FREE_FAILURES, 16), LONGEST_LOCK)
+            repository.lock(name_hash, now + length)
+            security.record(session, EventKind.LOCKED_OUT, user_id=user_id, seconds=int(length.total_seconds()))
+
+
+def note_success(session: Session, user: User, address: str, *, hashing_key: str) -> None:
+    """Forget the failures for all names of the user, and remember where they came from."""
+    names = (user.username, user.email)
+    repository = SecurityRepository(session)
+    repository.forgive(*(_hash("name", texts.login_name(name), hashing_key) for name in names))
+    repository.know(user.id, _hash("address", address, hashing_key), clock.now())
+
+
+def _hash(purpose: str, value: str, hashing_key: str) -> str:
+    return hmac.new(hashing_key.encode(), f"{purpose}:{value}".encode(), hashlib.sha256).hexdigest()

@@ -1,0 +1,1 @@
+"""Exports: what somebody may see, as a file."""

@@ -1,0 +1,28 @@
+"""The kept answer."""
+
+from datetime import datetime
+
+from sqlalchemy import Index, LargeBinary, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core import clock
+from core.db import Base
+
+
+class KeptAnswer(Base):
+    """What a caller was answered under an idempotency key.
+
+    Neither the key nor the answer can be read from the row: `key_hash` is an
+    HMAC, and `answer` is encrypted under the key itself, because some answers
+    hold tokens. It is null while the request is still being worked on.
+    """
+
+    __tablename__ = "kept_answers"
+    __table_args__ = (Index("ix_kept_answers_expires_at", "expires_at"),)
+
+    caller: Mapped[str] = mapped_column(String(80), primary_key=True)
+    key_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    answer: Mapped[bytes | None] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    expires_at: Mapped[datetime]

@@ -1,0 +1,54 @@
+"""Queries over kept answers."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, delete, or_, select, tuple_, update
+from sqlalchemy.orm import Session
+
+from core.db import insert_if_absent, lock_patience
+from core.idempotency.model import KeptAnswer
+
+# Seconds; beyond it the first request is said to be still running.
+LONGEST_WAIT = 10
+
+
+class KeptAnswerRepository:
+    """Kept answers in the database. Never commits and never authorises."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def find(self, caller: str, key_hash: str) -> KeptAnswer | None:
+        query = select(KeptAnswer).where(*_is(caller, key_hash))
+        return self.session.scalar(query, execution_options={"populate_existing": True})
+
+    def claim(self, **values: Any) -> bool:
+        """Insert a row; return False if there is one, after waiting a little for whoever is inserting it."""
+        with lock_patience(self.session, LONGEST_WAIT):
+            return insert_if_absent(self.session, KeptAnswer, **values)
+
+    def complete(self, caller: str, key_hash: str, answer: bytes) -> None:
+        self.session.execute(update(KeptAnswer).where(*_is(caller, key_hash)).values(answer=answer))
+
+    def make_way(self, caller: str, key_hash: str, now: datetime, *, claimed_before: datetime) -> None:
+        """Delete a row that no longer counts: its time is over, or nobody works on its request any more."""
+        abandoned = and_(KeptAnswer.answer.is_(None), KeptAnswer.created_at < claimed_before)
+        condition = and_(*_is(caller, key_hash), or_(KeptAnswer.expires_at <= now, abandoned))
+        self.session.execute(delete(KeptAnswer).where(condition))
+
+    def give_up(self, caller: str, key_hash: str) -> None:
+        """Delete a row that has no answer."""
+        self.session.execute(delete(KeptAnswer).where(*_is(caller, key_hash), KeptAnswer.answer.is_(None)))
+
+    def list_expired(self, now: datetime, limit: int) -> list[tuple[str, str]]:
+        query = select(KeptAnswer.caller, KeptAnswer.key_hash).where(KeptAnswer.expires_at <= now).limit(limit)
+        return [(row[0], row[1]) for row in self.session.execute(query)]
+
+    def delete_all(self, keys: Collection[tuple[str, str]]) -> None:
+        self.session.execute(delete(KeptAnswer).where(tuple_(KeptAnswer.caller, KeptAnswer.key_hash).in_(keys)))
+
+
+def _is(caller: str, key_hash: str) -> tuple[Any, Any]:
+    return KeptAnswer.caller == caller, KeptAnswer.key_hash == key_hash

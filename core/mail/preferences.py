@@ -1,0 +1,88 @@
+"""What people want to get by e-mail, and the links by which they end it without logging in."""
+
+from dataclasses import dataclass
+
+from itsdangerous import BadSignature, URLSafeSerializer
+from sqlalchemy.orm import Session
+
+from core.access import Actor
+from core.db import db, transaction
+from core.errors import NotFound
+from core.mail.model import OPTIONAL, MailKind
+from core.mail.repository import MailRepository
+from core.users.repository import UserRepository
+
+NO_LINK = "There is no such link."
+
+
+def get(actor: Actor) -> dict[str, bool]:
+    """Return for each kind of message that is optional whether the actor gets it."""
+    return _wanted(db.session(), actor.user_id)
+
+
+def change(actor: Actor, **wanted: bool) -> dict[str, bool]:
+    """Set the given kinds to wanted or not, leave the others, and return all."""
+    with transaction() as session:
+        preferences = MailRepository(session)
+        preferences.opt_out(actor.user_id, [MailKind(kind) for kind, value in wanted.items() if not value])
+        preferences.opt_in(actor.user_id, [MailKind(kind) for kind, value in wanted.items() if value])
+        return _wanted(session, actor.user_id)
+
+
+def _wanted(session: Session, user_id: int) -> dict[str, bool]:
+    unwanted = MailRepository(session).list_unwanted(user_id)
+    return {str(kind): kind not in unwanted for kind in OPTIONAL}
+
+
+# --- links -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What a link is about. It names nobody, because links are passed on."""
+
+    kind: MailKind
+    wanted: bool
+
+
+def unsubscribe_token(user_id: int, kind: MailKind, *, signing_key: str) -> str:
+    """Return the part of a link that proves its holder got a message of this kind.
+
+    It does not expire: people unsubscribe from old messages too, and all that it
+    can do is to end them.
+    """
+    return str(_signer(signing_key).dumps([user_id, str(kind)]))
+
+
+def find(token: str, *, signing_key: str) -> Subscription:
+    """Return what a link is about, and change nothing. Raises NotFound for a forged one or a former account."""
+    user_id, kind = _open(token, signing_key)
+    session = db.session()
+    if UserRepository(session).find(user_id) is None:
+        raise NotFound(NO_LINK)
+    return Subscription(kind, kind not in MailRepository(session).list_unwanted(user_id))
+
+
+def unsubscribe(token: str, *, signing_key: str) -> Subscription:
+    """End the messages that a link is about; once more changes nothing. Raises NotFound like `find`."""
+    user_id, kind = _open(token, signing_key)
+    with transaction() as session:
+        if UserRepository(session).find_for_update(user_id) is None:
+            raise NotFound(NO_LINK)
+        MailRepository(session).opt_out(user_id, [kind])
+    return Subscription(kind, wanted=False)
+
+
+def _open(token: str, signing_key: str) -> tuple[int, MailKind]:
+    try:
+        user_id, name = _signer(signing_key).loads(token)
+        kind = MailKind(name)
+    except (BadSignature, ValueError):  # ValueError: a kind that this version does not know.
+        raise NotFound(NO_LINK) from None
+    if kind not in OPTIONAL:
+        raise NotFound(NO_LINK)
+    return user_id, kind
+
+
+def _signer(signing_key: str) -> URLSafeSerializer:
+    return URLSafeSerializer(signing_key, salt="unsubscribe")

@@ -1,0 +1,1 @@
+"""Reports: the numbers of a range of days, ready to be drawn."""

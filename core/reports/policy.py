@@ -1,0 +1,8 @@
+"""Who may order a report."""
+
+from core.access import Actor, Permission
+
+
+def may_order(actor: Actor) -> bool:
+    """Return whether the actor may have tasks reported on: a report tells what reading them would."""
+    return actor.has(Permission.TASKS_READ)

@@ -1,0 +1,64 @@
+"""Recording what happens to accounts, and letting administrators look at it."""
+
+import logging
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from core import clock, logs
+from core.access import Actor
+from core.db import db, transaction
+from core.paging import Page, PageRequest, paginate
+from core.ranges import Range
+from core.security import policy
+from core.security.model import EventKind, SecurityEvent
+from core.security.repository import SecurityRepository
+
+log = logging.getLogger("tasklane.security")
+
+SORTABLE = {"at": SecurityEvent.at}
+
+
+def record(
+    session: Session, kind: EventKind, *, user_id: int | None, actor_id: int | None = None, **detail: Any
+) -> None:
+    """Record an event in the caller's transaction, and in the log. `detail` is plain JSON without secrets."""
+    event = SecurityEvent(
+        at=clock.now(),
+        kind=kind,
+        user_id=user_id,
+        actor_id=actor_id,
+        address=logs.address.get(),
+        request_id=logs.request_id.get(),
+        detail=detail,
+    )
+    SecurityRepository(session).add(event)
+    words = " ".join(f"{name}={value!r}" for name, value in detail.items())
+    log.info("%s account=%s actor=%s address=%s %s", kind, user_id, actor_id, event.address, words)
+
+
+def record_alone(kind: EventKind, *, user_id: int | None, actor_id: int | None = None, **detail: Any) -> None:
+    """Record an event that belongs to no change."""
+    with transaction() as session:
+        record(session, kind, user_id=user_id, actor_id=actor_id, **detail)
+
+
+def list_visible(
+    actor: Actor,
+    *,
+    page: PageRequest,
+    kind: list[EventKind] | None = None,
+    user_id: int | None = None,
+    at: Range | None = None,
+) -> Page:
+    """Return a page of the events that the actor may see, newest first."""
+    conditions = [policy.visible_to(actor)]
+    if kind:
+        conditions.append(SecurityEvent.kind.in_(kind))
+    if user_id is not None:
+        conditions.append(SecurityEvent.user_id == user_id)
+    if at:
+        conditions += at.conditions(SecurityEvent.at)
+    session = db.session()
+    query = SecurityRepository(session).select(*conditions)
+    return paginate(session, query, page, sortable=SORTABLE, default_sort="-at", identity=SecurityEvent.id)

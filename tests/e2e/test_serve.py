@@ -1,0 +1,121 @@
+"""`manage.py serve` with several processes: rolled, killed, ended. tests/faults has the long forms."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.serving import CREDENTIALS, Load, Service, wait_for_end
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A place with a database, made once."""
+    path = tmp_path_factory.mktemp("serve")
+    Service(path).prepare()
+    return path
+
+
+@pytest.fixture
+def serve(folder: Path) -> Iterator[Callable[..., Service]]:
+    started: list[Service] = []
+
+    def make(*arguments: str, **environ: str) -> Service:
+        service = Service(folder, *arguments, **environ)
+        started.append(service)
+        return service.start().log_in()
+
+    yield make
+    for service in started:
+        if service.process is not None:
+            service.stop(signal.SIGTERM)
+
+
+def test_processes_are_rolled_and_replaced_without_losing_a_request_and_go_with_their_parent(
+    serve: Callable[..., Service], tmp_path: Path
+) -> None:
+    service = serve("--processes", "2", PYTHONPATH=str(tmp_path))
+    first = service.wait_for_children(2, without=set())
+    assert "processes: 2, threads of each: 8" in service.log.read_text()
+    with (
+        Load(service, clients=4, keep=True, pause=0.05) as kept,
+        Load(service, clients=3, keep=False, pause=0.02) as fresh,
+    ):
+        service.parent.send_signal(signal.SIGHUP)
+        service.wait_for_line("All processes have been replaced.")
+        second = service.wait_for_children(2, without=first)
+        kept.wait_until(300)
+        fresh.wait_until(500)
+    assert (kept.lost, fresh.lost) == ([], [])
+    assert set(kept.answers) | set(fresh.answers) == {200, 201}
+    for post_id in (*kept.stored, *fresh.stored):
+        assert service.call("GET", f"/posts/{post_id}")[0] == 200
+
+    # A release that does not start changes nothing.
+    broken = break_release(tmp_path)
+    service.parent.send_signal(signal.SIGHUP)
+    service.wait_for_line("The new process does not start; the old ones stay.")
+    assert service.wait_for_children(2, without=set()) == second
+    broken.unlink()
+
+    # One that is killed takes what it was working on with it; the others go on.
+    victim = second.pop()
+    psutil.Process(victim).kill()
+    service.wait_for_line(f"Process {victim} ended with code -9; starting another.")
+    for _ in range(20):
+        assert service.call("GET", "/auth/me")[0] == 200
+    third = service.wait_for_children(2, without={victim})
+    assert third > second
+
+    children = [psutil.Process(pid) for pid in third]
+    service.stop(signal.SIGKILL)
+    assert wait_for_end(children) == []
+    with pytest.raises(ConnectionRefusedError):
+        service.call("GET", "/health")
+
+
+def break_release(folder: Path) -> Path:
+    """Make every web process that starts from now on fail; return what to delete to mend it."""
+    path = folder / "sitecustomize.py"
+    path.write_text("import sys\nif 'serve-process' in sys.argv: raise SystemExit('broken release')\n")
+    return path
+
+
+def test_a_full_queue_is_answered_before_the_end_and_long_polls_at_once(
+    serve: Callable[..., Service], folder: Path
+) -> None:
+    service = serve("--processes", "2", "--threads", "2")
+    task_id = service.call("POST", "/tasks", {"title": "Wait"})[1]["data"]["id"]
+    job_id = service.call("POST", f"/tasks/{task_id}/process")[1]["data"]["job_id"]
+    answers: list[tuple[int, float]] = []
+
+    def ask(method: str, path: str, body: dict[str, str] | None = None) -> None:
+        answers.append((service.call(method, path, body)[0], time.monotonic()))
+
+    # Each log-in hashes a password, which is slow on purpose; two threads wait for a job that nobody runs.
+    slow = [threading.Thread(target=ask, args=("POST", "/auth/login", CREDENTIALS)) for _ in range(40)]
+    waiting = [threading.Thread(target=ask, args=("GET", f"/jobs/{job_id}?wait=30")) for _ in range(2)]
+    for thread in (*waiting, *slow):
+        thread.start()
+    service.wait_for_line("POST /api/v1/auth/login 200", count=3)
+    begun = len(answers)
+    code, seconds, left = service.stop()
+    for thread in (*waiting, *slow):
+        thread.join(30)
+    assert [status for status, _ in answers] == [200] * 42
+    assert begun < 40
+    assert (code, left) == (0, [])
+    assert seconds < 25
+
+
+def test_processes_that_cannot_start_end_the_command_instead_of_letting_clients_wait(
+    folder: Path, tmp_path: Path
+) -> None:
+    break_release(tmp_path)
+    service = Service(folder, PYTHONPATH=str(tmp_path))
+    assert service.launch().wait(20) == 1
+    assert "The web process does not start; its lines above say why." in service.log.read_text()

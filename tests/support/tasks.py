@@ -1,0 +1,32 @@
+"""Tasks that are there already, as an import would leave them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import insert
+
+from core.db import transaction
+from core.tasks.model import Task
+
+
+def moment(text: str) -> datetime:
+    """Return a moment in UTC that is written without its zone."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def store_tasks(app: Flask, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Store tasks in one go. Moments may be written as text, in UTC; `created_at` counts for `updated_at` too."""
+    stored = []
+    for row in rows:
+        task = {"title": "x", "status": "pending", "due_date": None, "assignee_id": None, "project_id": None}
+        task |= {"completed_at": None, **row}
+        task.setdefault("updated_at", task["completed_at"] or task["created_at"])
+        for name in ("created_at", "updated_at", "completed_at"):
+            task[name] = moment(task[name]) if isinstance(task[name], str) else task[name]
+        if isinstance(task["due_date"], str):
+            task["due_date"] = date.fromisoformat(task["due_date"])
+        stored.append(task)
+    with app.app_context(), transaction() as session:
+        session.execute(insert(Task), stored)

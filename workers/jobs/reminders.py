@@ -1,0 +1,10 @@
+"""Ordering the reminders that are due; the schedule has this run all day."""
+
+from core.bootstrap import current_settings
+from core.jobs.lifecycle import Run
+from core.mail.reminders import order_reminders
+
+
+def order(run: Run, *, slot: str) -> dict[str, int]:
+    """Order every reminder that is due and not ordered yet."""
+    return {"ordered": order_reminders(hour=current_settings().mail.reminder_hour)}
