@@ -42,8 +42,7 @@ MOMENTS = {
 
 def fill(count: int) -> None:
     """Create the tasks in the database itself, which is the fastest way."""
-    # The search index is of a later revision; lists do not need it.
-    flask_migrate.upgrade(revision="0004")
+    flask_migrate.upgrade()
     if (db.session.scalar(select(func.count()).select_from(Task)) or 0) >= count:
         return
     moment = MOMENTS[db.engine.dialect.name]

@@ -39,6 +39,23 @@ class Permission(StrEnum):
     SECURITY_READ = "security:read"
 
 
+class Via(StrEnum):
+    """By which way somebody acts."""
+
+    API = "api"
+    JOB = "job"
+    IMPORT = "import"
+    COMMAND = "command"
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who is written down as the one who made a change; None for nobody who has an account."""
+
+    user_id: int | None
+    via: Via
+
+
 _ADMIN = frozenset(Permission)
 _USER = _ADMIN - {Permission.USERS_ADMIN}
 GRANTS: dict[Role, frozenset[Permission]] = {Role.USER: _USER, Role.ADMIN: _ADMIN}
@@ -65,6 +82,12 @@ class Actor:
     session_id: str | None = None
     scopes: frozenset[Permission] | None = None
     key_id: int | None = None
+    via: Via = Via.API
+
+    @property
+    def author(self) -> Author:
+        """Return how the actor is written down in a history."""
+        return Author(self.user_id or None, self.via)
 
     @property
     def is_admin(self) -> bool:
@@ -76,4 +99,4 @@ class Actor:
 
 
 # Whoever may run commands on the server. It is nobody's account.
-OPERATOR = Actor(user_id=0, role=Role.ADMIN)
+OPERATOR = Actor(user_id=0, role=Role.ADMIN, via=Via.COMMAND)

@@ -1,4 +1,4 @@
-"""Forgetting what is over: sessions, files, jobs, slots. In small steps, so that nobody waits."""
+"""Forgetting what is over: sessions, files, jobs, slots, tasks in the trash. In small steps, so that nobody waits."""
 
 from collections.abc import Callable, Collection
 from datetime import timedelta
@@ -14,6 +14,7 @@ from core.idempotency.repository import KeptAnswerRepository
 from core.jobs.repository import JobRepository
 from core.mail.repository import MailRepository
 from core.security.repository import SecurityRepository
+from core.tasks.repository import TaskRepository
 
 BATCH = 500
 # Long after any slot could still be caught up.
@@ -33,6 +34,7 @@ def clean_up(settings: Settings, step: Callable[[], None]) -> dict[str, int]:
     now = clock.now()
     jobs_end = now - timedelta(days=settings.jobs.history_days)
     sessions_end = now - SESSIONS_KEPT
+    trash_end = now - timedelta(days=settings.tasks.trash_days)
     counts = {
         "sessions": _in_batches(
             lambda: SessionRepository(db.session()).list_ended(sessions_end, BATCH),
@@ -42,6 +44,11 @@ def clean_up(settings: Settings, step: Callable[[], None]) -> dict[str, int]:
         "refresh_tokens": _in_batches(
             lambda: SessionRepository(db.session()).list_expired_tokens(sessions_end, BATCH),
             lambda ids: SessionRepository(db.session()).delete_tokens(ids),
+            step,
+        ),
+        "tasks": _in_batches(
+            lambda: TaskRepository(db.session()).list_trashed_before(trash_end, BATCH),
+            lambda ids: TaskRepository(db.session()).purge_many(ids, trash_end),
             step,
         ),
         "kept_answers": _in_batches(

@@ -132,6 +132,11 @@ class JobSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskSettings:
+    trash_days: int
+
+
+@dataclass(frozen=True, slots=True)
 class MailSettings:
     server: str
     port: int
@@ -177,6 +182,7 @@ class Settings:
     paging: PagingSettings
     processing: ProcessingSettings
     jobs: JobSettings
+    tasks: TaskSettings
     mail: MailSettings
     upstreams: dict[str, UpstreamSettings]
     sources: Mapping[str, str] = field(repr=False)
@@ -366,6 +372,7 @@ _POSITIVE = (
     "jobs.poll_seconds",
     "jobs.result_days",
     "jobs.history_days",
+    "tasks.trash_days",
     "mail.timeout_seconds",
     "mail.reply_seconds",
     "paging.cursor_max_age_days",

@@ -19,6 +19,7 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     DateTime,
     Dialect,
     Engine,
@@ -261,13 +262,14 @@ def streaming() -> Iterator[Connection]:
 Row = TypeVar("Row", bound=Base)
 
 
-def find_locked(session: Session, model: type[Row], row_id: Any) -> Row | None:
-    """Return a row as it is now, locked where the engine locks rows, so that changes queue up instead of failing.
+def find_locked(session: Session, model: type[Row], row_id: Any, *conditions: ColumnElement[bool]) -> Row | None:
+    """Return a row as it is now, if it meets the conditions, locked where the engine locks rows.
 
+    So changes queue up instead of failing.
     Unlike `Session.get` it does not mind that an earlier version of the row is
     in the session: nothing was decided by that one.
     """
-    query = select(model).where(inspect(model).primary_key[0] == row_id).with_for_update()
+    query = select(model).where(inspect(model).primary_key[0] == row_id, *conditions).with_for_update()
     return session.scalar(query, execution_options={"populate_existing": True})
 
 

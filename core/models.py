@@ -11,7 +11,7 @@ from core.mail.model import MailOptOut, TaskReminder
 from core.posts.model import Post
 from core.projects.model import Project, ProjectMember
 from core.security.model import KnownAddress, LoginFailures, SecurityEvent
-from core.tasks.model import Task
+from core.tasks.model import Task, TaskChange
 from core.users.model import User
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "SecurityEvent",
     "StoredFile",
     "Task",
+    "TaskChange",
     "TaskReminder",
     "User",
 ]

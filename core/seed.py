@@ -6,7 +6,7 @@ from datetime import timedelta
 from sqlalchemy import func, select
 
 from core import clock
-from core.access import Actor, Role
+from core.access import Actor, Role, Via
 from core.db import db, transaction
 from core.tasks import service as tasks
 from core.tasks.model import Task, TaskStatus
@@ -43,7 +43,7 @@ def create_example_tasks() -> int:
     user = UserRepository(session).find_by_login("user")
     if user is None or session.scalar(select(func.count()).where(Task.owner_id == user.id)):
         return 0
-    actor = Actor(user.id, user.role)
+    actor = Actor(user.id, user.role, via=Via.COMMAND)
     today = clock.now().date()
     for title, description, status, days in EXAMPLES:
         due = None if days is None else today + timedelta(days=days)

@@ -50,6 +50,7 @@ task_out = ns.model(
         "created_at": Moment(required=True),
         "updated_at": Moment(required=True),
         "completed_at": NullableMoment(required=True),
+        "deleted_at": NullableMoment(required=True, description="Null unless the task is in the trash.", example=None),
     },
 )
 task_in = ns.model(
@@ -78,6 +79,12 @@ query.add(list_query, "project_id", query.integer(), "Only tasks of this project
 query.add(list_query, "item_id", query.integer(), "Only tasks about this item.")
 query.add(list_query, "overdue", query.boolean, "Whether the due date has passed on an open task.")
 query.add(list_query, "q", query.words, "Only tasks whose title or description contains this.")
+query.add(
+    list_query,
+    "deleted",
+    query.boolean,
+    "True: instead, tasks in the trash that the caller may restore, the last to be deleted first.",
+)
 query.add_range(list_query, "due_date", query.day)
 for _name in _MOMENTS:
     query.add_range(list_query, _name, query.moment)
@@ -93,6 +100,7 @@ def narrowed(actor: Actor, arguments: Mapping[str, Any]) -> tasks.TaskFilter:
         item_id=arguments.get("item_id"),
         overdue=arguments.get("overdue"),
         q=arguments.get("q"),
+        deleted=arguments.get("deleted"),
         ranges=query.ranges(arguments, "due_date", *_MOMENTS),
     )
 
@@ -157,7 +165,10 @@ class TaskItem(SecureResource):
     @refuses(403, 404, 409)
     @no_content
     def delete(self, task_id: int) -> None:
-        """Delete a task; its owner, owners of its project and administrators may."""
+        """Delete a task; its owner, owners of its project and administrators may.
+
+        It goes to the trash together with the posts about it, and can be restored for some time.
+        """
         tasks.delete(self.actor, task_id=task_id)
 
 

@@ -27,7 +27,7 @@ from core.posts.model import Post
 from core.rows import insert_rows, update_rows, validated
 from core.security import service as security
 from core.security.model import EventKind
-from core.tasks import bulk
+from core.tasks import bulk, recording
 from core.tasks import service as tasks
 from core.tasks.model import DESCRIPTION_LENGTH, Task, TaskStatus
 from core.tasks.repository import Access, TaskRepository
@@ -145,7 +145,14 @@ class TaskRows(Things):
         touched = [self.found[thing_id].task for thing_id in changes]
         for task in touched:
             tasks.apply_changes(task, changes[task.id])
-        bulk.write_updates(session, touched, now)
+        recording.store(session, bulk.write_updates(session, self.actor, touched, now))
+
+    def insert(self, session: Session, wanted: Sequence[tuple[Values, datetime]]) -> list[int]:
+        rows = [self.row(values, moment) for values, moment in wanted]
+        numbers = insert_rows(session, Task, rows)
+        pairs = zip(numbers, rows, strict=True)
+        recording.store(session, [recording.entry_of_new(self.actor.author, number, row) for number, row in pairs])
+        return numbers
 
     @staticmethod
     def _require_length(values: Values) -> None:

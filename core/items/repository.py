@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from core.db import find_locked
 from core.items.model import Item
-from core.tasks.model import Task
+from core.tasks.model import PRESENT, Task
 
 
 class ItemRepository:
@@ -42,7 +42,7 @@ class ItemRepository:
 
     def count_tasks(self, item: Item) -> int:
         """Return how many tasks are about the item."""
-        return self.session.scalar(select(func.count()).where(Task.item_id == item.id)) or 0
+        return self.session.scalar(select(func.count()).where(Task.item_id == item.id, PRESENT)) or 0
 
     def delete(self, item: Item) -> None:
         self.session.delete(item)

@@ -16,6 +16,8 @@ from core.items.model import Item
 from core.items.repository import ItemRepository, mentions
 from core.paging import Page, PageRequest, paginate
 from core.ranges import Range
+from core.tasks import trash
+from core.tasks.model import Task
 
 SORTABLE = {name: getattr(Item, name) for name in ("name", "price", "sku", "created_at")}
 DEFAULT_SORT = "-created_at"
@@ -106,7 +108,7 @@ def delete(actor: Actor, *, item_id: int) -> None:
     with transaction() as session:
         items = ItemRepository(session)
         item = _require_changeable(session, actor, item_id)
-        if count := items.count_tasks(item):
+        if count := items.count_tasks(item) or trash.let_go(session, actor.author, Task.item_id, item_id):
             raise Conflict(f"{count} {'task is' if count == 1 else 'tasks are'} about this item. Change them first.")
         items.delete(item)
 

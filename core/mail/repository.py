@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from core.db import insert_new
 from core.mail.model import MailKind, MailOptOut, TaskReminder
 from core.projects.model import Project
-from core.tasks.model import CLOSED, Task
+from core.tasks.model import CLOSED, PRESENT, Task
 from core.users.model import User
 
 
@@ -76,6 +76,7 @@ class MailRepository:
                 Task.due_date.between(min(due), max(due)),
                 or_(*(and_(Task.due_date == day, User.time_zone.in_(zones)) for day, zones in due.items())),
                 Task.status.not_in(CLOSED),
+                PRESENT,
                 # Nobody can close the tasks of an archived project.
                 or_(Task.project_id.is_(None), Task.project_id.not_in(select(Project.id).where(Project.archived))),
                 User.is_active,

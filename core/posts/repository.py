@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from core.db import find_locked
 from core.posts.model import Post
+from core.posts.policy import PRESENT
 from core.users.model import User
 
 # What readers see of whoever wrote a post.
@@ -14,7 +15,7 @@ _AUTHOR = func.coalesce(User.name, User.username).label("author")
 
 
 class PostRepository:
-    """Posts in the database. Never commits and never authorises."""
+    """Posts in the database, one by one without those in the trash. Never commits and never authorises."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -26,10 +27,10 @@ class PostRepository:
 
     def find_shown(self, post_id: int, *extra: ColumnElement[Any]) -> Row[Any] | None:
         """Return a post as readers see it, with its author's name, and more columns if asked."""
-        return self.session.execute(self.select(Post.id == post_id).add_columns(*extra)).one_or_none()
+        return self.session.execute(self.select(Post.id == post_id, PRESENT).add_columns(*extra)).one_or_none()
 
     def find_for_update(self, post_id: int) -> Post | None:
-        return find_locked(self.session, Post, post_id)
+        return find_locked(self.session, Post, post_id, PRESENT)
 
     def delete(self, post: Post) -> None:
         self.session.delete(post)

@@ -6,8 +6,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, func, or_, select
 from sqlalchemy.orm import Session
 
+from core.posts import policy as posts
 from core.posts.model import Post
-from core.tasks.model import CLOSED, Task, TaskStatus
+from core.tasks.model import CLOSED, PRESENT, Task, TaskStatus
 
 
 class ProfileRepository:
@@ -29,10 +30,10 @@ class ProfileRepository:
             func.count().filter(Task.completed_at >= month).label("completed_30_days"),
             func.max(Task.updated_at).label("last_change"),
         ]
-        query = select(*counts).where(or_(is_own, is_assigned))
+        query = select(*counts).where(PRESENT, or_(is_own, is_assigned))
         return self.session.execute(query).one()
 
     def post_counts(self, user_id: int) -> Row[int, datetime]:
         """Return how many posts the user has written, and when one was last changed."""
         query = select(func.count().label("posts"), func.max(Post.updated_at).label("last_change"))
-        return self.session.execute(query.where(Post.user_id == user_id)).one()
+        return self.session.execute(query.where(Post.user_id == user_id, posts.PRESENT)).one()

@@ -6,9 +6,10 @@ from core.access import Actor
 from core.projects.model import Project, ProjectMember, ProjectRole
 
 
-def ids_of(user_id: int) -> Select[int]:
-    """Return the query for the projects of a user; one index scan, however many there are."""
-    return select(ProjectMember.project_id).where(ProjectMember.user_id == user_id)
+def ids_of(user_id: int, *roles: ProjectRole) -> Select[int]:
+    """Return the query for the projects of a user, in these roles or any; one index scan, however many there are."""
+    query = select(ProjectMember.project_id).where(ProjectMember.user_id == user_id)
+    return query.where(ProjectMember.role.in_(roles)) if roles else query
 
 
 def visible_to(actor: Actor) -> ColumnElement[bool]:

@@ -10,7 +10,7 @@ from core.access import Actor
 from core.db import find_locked
 from core.projects import policy
 from core.projects.model import Project, ProjectMember, ProjectRole
-from core.tasks.model import Task
+from core.tasks.model import PRESENT, Task
 from core.users.model import User
 
 
@@ -58,7 +58,7 @@ class ProjectRepository:
         return self.session.scalar(query) or 0
 
     def count_tasks(self, project_id: int) -> int:
-        return self.session.scalar(select(func.count()).where(Task.project_id == project_id)) or 0
+        return self.session.scalar(select(func.count()).where(Task.project_id == project_id, PRESENT)) or 0
 
     def delete(self, row: Project | ProjectMember) -> None:
         self.session.delete(row)

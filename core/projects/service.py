@@ -13,6 +13,8 @@ from core.paging import Page, PageRequest, paginate
 from core.projects import policy
 from core.projects.model import Project, ProjectMember, ProjectRole
 from core.projects.repository import ProjectRepository
+from core.tasks import trash
+from core.tasks.model import Task
 from core.users.repository import UserRepository
 
 SORTABLE = {name: getattr(Project, name) for name in ("key", "name", "created_at", "updated_at")}
@@ -81,7 +83,7 @@ def delete(actor: Actor, *, project_id: int) -> None:
         project = _lock_to_manage(actor, session, project_id)
         preconditions.check(lambda: project)
         projects = ProjectRepository(session)
-        count = projects.count_tasks(project_id)
+        count = projects.count_tasks(project_id) or trash.let_go(session, actor.author, Task.project_id, project_id)
         if count:
             raise Conflict(
                 "A project that has tasks cannot be deleted. Move or delete them first, or archive the project.",

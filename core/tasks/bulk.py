@@ -19,8 +19,8 @@ from core.errors import Conflict, DomainError, Invalid, NotFound
 from core.jobs import service as jobs
 from core.jobs.kinds import EMAIL_TASK_CREATED
 from core.rows import update_rows, validated
-from core.tasks import notices, service
-from core.tasks.model import Task, TaskStatus
+from core.tasks import notices, recording, service
+from core.tasks.model import Task, TaskAction, TaskStatus
 from core.tasks.repository import Access, TaskRepository
 
 MAX_OPERATIONS = 100
@@ -61,7 +61,6 @@ class _Plan:
     inserts: list[tuple[Outcome, dict[str, Any]]] = field(default_factory=list)
     updates: list[Task] = field(default_factory=list)
     assigned: list[Task] = field(default_factory=list)
-    deletes: list[int] = field(default_factory=list)
 
 
 def run(actor: Actor, *, operations: Sequence[Operation], atomic: bool) -> list[Outcome]:
@@ -120,7 +119,8 @@ def _decide(
     if operation.op is BulkOp.DELETE:
         service.require_deletable(actor, access)
         _require_version(operation, access.task)
-        plan.deletes.append(access.task.id)
+        access.task.deleted_at = plan.now
+        plan.updates.append(access.task)
         return
     changed = service.changed_fields(access.task, operation.values)
     service.require_changeable(actor, access, changed)
@@ -170,26 +170,35 @@ def _raise_refusals(outcomes: list[Outcome]) -> None:
     raise type(refused[0][1])("Nothing was changed, because an operation was refused.", details=details)
 
 
-_UPDATED = ("title", "description", "status", "due_date", "assignee_id", "project_id", "item_id", "completed_at")
+_UPDATED = (
+    "title",
+    "description",
+    "status",
+    "due_date",
+    "assignee_id",
+    "project_id",
+    "item_id",
+    "completed_at",
+    "deleted_at",
+)
 
 
 def _write(actor: Actor, session: Session, plan: _Plan) -> None:
-    tasks = TaskRepository(session)
-    if plan.updates:
-        write_updates(session, plan.updates, plan.now)
-    if plan.deletes:
-        tasks.delete_many(plan.deletes)
+    entries = write_updates(session, actor, plan.updates, plan.now) if plan.updates else []
     if plan.inserts:
-        created = tasks.insert_many([row for _, row in plan.inserts])
-        for (outcome, _), task in zip(plan.inserts, created, strict=True):
+        created = TaskRepository(session).insert_many([row for _, row in plan.inserts])
+        for (outcome, row), task in zip(plan.inserts, created, strict=True):
             outcome.task, outcome.task_id = task, task.id
+            entries.append(recording.entry_of_new(actor.author, task.id, row))
             jobs.enqueue(session, EMAIL_TASK_CREATED, owner_id=actor.user_id, task_id=task.id)
             plan.assigned.append(task)
+    recording.store(session, entries)
     notices.order_assigned(session, actor, plan.assigned)
 
 
-def write_updates(session: Session, changed: Sequence[Task], now: datetime) -> None:
-    """Store tasks that are locked and were changed in memory, in one statement."""
+def write_updates(session: Session, actor: Actor, changed: Sequence[Task], now: datetime) -> list[recording.Entry]:
+    """Store tasks that are locked and were changed in memory, in one statement; return the entries to be stored."""
+    all_changes = [recording.changes_of(task) for task in changed]
     rows = [
         {"id": task.id, "version": task.version + 1, "updated_at": now, **{n: getattr(task, n) for n in _UPDATED}}
         for task in changed
@@ -200,3 +209,11 @@ def write_updates(session: Session, changed: Sequence[Task], now: datetime) -> N
     update_rows(session, Task, rows)
     for task, row in zip(changed, rows, strict=True):
         task.version, task.updated_at = row["version"], now
+    return [
+        recording.entry(actor.author, _action_of(changes), task, changes)
+        for task, changes in zip(changed, all_changes, strict=True)
+    ]
+
+
+def _action_of(changes: recording.Changes) -> TaskAction:
+    return TaskAction.DELETED if "deleted_at" in changes else TaskAction.CHANGED

@@ -6,7 +6,8 @@ from core import clock
 from core.access import Actor
 from core.db import transaction
 from core.errors import Forbidden, Invalid
-from core.tasks import notices, policy
+from core.tasks import notices, policy, recording
+from core.tasks.model import TaskAction
 from core.tasks.repository import TaskRepository
 from core.users.repository import UserRepository
 
@@ -42,9 +43,19 @@ def transfer(actor: Actor, *, from_user_id: int, to_user_id: int, task_ids: list
         tasks = TaskRepository(session)
         owned = tasks.lock_owned(from_user_id, task_ids)
         _require_all(task_ids, owned)
-        tasks.change_owner(from_user_id, to_user_id, task_ids, updated_at=clock.now())
-        notices.order_transferred(session, actor, from_user_id=from_user_id, to_user_id=to_user_id, task_ids=owned)
-    return Handover(from_user_id, to_user_id, len(owned))
+        now = clock.now()
+        moved = tasks.change_owner(from_user_id, to_user_id, task_ids, updated_at=now)
+        changes: recording.Changes = {"owner_id": [from_user_id, to_user_id]}
+        recording.store(
+            session,
+            [
+                recording.row(actor.author, TaskAction.TRANSFERRED, changes, task_id=task_id, version=version, at=now)
+                for task_id, version in moved
+            ],
+        )
+        numbers = sorted(task_id for task_id, _ in moved)
+        notices.order_transferred(session, actor, from_user_id=from_user_id, to_user_id=to_user_id, task_ids=numbers)
+    return Handover(from_user_id, to_user_id, len(moved))
 
 
 def _require_all(task_ids: list[int] | None, owned: list[int]) -> None:

@@ -1,12 +1,14 @@
-"""The task."""
+"""The task, and what happens to it."""
 
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, Text
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from core import clock, texts
+from core.access import Via
 from core.db import Base, BigId, enum_type
 
 TITLE_LENGTH = 150
@@ -24,17 +26,34 @@ class TaskStatus(StrEnum):
 CLOSED = (TaskStatus.COMPLETED, TaskStatus.CANCELLED)
 
 
+class TaskAction(StrEnum):
+    """What was done to a task."""
+
+    CREATED = "created"
+    CHANGED = "changed"
+    DELETED = "deleted"
+    RESTORED = "restored"
+    TRANSFERRED = "transferred"
+    PROCESSED = "processed"
+
+
+_IS_TRASHED = text("deleted_at IS NOT NULL")
+
+
 class Task(Base):
-    """Something to be done, by its owner or by the assignee."""
+    """Something to be done, by its owner or by the assignee; in the trash if it has a `deleted_at`."""
 
     __tablename__ = "tasks"
     __table_args__ = (
-        # Newest first, for everyone and for one person; id breaks the tie.
-        Index("ix_tasks_created_at_id", "created_at", "id"),
-        Index("ix_tasks_owner_id_created_at_id", "owner_id", "created_at", "id"),
-        Index("ix_tasks_assignee_id_created_at_id", "assignee_id", "created_at", "id"),
-        Index("ix_tasks_project_id_created_at_id", "project_id", "created_at", "id"),
+        # Newest first, for everyone and for one person; id breaks the tie. With deleted_at at
+        # the end, tasks that are not in the trash are counted without touching a row.
+        Index("ix_tasks_created_at_id_deleted_at", "created_at", "id", "deleted_at"),
+        Index("ix_tasks_owner_id_created_at_id_deleted_at", "owner_id", "created_at", "id", "deleted_at"),
+        Index("ix_tasks_assignee_id_created_at_id_deleted_at", "assignee_id", "created_at", "id", "deleted_at"),
+        Index("ix_tasks_project_id_created_at_id_deleted_at", "project_id", "created_at", "id", "deleted_at"),
         Index("ix_tasks_due_date_id", "due_date", "id"),
+        # Only as large as the trash.
+        Index("ix_tasks_deleted_at_id", "deleted_at", "id", sqlite_where=_IS_TRASHED, postgresql_where=_IS_TRASHED),
         {"sqlite_autoincrement": True},
     )
 
@@ -54,6 +73,7 @@ class Task(Base):
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
     completed_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
 
     # Every UPDATE names the version it has read, so a lost update is impossible.
     __mapper_args__ = {"version_id_col": version}
@@ -66,3 +86,32 @@ class Task(Base):
     def _valid_description(self, key: str, value: str | None) -> str | None:
         # No length here: a worker appends to descriptions of any length.
         return None if value is None else texts.storable("description", value)
+
+
+# What is in the trash exists for nobody, except for whoever may restore it: every query over tasks says one of these.
+PRESENT = Task.deleted_at.is_(None)
+TRASHED = Task.deleted_at.is_not(None)
+
+
+class TaskChange(Base):
+    """An entry of a task's history: who did what when, by which way, and each field before and after.
+
+    `changes` maps the name of a field to its old and its new value. Entries go
+    with their task when it leaves the trash for good; whoever made them may go
+    before.
+    """
+
+    __tablename__ = "task_changes"
+    __table_args__ = (
+        Index("ix_task_changes_task_id_id", "task_id", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    task_id: Mapped[int] = mapped_column(BigId, ForeignKey("tasks.id", ondelete="CASCADE"))
+    version: Mapped[int] = mapped_column(BigId)
+    action: Mapped[TaskAction] = mapped_column(enum_type(TaskAction, "action"))
+    actor_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("users.id", ondelete="SET NULL"), index=True)
+    via: Mapped[Via] = mapped_column(enum_type(Via, "via"))
+    at: Mapped[datetime]
+    changes: Mapped[dict[str, list[Any]]] = mapped_column(JSON)

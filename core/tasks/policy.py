@@ -1,24 +1,40 @@
 """Who may do what with which task. `role` is the actor's role in the task's project, if any."""
 
-from sqlalchemy import ColumnElement, or_, true
+from sqlalchemy import ColumnElement, and_, or_
 
 from core.access import Actor
 from core.projects import policy as projects
 from core.projects.model import ProjectRole
-from core.tasks.model import Task
+from core.tasks.model import PRESENT, TRASHED, Task
 
 # What an assignee may change on a task that somebody else owns.
 ASSIGNEE_FIELDS = frozenset({"status", "description"})
 
 
 def visible_to(actor: Actor) -> ColumnElement[bool]:
-    """Return the condition on tasks that the actor may see: owner, assignee, member of the project."""
+    """Return the condition on tasks that the actor may see: owner, assignee, member of the project; no trash."""
     if actor.is_admin:
-        return true()
-    return or_(
-        Task.owner_id == actor.user_id,
-        Task.assignee_id == actor.user_id,
-        Task.project_id.in_(projects.ids_of(actor.user_id)),
+        return PRESENT
+    return and_(
+        PRESENT,
+        or_(
+            Task.owner_id == actor.user_id,
+            Task.assignee_id == actor.user_id,
+            Task.project_id.in_(projects.ids_of(actor.user_id)),
+        ),
+    )
+
+
+def restorable_by(actor: Actor) -> ColumnElement[bool]:
+    """Return the condition on tasks in the trash that the actor may see there and restore: see `may_delete`."""
+    if actor.is_admin:
+        return TRASHED
+    return and_(
+        TRASHED,
+        or_(
+            Task.owner_id == actor.user_id,
+            Task.project_id.in_(projects.ids_of(actor.user_id, ProjectRole.OWNER)),
+        ),
     )
 
 
@@ -40,7 +56,7 @@ def may_process(actor: Actor, task: Task, role: ProjectRole | None) -> bool:
 
 
 def may_delete(actor: Actor, task: Task, role: ProjectRole | None) -> bool:
-    """Return whether the actor may delete the task."""
+    """Return whether the actor may delete the task, and restore it."""
     return actor.user_id == task.owner_id or projects.may_manage(actor, role)
 
 

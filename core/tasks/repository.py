@@ -1,15 +1,17 @@
 """Queries over tasks."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, delete, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from core.access import Actor
 from core.db import find_locked
 from core.projects.model import Project, ProjectMember, ProjectRole
-from core.tasks.model import Task
+from core.tasks.model import PRESENT, TRASHED, Task, TaskChange
+from core.users.model import User
 
 
 class Access(NamedTuple):
@@ -21,32 +23,29 @@ class Access(NamedTuple):
 
 
 class TaskRepository:
-    """Tasks in the database. Never commits and never authorises."""
+    """Tasks in the database, without those in the trash unless told. Never commits and never authorises."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def add(self, task: Task) -> Task:
-        self.session.add(task)
-        self.session.flush()
-        return task
-
     def find(self, task_id: int) -> Task | None:
-        return self.session.get(Task, task_id)
+        return self.session.scalar(select(Task).where(Task.id == task_id, PRESENT))
 
     def list_by_ids(self, task_ids: Collection[int]) -> list[Task]:
         """Return those of the tasks that exist, oldest first."""
-        return list(self.session.scalars(select(Task).where(Task.id.in_(task_ids)).order_by(Task.id)))
+        return list(self.session.scalars(select(Task).where(Task.id.in_(task_ids), PRESENT).order_by(Task.id)))
 
     def find_for_update(self, task_id: int) -> Task | None:
-        return find_locked(self.session, Task, task_id)
+        return find_locked(self.session, Task, task_id, PRESENT)
 
-    def find_access(self, actor: Actor, task_id: int, *, lock: bool = False) -> Access | None:
+    def find_access(self, actor: Actor, task_id: int, *, lock: bool = False, with_trash: bool = False) -> Access | None:
         """Return the task and what decides about it, in one statement."""
-        found = self.list_access(actor, [task_id], lock=lock)
+        found = self.list_access(actor, [task_id], lock=lock, with_trash=with_trash)
         return found[0] if found else None
 
-    def list_access(self, actor: Actor, task_ids: Sequence[int], *, lock: bool = False) -> list[Access]:
+    def list_access(
+        self, actor: Actor, task_ids: Sequence[int], *, lock: bool = False, with_trash: bool = False
+    ) -> list[Access]:
         """Return those of the tasks that exist, by number, locked where the engine locks rows."""
         query = (
             select(Task, ProjectMember.role, Project.archived)
@@ -59,18 +58,26 @@ class TaskRepository:
             # Everybody locks in the same order, so that two bulks cannot wait for each other.
             .order_by(Task.id)
         )
+        if not with_trash:
+            query = query.where(PRESENT)
         if lock:
             query = query.with_for_update(of=Task)
         rows = self.session.execute(query, execution_options={"populate_existing": True})
         return [Access(*row) for row in rows]
 
-    def delete(self, task: Task) -> None:
-        self.session.delete(task)
-        self.session.flush()
-
     def select(self, *conditions: ColumnElement[bool]) -> Select[Any]:
-        """Return a query for plain rows: a list needs no object graph."""
+        """Return a query for plain rows: a list needs no object graph. The conditions say whether of the trash."""
         return select(*Task.__table__.columns).where(*conditions)
+
+    def select_history(self, *conditions: ColumnElement[bool]) -> Select[Any]:
+        """Return a query for entries of histories, with the names of whoever made them."""
+        names = (User.username.label("actor_username"), User.name.label("actor_name"))
+        return (
+            select(*TaskChange.__table__.columns, *names)
+            .join(Task, Task.id == TaskChange.task_id)
+            .outerjoin(User, User.id == TaskChange.actor_id)
+            .where(*conditions)
+        )
 
     # --- many at once: one statement each, whatever the number ---
 
@@ -79,25 +86,51 @@ class TaskRepository:
         # The engine may answer in any order; asking it to keep ours costs a statement a row on SQLite.
         return sorted(self.session.scalars(insert(Task).returning(Task), rows), key=lambda task: task.created_at)
 
-    def delete_many(self, task_ids: Sequence[int]) -> None:
-        self.session.execute(delete(Task).where(Task.id.in_(task_ids)))
-
     def lock_owned(self, owner_id: int, task_ids: Sequence[int] | None) -> list[int]:
         """Return the numbers of the owner's tasks, of all or of those asked for, locked."""
-        query = select(Task.id).where(Task.owner_id == owner_id).order_by(Task.id)
+        query = select(Task.id).where(Task.owner_id == owner_id, PRESENT).order_by(Task.id)
         if task_ids is not None:
             query = query.where(Task.id.in_(task_ids))
         return list(self.session.scalars(query.with_for_update()))
 
-    def change_owner(self, from_id: int, to_id: int, task_ids: Sequence[int] | None, **values: Any) -> None:
-        """Give the owner's tasks, all or those asked for, to somebody else."""
-        statement = update(Task).where(Task.owner_id == from_id)
+    def change_owner(
+        self, from_id: int, to_id: int, task_ids: Sequence[int] | None, **values: Any
+    ) -> Sequence[Row[int, int]]:
+        """Give the owner's tasks, all or those asked for, to somebody else; return the number and version of each."""
+        statement = update(Task).where(Task.owner_id == from_id, PRESENT)
         if task_ids is not None:
             statement = statement.where(Task.id.in_(task_ids))
-        self.session.execute(
-            statement.values(owner_id=to_id, version=Task.version + 1, **values),
-            execution_options={"synchronize_session": False},
-        )
+        statement = statement.values(owner_id=to_id, version=Task.version + 1, **values)
+        return self.session.execute(statement.returning(Task.id, Task.version), execution_options=_BULK).all()
+
+    # --- what is about to lose something that it names, and what is to go for good ---
+
+    def lock_all(self, *conditions: ColumnElement[bool]) -> Sequence[Row[*tuple[Any, ...]]]:
+        """Return what tasks of the trash or not refer to, and their versions, locked."""
+        columns = (Task.id, Task.version, Task.owner_id, Task.assignee_id, Task.deleted_at)
+        return self.session.execute(select(*columns).where(*conditions).order_by(Task.id).with_for_update()).all()
+
+    def update_all(self, *conditions: ColumnElement[bool], **values: Any) -> None:
+        """Set the same values for tasks that are locked."""
+        statement = update(Task).where(*conditions).values(version=Task.version + 1, **values)
+        self.session.execute(statement, execution_options=_BULK)
+
+    def list_trashed_before(self, moment: datetime, limit: int) -> list[int]:
+        """Return tasks that have been in the trash since before the moment, those of longest ago first."""
+        query = select(Task.id).where(Task.deleted_at < moment).order_by(Task.deleted_at, Task.id).limit(limit)
+        return list(self.session.scalars(query))
+
+    def purge(self, *conditions: ColumnElement[bool]) -> None:
+        """Delete tasks of the trash for good, with their posts and their history."""
+        self.session.execute(delete(Task).where(TRASHED, *conditions), execution_options=_BULK)
+
+    def purge_many(self, task_ids: Collection[int], before: datetime) -> None:
+        """Delete those of the tasks for good that nobody has restored meanwhile."""
+        self.purge(Task.id.in_(task_ids), Task.deleted_at < before)
+
+
+# Nothing of these rows is in the session.
+_BULK = {"synchronize_session": False}
 
 
 def mentions(words: str) -> ColumnElement[bool]:

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select
 from sqlalchemy.orm import Session
 
 from core import clock, preconditions
-from core.access import Actor
+from core.access import Actor, Author
 from core.db import db, transaction
 from core.errors import Conflict, Forbidden, Invalid, JobFailed, NotFound
 from core.items.repository import ItemRepository
@@ -21,8 +21,8 @@ from core.paging import Page, PageRequest, paginate
 from core.projects import service as projects
 from core.projects.repository import ProjectRepository
 from core.ranges import Range
-from core.tasks import notices, policy
-from core.tasks.model import CLOSED, Task, TaskStatus
+from core.tasks import notices, policy, recording
+from core.tasks.model import CLOSED, Task, TaskAction, TaskStatus
 from core.tasks.repository import Access, TaskRepository, mentions
 from core.users.repository import UserRepository
 
@@ -30,7 +30,17 @@ PROCESSED = " [Processed]"
 
 SORTABLE = {
     name: getattr(Task, name)
-    for name in ("title", "status", "due_date", "owner_id", "assignee_id", "created_at", "updated_at", "completed_at")
+    for name in (
+        "title",
+        "status",
+        "due_date",
+        "owner_id",
+        "assignee_id",
+        "created_at",
+        "updated_at",
+        "completed_at",
+        "deleted_at",
+    )
 }
 DEFAULT_SORT = "-created_at"
 REFERENCES = frozenset({"assignee_id", "project_id", "item_id"})
@@ -38,7 +48,7 @@ REFERENCES = frozenset({"assignee_id", "project_id", "item_id"})
 
 @dataclass(frozen=True, slots=True)
 class TaskFilter:
-    """What a list of tasks is narrowed to. None means: not narrowed by this."""
+    """What a list of tasks is narrowed to. None means: not narrowed by this; `deleted` asks for the trash instead."""
 
     status: list[TaskStatus] | None = None
     owner_id: int | None = None
@@ -47,6 +57,7 @@ class TaskFilter:
     item_id: int | None = None
     overdue: bool | None = None
     q: str | None = None
+    deleted: bool | None = None
     ranges: dict[Literal["due_date", "created_at", "updated_at", "completed_at"], Range] = field(default_factory=dict)
 
 
@@ -79,7 +90,7 @@ def create(
             item_id=item_id,
         )
         set_status(task, TaskStatus(status))
-        TaskRepository(session).add(task)
+        recording.record(session, actor.author, TaskAction.CREATED, task)
         jobs.enqueue(session, EMAIL_TASK_CREATED, owner_id=actor.user_id, task_id=task.id)
         notices.order_assigned(session, actor, [task])
     return task
@@ -99,15 +110,20 @@ def require_readable(actor: Actor, access: Access | None) -> Task:
 
 
 def list_visible(actor: Actor, *, page: PageRequest, narrowed: TaskFilter) -> Page:
-    """Return a page of the tasks that the actor may see, newest first unless sorted otherwise."""
+    """Return a page of the tasks that the actor may see, newest first unless sorted otherwise.
+
+    Of the trash, if asked for, it is those that they may restore, the last to be deleted first.
+    """
     session = db.session()
     query = select_visible(session, actor, narrowed)
-    return paginate(session, query, page, sortable=SORTABLE, default_sort=DEFAULT_SORT, identity=Task.id)
+    default_sort = "-deleted_at" if narrowed.deleted else DEFAULT_SORT
+    return paginate(session, query, page, sortable=SORTABLE, default_sort=default_sort, identity=Task.id)
 
 
 def select_visible(session: Session, actor: Actor, narrowed: TaskFilter) -> Select[Any]:
-    """Return the query for the tasks that the actor may see, in no order."""
-    return TaskRepository(session).select(policy.visible_to(actor), *_conditions(narrowed))
+    """Return the query for the tasks that the actor may see, or for those of the trash if asked for, in no order."""
+    scope = policy.restorable_by(actor) if narrowed.deleted else policy.visible_to(actor)
+    return TaskRepository(session).select(scope, *_conditions(narrowed))
 
 
 def list_owned(actor: Actor, *, owner_id: int, page: PageRequest, narrowed: TaskFilter) -> Page:
@@ -183,23 +199,42 @@ def change(actor: Actor, *, task_id: int, **values: Any) -> Task:
         wanted = {name: changed[name] for name in REFERENCES & changed.keys()}
         References(actor, session, [wanted]).require(wanted)
         apply_changes(access.task, changed)
+        recording.record(session, actor.author, TaskAction.CHANGED, access.task)
         if "assignee_id" in changed:
             notices.order_assigned(session, actor, [access.task])
     return access.task
 
 
 def delete(actor: Actor, *, task_id: int) -> None:
-    """Delete a task and the posts about it.
+    """Put a task into the trash, and with it the posts about it.
 
     Raises NotFound, Forbidden unless the actor owns the task or its project or
     is an administrator, and Conflict if the project is archived.
     """
     with transaction() as session:
-        tasks = TaskRepository(session)
-        access = _require(tasks.find_access(actor, task_id, lock=True))
+        access = _require(TaskRepository(session).find_access(actor, task_id, lock=True))
         require_deletable(actor, access)
         preconditions.check(lambda: access.task)
-        tasks.delete(access.task)
+        access.task.deleted_at = clock.now()
+        recording.record(session, actor.author, TaskAction.DELETED, access.task)
+
+
+def restore(actor: Actor, *, task_id: int) -> Task:
+    """Take a task out of the trash, and with it the posts about it.
+
+    Raises NotFound, Forbidden unless the actor may delete the task, and Conflict
+    if it is not in the trash or its project is archived.
+    """
+    with transaction() as session:
+        access = _require(TaskRepository(session).find_access(actor, task_id, lock=True, with_trash=True))
+        if not policy.may_delete(actor, access.task, access.role):
+            raise Forbidden("Only the owner of the task or of its project may restore it.")
+        if access.task.deleted_at is None:
+            raise Conflict("This task is not in the trash.")
+        _require_open_project(access)
+        access.task.deleted_at = None
+        recording.record(session, actor.author, TaskAction.RESTORED, access.task)
+    return access.task
 
 
 def start_processing(actor: Actor, *, task_id: int) -> Job:
@@ -219,7 +254,7 @@ def start_processing(actor: Actor, *, task_id: int) -> Job:
 
 
 def require_processable(session: Session, *, task_id: int) -> Task:
-    """Return the task for its worker. Raises JobFailed if it is gone or was cancelled meanwhile."""
+    """Return the task for its worker. Raises JobFailed if it was deleted or cancelled meanwhile."""
     task = TaskRepository(session).find_for_update(task_id)
     if task is None:
         raise JobFailed(f"Task {task_id} no longer exists.")
@@ -228,12 +263,12 @@ def require_processable(session: Session, *, task_id: int) -> Task:
     return task
 
 
-def finish_processing(session: Session, *, task_id: int) -> Task:
+def finish_processing(session: Session, author: Author, *, task_id: int) -> Task:
     """Mark the task as processed and completed, in the transaction that ends the job."""
     task = require_processable(session, task_id=task_id)
     task.description = (task.description or "") + PROCESSED
     set_status(task, TaskStatus.COMPLETED)
-    session.flush()
+    recording.record(session, author, TaskAction.PROCESSED, task)
     return task
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
 from core import preconditions, texts
-from core.access import Actor, Role
+from core.access import Actor, Role, Via
 from core.auth import passwords, revocation
 from core.db import db, transaction
 from core.errors import Conflict, Forbidden, JobFailed, Malformed, NotFound
@@ -53,7 +53,7 @@ def get_actor(user_id: int | None) -> Actor:
     user = None if user_id is None else UserRepository(db.session()).find(user_id)
     if user is None or not user.is_active:
         raise JobFailed("The account that ordered this job is gone or inactive.")
-    return Actor(user.id, user.role)
+    return Actor(user.id, user.role, via=Via.JOB)
 
 
 def create(
@@ -192,6 +192,8 @@ def set_password(*, user_id: int, password: str) -> None:
 def delete(actor: Actor, *, user_id: int, transfer_to: int | None = None) -> None:
     """Delete an account with its sessions and API keys; what hangs on it goes to another, all or nothing.
 
+    Without a receiver, what it has in the trash is deleted for good.
+
     Raises NotFound, Forbidden, Malformed unless the receiver is another active
     user, and Conflict for the last active administrator and, without a
     receiver, for an account that still has something.
@@ -208,9 +210,11 @@ def delete(actor: Actor, *, user_id: int, transfer_to: int | None = None) -> Non
             _require_another_admin(locked, user)
         if transfer_to is not None:
             _require_receiver(locked.get(transfer_to), giver=user)
-            moved = belongings.hand_over(session, from_user_id=user_id, to_user_id=transfer_to)
+            moved = belongings.hand_over(session, actor.author, from_user_id=user_id, to_user_id=transfer_to)
             notices.order_transferred(session, actor, from_user_id=user_id, to_user_id=transfer_to, task_ids=moved)
-        elif details := belongings.describe(session, user_id=user_id):
+        elif details := belongings.describe(session, user_id=user_id) or belongings.let_go_of_trash(
+            session, actor.author, user_id=user_id
+        ):
             raise Conflict("Something would be lost with this account. Say transfer_to.", details=details)
         people.delete(user)
         security.record(session, EventKind.ACCOUNT_DELETED, user_id=user_id, actor_id=actor.user_id or None)
@@ -226,11 +230,11 @@ def get_operating_actor(login: str | None) -> Actor:
         admins = UserRepository(db.session()).list_active_admins()
         if len(admins) != 1:
             raise Conflict(f"There are {len(admins)} active administrators. Say as whom.")
-        return Actor(admins[0].id, admins[0].role)
+        return Actor(admins[0].id, admins[0].role, via=Via.COMMAND)
     user = get_by_login(login)
     if not user.is_active:
         raise Conflict("This account is inactive.")
-    return Actor(user.id, user.role)
+    return Actor(user.id, user.role, via=Via.COMMAND)
 
 
 def list_all() -> list[User]:

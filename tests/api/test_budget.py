@@ -25,10 +25,10 @@ def test_listing_takes_three_statements_whatever_the_number_of_rows(
     assert len(statements) == (2 if "cursor" in query else 3), statements
 
 
-def test_creating_takes_four_statements_with_its_job(ada: Person, statements: list[str]) -> None:
+def test_creating_takes_four_statements_with_its_job_and_its_history(ada: Person, statements: list[str]) -> None:
     statements.clear()
     ada.create_task()
-    assert len(statements) == 3, statements
+    assert len(statements) == 4, statements
 
 
 def test_a_public_read_takes_none(anonymous: Person, statements: list[str]) -> None:

@@ -120,6 +120,9 @@ TABLE: dict[str, Row] = {
     "DELETE /api/v1/tasks/<int:task_id>": Row(TASK_DELETED),
     "PUT /api/v1/tasks/<int:task_id>/status": Row(TASK_WORKED_ON, lambda w: {"status": "in_progress"}),
     "POST /api/v1/tasks/<int:task_id>/process": Row(TASK_WORKED_ON),
+    "GET /api/v1/tasks/<int:task_id>/history": Row(TASK_SEEN),
+    # It is not in the trash, which only those hear who could restore it.
+    "POST /api/v1/tasks/<int:task_id>/restore": Row(TASK_DELETED, answer=409),
     "POST /api/v1/tasks/transfer": Row(
         OWNER, lambda w: {"from_user_id": w.people["owner"].user_id, "to_user_id": w.people["stranger"].user_id}
     ),

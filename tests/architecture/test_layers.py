@@ -98,6 +98,37 @@ def test_repositories_never_commit() -> None:
     assert wrong == []
 
 
+# Where rows of tasks are written; each of these writes the history too, which tests/core/test_replay.py proves.
+TASK_WRITERS = {
+    "core/tasks/repository.py",
+    "core/tasks/recording.py",
+    "core/tasks/service.py",
+    "core/tasks/bulk.py",
+    "core/imports/things.py",
+    # What it makes up has no past.
+    "core/demo.py",
+}
+
+
+def test_tasks_are_written_only_where_their_history_is() -> None:
+    wrong = [
+        f"{path}:{node.lineno}"
+        for package in PACKAGES
+        for path, tree in sources(package)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and (
+            ast.unparse(node.func) == "Task"
+            or (
+                ast.unparse(node.func) in ("insert", "update", "delete", "insert_rows", "update_rows", "_insert")
+                and any(ast.unparse(argument) in ("Task", "Task.__table__") for argument in node.args)
+            )
+        )
+        and path not in TASK_WRITERS
+    ]
+    assert wrong == []
+
+
 @pytest.mark.parametrize("domain", ["tasks", "users", "jobs", "posts", "items"])
 def test_every_domain_has_the_same_files(domain: str) -> None:
     names = {path.name for path in (ROOT / "core" / domain).iterdir()}

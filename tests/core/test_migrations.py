@@ -16,6 +16,7 @@ from core.config import Settings
 from core.db import Base, UtcDateTime, db
 from core.search import service as search
 from core.search.index import include_name
+from core.tasks import service as tasks
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index"),
@@ -139,6 +140,40 @@ def test_what_exists_can_be_found_as_soon_as_the_index_arrives(fresh: Flask) -> 
     flask_migrate.upgrade()
     assert [hit.id for hit in search.search(Actor(1, Role.USER), text="quokka").items] == [7]
     assert [hit.id for hit in search.search(Actor(1, Role.USER), text="zebra").items] == [9]
+    db.session.remove()
+
+
+def test_the_trash_arrives_empty_and_what_is_in_it_does_not_come_back_when_it_leaves(fresh: Flask) -> None:
+    flask_migrate.upgrade(revision="0007")
+    moment = "'2026-01-02 03:04:05+00:00'"
+    with db.engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO users (id, username, email, password_hash, role, is_active, created_at, updated_at)"
+                f" VALUES (1, 'ada', 'a@example.com', 'x', 'user', true, {moment}, {moment})"
+            )
+        )
+        for number in (7, 8):
+            connection.execute(
+                text(
+                    "INSERT INTO tasks (id, title, status, owner_id, version, created_at, updated_at)"
+                    f" VALUES ({number}, 'A zebra', 'pending', 1, 3, {moment}, {moment})"
+                )
+            )
+    flask_migrate.upgrade()
+    actor = Actor(1, Role.USER)
+    assert [hit.id for hit in search.search(actor, text="zebra").items] == [8, 7]
+    # The triggers are still there: a change is found at once.
+    tasks.change(actor, task_id=7, title="A quokka")
+    tasks.delete(actor, task_id=8)
+    assert [hit.id for hit in search.search(actor, text="quokka").items] == [7]
+    assert search.search(actor, text="zebra").items == []
+    db.session.remove()
+    flask_migrate.downgrade(revision="0007")
+    with db.engine.connect() as connection:
+        assert connection.execute(text("SELECT id, title, version FROM tasks")).all() == [(7, "A quokka", 4)]
+    flask_migrate.upgrade()
+    assert [hit.id for hit in search.search(actor, text="quokka").items] == [7]
     db.session.remove()
 
 

@@ -1,6 +1,7 @@
 """Page 50,000 costs what page 1 costs: the engine starts in the right place of an index and sorts nothing."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from core.db import db, transaction
 from core.paging import PageRequest
 from core.tasks import service as tasks
 from core.tasks.model import Task, TaskStatus
+from core.tasks.repository import TaskRepository
 from tests.support.people import Person
 
 ROWS = 5_000
@@ -72,8 +74,8 @@ def page(cursor: str, sort: str | None) -> PageRequest:
 @pytest.mark.parametrize(
     ("sort", "index"),
     [
-        (None, "ix_tasks_created_at_id"),
-        ("created_at", "ix_tasks_created_at_id"),
+        (None, "ix_tasks_created_at_id_deleted_at"),
+        ("created_at", "ix_tasks_created_at_id_deleted_at"),
         ("-id", "pk_tasks"),
         ("id", "pk_tasks"),
     ],
@@ -106,6 +108,44 @@ def test_a_cursor_deep_in_the_list_is_found_by_an_index_without_sorting(
 def db_is_sqlite(app: Flask) -> bool:
     with app.app_context():
         return db.engine.dialect.name == "sqlite"
+
+
+def test_a_full_trash_costs_the_list_of_everything_else_nothing(
+    app: Flask, many: Actor, queries: list[tuple[str, Any]]
+) -> None:
+    with app.app_context():
+        with transaction() as session:
+            session.execute(text("UPDATE tasks SET deleted_at = updated_at WHERE id % 2 = 0"))
+            session.execute(text("ANALYZE"))
+        queries.clear()
+        found = tasks.list_visible(many, page=replace(page("", None), cursor=None), narrowed=tasks.TaskFilter())
+        asked = [query for query in queries if "FROM tasks" in query[0]]
+        counted, listed = [explain(*query) for query in asked]
+    assert found.total == ROWS // 2
+    assert "ix_tasks_created_at_id_deleted_at" in listed, listed
+    assert "TEMP B-TREE" not in listed
+    assert "Sort" not in listed
+    if db_is_sqlite(app):
+        # PostgreSQL may prefer the whole table where it is as small as here.
+        assert "COVERING INDEX" in counted, counted
+
+
+@pytest.mark.parametrize("by_time", [True, False])
+def test_the_trash_is_found_by_an_index_of_its_own(
+    app: Flask, many: Actor, queries: list[tuple[str, Any]], by_time: bool
+) -> None:
+    with app.app_context():
+        with transaction() as session:
+            session.execute(text("UPDATE tasks SET deleted_at = updated_at WHERE id % 500 = 0"))
+            session.execute(text("ANALYZE"))
+        queries.clear()
+        if by_time:
+            TaskRepository(db.session()).list_trashed_before(START + timedelta(days=1), 500)
+        else:
+            tasks.list_visible(many, page=page("", None), narrowed=tasks.TaskFilter(deleted=True))
+        statement, parameters = next(query for query in queries if "FROM tasks" in query[0])
+        plan = explain(statement, parameters)
+    assert "ix_tasks_deleted_at_id" in plan, plan
 
 
 def test_the_own_tasks_of_somebody_are_found_by_their_own_index(

@@ -23,6 +23,7 @@ from core.jobs.kinds import CLEAN_UP
 from core.jobs.model import Job, JobState, ScheduledSlot
 from core.jobs.repository import JobRepository
 from core.jobs.schedule import SCHEDULE, Entry, Missed
+from core.tasks.model import Task
 from tests.support.people import Person
 from workers.scheduler import Ticker
 
@@ -191,11 +192,14 @@ def test_what_is_over_is_forgotten_and_nothing_else(app: Flask, ada: Person, at:
                 session.add(RefreshToken(jti=name, session_id="new", expires_at=end))
             session.add(ScheduledSlot(name="test", slot=now - timedelta(days=91)))
             session.add(ScheduledSlot(name="test", slot=now))
+            for days in (29, 31):
+                session.add(Task(title="Deleted", owner_id=ada.user_id, deleted_at=now - timedelta(days=days)))
         store_files()
         counts = clean_up(current_settings(), lambda: None)
         assert {name: count for name, count in counts.items() if count} == {
             "sessions": 1,
             "refresh_tokens": 1,
+            "tasks": 1,
             "files": 1,
             "jobs": 1,
         }
@@ -206,6 +210,7 @@ def test_what_is_over_is_forgotten_and_nothing_else(app: Flask, ada: Person, at:
         assert db.session.get(Job, old_job) is None
         assert db.session.get(Job, new_job) is not None
         assert len(db.session.scalars(select(ScheduledSlot)).all()) == 1
+        assert len(db.session.scalars(select(Task)).all()) == 2
         assert clean_up(current_settings(), lambda: None) == dict.fromkeys(counts, 0)
     assert ada.get("/auth/me").status_code == 200
 

@@ -6,5 +6,5 @@ from core.jobs.lifecycle import Run
 
 
 def clean_up(run: Run, *, slot: str) -> dict[str, int]:
-    """Delete expired sessions, files, finished jobs and slots of the schedule."""
+    """Delete expired sessions, files, finished jobs, slots of the schedule and what has long been in the trash."""
     return forget(current_settings(), run.require_held)

@@ -1,0 +1,95 @@
+"""Writing down what happens to tasks, in the transaction in which it happens.
+
+Whatever writes tasks ends here: single changes with `record`, many at once with
+`store`. A field that changes keeps its old and its new value as plain JSON,
+whole, whatever its length.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import insert, inspect
+from sqlalchemy.orm import Session
+
+from core.access import Author
+from core.tasks.model import Task, TaskAction, TaskChange
+
+# Everything that a history tells. The version and the moment of a change are with its entry.
+FIELDS = (
+    "title",
+    "description",
+    "status",
+    "due_date",
+    "owner_id",
+    "assignee_id",
+    "project_id",
+    "item_id",
+    "completed_at",
+    "deleted_at",
+)
+
+Changes = dict[str, list[Any]]
+Entry = dict[str, Any]
+
+
+def record(session: Session, author: Author, action: TaskAction, task: Task) -> None:
+    """Store a task that is new or was changed in memory, and the entry about it; nothing if nothing differs."""
+    changes = changes_of(task)
+    if changes:
+        session.add(task)
+        session.flush()
+        store(session, [entry(author, action, task, changes)])
+
+
+def changes_of(task: Task) -> Changes:
+    """Return what has been set since the task was read or made, and is not stored yet."""
+    state = inspect(task)
+    changes = {}
+    for name in FIELDS:
+        found = state.attrs[name].history
+        before = plain(found.deleted[0]) if found.deleted else None
+        after = plain(found.added[0]) if found.added else before
+        if before != after:
+            changes[name] = [before, after]
+    return changes
+
+
+def entry(author: Author, action: TaskAction, task: Task, changes: Changes) -> Entry:
+    """Return the entry about a task whose version and moment are already those after the change."""
+    return row(author, action, changes, task_id=task.id, version=task.version, at=task.updated_at)
+
+
+def entry_of_new(author: Author, task_id: int, values: Mapping[str, Any]) -> Entry:
+    """Return the entry about a task that was inserted with these values, `version` and `created_at` among them."""
+    changes = {name: [None, plain(values[name])] for name in FIELDS if values.get(name) is not None}
+    created = TaskAction.CREATED
+    return row(author, created, changes, task_id=task_id, version=values["version"], at=values["created_at"])
+
+
+def row(author: Author, action: TaskAction, changes: Changes, *, task_id: int, version: int, at: datetime) -> Entry:
+    """Return an entry of a task's history."""
+    return {
+        "task_id": task_id,
+        "version": version,
+        "action": action,
+        "actor_id": author.user_id,
+        "via": author.via,
+        "at": at,
+        "changes": changes,
+    }
+
+
+def store(session: Session, entries: Sequence[Entry]) -> None:
+    """Store entries in one statement."""
+    if entries:
+        session.connection().execute(insert(TaskChange.__table__), entries)  # type: ignore[arg-type]
+
+
+def plain(value: Any) -> Any:
+    """Return the value of a field as the API writes it."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value) if isinstance(value, str) else value
