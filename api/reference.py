@@ -114,6 +114,8 @@ def _type(schema: dict[str, Any]) -> str:
         return _link(name.removesuffix("Answer"))
     if "allOf" in schema:
         return _type(schema["allOf"][0])
+    if schema.get("x-any-type"):
+        return "any JSON value"
     if schema["type"] == "array":
         return f"list of {_type(schema['items'])}"
     text = str(schema["type"]) + (f" {schema['format']}" if "format" in schema else "")
