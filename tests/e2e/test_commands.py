@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from uuid import UUID
 
@@ -26,15 +25,23 @@ def instance(tmp_path: Path) -> Path:
     return tmp_path / "instance"
 
 
-def manage(instance: Path, *arguments: str, text: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
-    variables = {
+COMMAND = [sys.executable, str(ROOT / "manage.py")]
+
+
+def variables(instance: Path, **environ: str) -> dict[str, str]:
+    return {
         "PATH": os.environ["PATH"],
         "TASKLANE_INSTANCE_PATH": str(instance),
         **{name: value for name, value in os.environ.items() if name.startswith("COV")},
         **environ,
     }
-    command = [sys.executable, str(ROOT / "manage.py"), *arguments]
-    return subprocess.run(command, env=variables, input=text, capture_output=True, text=True, check=False)
+
+
+def manage(instance: Path, *arguments: str, text: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
+    environment = variables(instance, **environ)
+    return subprocess.run(
+        [*COMMAND, *arguments], env=environment, input=text, capture_output=True, text=True, check=False
+    )
 
 
 def test_a_database_is_made_and_seeded_and_both_may_be_repeated(instance: Path) -> None:
@@ -213,12 +220,17 @@ def test_a_job_is_followed_to_its_end(instance: Path) -> None:
     manage(instance, "init-db")
     manage(instance, "seed")
     (job_id,) = order(instance, 1)
-    threading.Timer(2, fail, (instance, job_id)).start()
-    followed = manage(instance, "jobs", "show", job_id, "--follow")
+    command = [*COMMAND, "jobs", "show", job_id, "--follow"]
+    with subprocess.Popen(
+        command, env=variables(instance), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as followed:
+        assert followed.stderr is not None
+        assert followed.stderr.readline() == "Progress\n"
+        fail(instance, job_id)
+        shown, said = followed.communicate(timeout=30)
     assert followed.returncode == 1
-    assert "state        failed" in followed.stdout
-    assert "Progress" in followed.stderr
-    assert followed.stderr.endswith("tasklane: The job has failed.\n")
+    assert "state        failed" in shown
+    assert said == "tasklane: The job has failed.\n"
 
 
 # --- exports ------------------------------------------------------------------------
