@@ -12,7 +12,7 @@ import csv
 import io
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import islice
@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
 from core import clock, texts
-from core.access import Actor
+from core.access import Actor, Via
 from core.db import conflict_of, db, transaction
 from core.errors import DomainError, Invalid, JobFailed
 from core.exchange.columns import COLUMNS, Kind, guard
@@ -148,10 +148,10 @@ class Import:
     def __init__(
         self, actor: Actor, stream: IO[bytes], order: Order, *, size: int, report: Callable[[int], None]
     ) -> None:
-        self.actor = actor
+        self.actor = replace(actor, via=Via.IMPORT)
         self.order = order
         self.counts = Counts()
-        self.things: Things = KINDS[order.kind](actor)
+        self.things: Things = KINDS[order.kind](self.actor)
         self._stream = _Counted(stream)
         self._size = max(size, 1)
         self._show = report

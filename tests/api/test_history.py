@@ -172,8 +172,7 @@ def test_what_an_import_does_is_told_as_that(app: Flask, ada: Person) -> None:
         for match, row in ((Match.EXTERNAL_ID, {"title": "New"}), (Match.ID, {"id": task["id"], "title": "Newer"})):
             file = orjson.dumps([row])
             order = Order(kind=Kind.TASKS, format=Format.JSON, dry_run=False, on_error=OnError.ABORT, match=match)
-            actor = ada.actor.__class__(ada.user_id, ada.role, via=Via.IMPORT)
-            with Import(actor, BytesIO(file), order, size=len(file), report=lambda percent: None) as work:
+            with Import(ada.actor, BytesIO(file), order, size=len(file), report=lambda percent: None) as work:
                 work.examine()
                 with transaction() as session:
                     work.store(session)
