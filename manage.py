@@ -25,6 +25,10 @@ COMMANDS = {
     "db": ("flask_migrate.cli:db", "Perform database migrations."),
     "init-db": ("core.commands.data:init_db", "Create the database, or bring it to the newest version."),
     "seed": ("core.commands.data:seed_command", "Create the demo accounts `admin` and `user` and some example tasks."),
+    "import": (
+        "core.commands.import_:import_command",
+        "Import tasks, posts, items or users from FILE, without a worker.",
+    ),
     "user": ("core.commands.users:user", "Create, list, change and delete accounts."),
     "jobs": ("core.commands.jobs:jobs", "Look at background jobs, cancel them, have them tried again."),
     "export": ("api.commands:export", "Write tasks, posts, items or users to a file, all rows of one moment."),

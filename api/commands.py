@@ -18,9 +18,10 @@ from api.http.waiting import end_waiting
 from api.v1 import exports
 from core import clock
 from core.access import OPERATOR, Actor
-from core.bootstrap import current_settings, current_upstreams
+from core.bootstrap import current_upstreams
 from core.commands.common import in_app, refusals
 from core.commands.process import Failure, die_with_parent, pool_member_options
+from core.config import load_settings
 from core.db import db
 from core.exchange.columns import Kind
 from core.exchange.formats import FileFormat
@@ -38,9 +39,10 @@ def serve_process(
     descriptors: tuple[int, ...], threads: int, exit_with_parent: int | None, ready_fd: int | None
 ) -> None:
     """Serve on a socket that listens already. `serve` starts as many of these as are wanted."""
-    app = create_app()
+    settings = load_settings(overrides={"threads": threads})
+    app = create_app(settings=settings)
     with app.app_context():
-        settings, registry = current_settings(), current_upstreams()
+        registry = current_upstreams()
     configure_logging(settings, sys.stdout)
     server = Server(
         app,

@@ -54,7 +54,11 @@ def _operation(path: str, verb: str, operation: dict[str, Any], shared: list[dic
         if parameter["in"] == "body":
             yield f"- body: {_type(parameter['schema'])}"
         else:
-            yield f"- {parameter['in']} `{parameter['name']}` ({_type(parameter)}): {parameter.get('description', '')}"
+            kind = _type(parameter) + (
+                ", required" if parameter["in"] == "formData" and parameter.get("required") else ""
+            )
+            text = parameter.get("description", "") + _choices(parameter)
+            yield f"- {parameter['in']} `{parameter['name']}` ({kind}): {text}"
     refused = []
     for code, answer in sorted(operation["responses"].items()):
         if int(code) >= 400 and answer.get("schema") == ERROR:
@@ -89,8 +93,11 @@ def _model(name: str, model: dict[str, Any]) -> Iterator[str]:
     for field, schema in model["properties"].items():
         mark = "" if field in required else " (optional)"
         meaning = schema.get("description", "")
-        choices = f" One of {', '.join(f'`{choice}`' for choice in schema['enum'])}." if "enum" in schema else ""
-        yield f"| `{field}`{mark} | {_type(schema)} | {meaning}{choices} |"
+        yield f"| `{field}`{mark} | {_type(schema)} | {meaning}{_choices(schema)} |"
+
+
+def _choices(schema: dict[str, Any]) -> str:
+    return f" One of {', '.join(f'`{choice}`' for choice in schema['enum'])}." if "enum" in schema else ""
 
 
 def _link(name: str) -> str:

@@ -7,6 +7,7 @@ SQLite cannot turn a read transaction into a write transaction safely.
 
 import re
 import threading
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
@@ -37,7 +38,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from core import preconditions
+from core import preconditions, texts
 from core.errors import Conflict
 
 # Explicit names let a later migration drop a constraint on either engine.
@@ -201,15 +202,25 @@ def transaction() -> Iterator[Session]:
             session.commit()
         except IntegrityError as error:
             session.rollback()
-            conflict = _conflict(error)
+            conflict = conflict_of(error)
             if conflict is None:
                 raise
             raise conflict from error
-        except BaseException:
+        except Exception:
             session.rollback()
+            raise
+        except BaseException as interruption:
+            session.rollback()
+            # SQLite keeps the write lock for as long as the traceback keeps the interrupted statement.
+            traceback.clear_frames(interruption.__traceback__)
             raise
         finally:
             session.info.pop(_WRITING, None)
+
+
+def is_writing() -> bool:
+    """Return whether this thread is inside `transaction()`."""
+    return bool(db.session().info.get(_WRITING))
 
 
 @contextmanager
@@ -296,8 +307,8 @@ def insert_if_absent(session: Session, model: type[Base], **values: Any) -> bool
     return session.execute(statement).first() is not None
 
 
-def _conflict(error: IntegrityError) -> Conflict | None:
-    """Translate a violated unique constraint, whose name ends with the field's."""
+def conflict_of(error: IntegrityError) -> Conflict | None:
+    """Translate a violated unique constraint, whose name ends with the field's; None for any other."""
     diagnosis = getattr(error.orig, "diag", None)
     name = getattr(diagnosis, "constraint_name", None)
     if name is None:
@@ -311,5 +322,5 @@ def _conflict(error: IntegrityError) -> Conflict | None:
     for table in Base.metadata.tables:
         if name.startswith(f"uq_{table}_"):
             field = name.removeprefix(f"uq_{table}_")
-            return Conflict(f"This {field} is already taken.", details={field: ["This value is already taken."]})
+            return Conflict(f"This {field} is already taken.", details={field: [texts.TAKEN]})
     return None

@@ -4,6 +4,7 @@ from core.auth.model import ApiKey, LoginSession, RefreshToken
 from core.changes.model import ChangeMark
 from core.files.model import FileChunk, StoredFile
 from core.idempotency.model import KeptAnswer
+from core.imports.model import ExternalId
 from core.items.model import Item
 from core.jobs.model import Job, ScheduledSlot
 from core.mail.model import MailOptOut, TaskReminder
@@ -16,6 +17,7 @@ from core.users.model import User
 __all__ = [
     "ApiKey",
     "ChangeMark",
+    "ExternalId",
     "FileChunk",
     "Item",
     "Job",

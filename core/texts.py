@@ -14,6 +14,17 @@ from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, valida
 from core import zones
 from core.errors import Invalid
 
+# What is wrong with a value, in the same words wherever it comes from.
+BLANK = "Must not be blank."
+TOO_SHORT = "Must be at least {0} characters long."
+TOO_LONG = "Must be at most {0} characters long."
+NO_DAY = "Must be a calendar day such as 2026-11-20."
+NO_MOMENT = "Must be a moment with its offset such as 2026-11-20T09:30:00Z."
+REQUIRED = "This field is required."
+SERVER_SET = "This field is set by the server."
+TAKEN = "This value is already taken."
+
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 USERNAME = re.compile(r"[A-Za-z0-9_.-]{3,80}")
 CENT = Decimal("0.01")
 MONEY_LIMIT = Decimal(10**10)
@@ -46,7 +57,7 @@ def _refuse(field: str, sentence: str) -> Invalid:
 
 def storable(field: str, value: str) -> str:
     """Return `value`; raise Invalid for characters that no engine stores alike."""
-    if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+    if UNSTORABLE.search(value):
         raise _refuse(field, "Must not contain NUL or unpaired surrogate characters.")
     return value
 
@@ -54,15 +65,24 @@ def storable(field: str, value: str) -> str:
 def line(field: str, value: str, *, shortest: int = 1, longest: int) -> str:
     """Return `value` trimmed; raise Invalid unless shortest..longest characters remain."""
     value = storable(field, value).strip()
-    if not shortest <= len(value) <= longest:
-        raise _refuse(field, f"Must be {shortest} to {longest} characters long and not blank.")
-    return value
+    if not value:
+        raise _refuse(field, BLANK)
+    if len(value) < shortest:
+        raise _refuse(field, TOO_SHORT.format(shortest))
+    return at_most(field, value, longest)
 
 
 def body(field: str, value: str, *, longest: int) -> str:
     """Return `value` as it is; raise Invalid if it is blank or longer than `longest` characters."""
-    if not storable(field, value).strip() or len(value) > longest:
-        raise _refuse(field, f"Must be 1 to {longest} characters long and not blank.")
+    if not storable(field, value).strip():
+        raise _refuse(field, BLANK)
+    return at_most(field, value, longest)
+
+
+def at_most(field: str, value: str, longest: int) -> str:
+    """Return `value`; raise Invalid if it is longer than `longest` characters."""
+    if len(value) > longest:
+        raise _refuse(field, TOO_LONG.format(longest))
     return value
 
 

@@ -12,7 +12,7 @@ from core.jobs.kinds import QUEUES
 from core.logs import configure_logging
 from core.pool import Pool, announce_ready
 from workers import scheduler as scheduler_process
-from workers.runner import TasklaneWorker
+from workers import worker as worker_process
 
 # What handing a job back takes at most, after the grace period is over.
 HAND_BACK_SECONDS = 4.0
@@ -43,9 +43,7 @@ def worker(queues: str, concurrency: int, burst: bool, exit_with_parent: int | N
         return
     app = _core_app_with_logs()
     die_with_parent(exit_with_parent)
-    runner = TasklaneWorker(app, names)
-    announce_ready(ready_fd)
-    runner.work(burst=burst, logging_level="WARNING")
+    worker_process.run(app, names, burst=burst, announce=lambda: announce_ready(ready_fd))
 
 
 @click.command()

@@ -105,29 +105,33 @@ class Relay:
         return {name: left for name, left in room.items() if left > 0}
 
     def _send(self, sending: Sending) -> None:
-        kind = KINDS[sending.kind]
-        queue = self.queues[kind.queue]
-        key = message_id(sending.job_id, sending.attempt)
         try:
-            queue.enqueue(
-                ENTRY,
-                str(sending.job_id),
-                sending.attempt,
-                job_id=key,
-                job_timeout=kind.timeout_seconds,
-                meta={"kind": kind.name, "kill_seconds": kind.timeout_seconds + kind.kill_seconds},
-                result_ttl=0,
-                failure_ttl=5,
-                unique=True,
-            )
+            self._enqueue(sending, unique=True)
         except DuplicateJobError:
-            self._send_again(queue, key)
+            self._send_again(sending)
 
-    def _send_again(self, queue: Queue, key: str) -> None:
+    def _send_again(self, sending: Sending) -> None:
         """Repeat a message that was sent before, unless it is still waiting.
 
         A lease has passed without a start. If the message is not on its queue, a
-        worker has died between taking it and claiming its job.
+        worker has died between taking it and claiming its job. All of it is
+        written anew: a Redis that was emptied meanwhile may know only what that
+        worker still said about it, which nobody can run.
         """
-        if self.connection.lpos(queue.key, key) is None:
-            queue.push_job_id(key)
+        key = message_id(sending.job_id, sending.attempt)
+        if self.connection.lpos(self.queues[KINDS[sending.kind].queue].key, key) is None:
+            self._enqueue(sending, unique=False)
+
+    def _enqueue(self, sending: Sending, *, unique: bool) -> None:
+        kind = KINDS[sending.kind]
+        self.queues[kind.queue].enqueue(
+            ENTRY,
+            str(sending.job_id),
+            sending.attempt,
+            job_id=message_id(sending.job_id, sending.attempt),
+            job_timeout=kind.timeout_seconds,
+            meta={"kind": kind.name, "kill_seconds": kind.timeout_seconds + kind.kill_seconds},
+            result_ttl=0,
+            failure_ttl=5,
+            unique=unique,
+        )

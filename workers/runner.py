@@ -1,38 +1,30 @@
-"""The RQ worker and what happens around every job.
-
-The parent waits for messages and forks a child for each job. The application is
-loaded before the fork; connections are opened after it.
-"""
+"""What happens around every job, in the forked child of a worker."""
 
 import logging
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import copy_context
+from functools import partial
 from importlib import import_module
 from types import FrameType
 from typing import Any, ClassVar
 from uuid import UUID
 
 from flask import Flask, current_app
-from rq import Worker
-from rq.serializers import JSONSerializer
-from rq.timeouts import JobTimeoutException
-from sqlalchemy.exc import SQLAlchemyError
+from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
-from core import clock, logs, redis
+from core import clock, logs
 from core.bootstrap import current_settings
 from core.db import db
 from core.errors import DomainError, JobFailed
 from core.jobs import lifecycle
 from core.jobs.kinds import KINDS
 from core.jobs.lifecycle import LeaseLost, Run
-from workers.wakeup import WakeUp, read_message_id
 
 log = logging.getLogger("tasklane.worker")
 
-MONITOR_SECONDS = 5
-KILLED = "The worker process was killed in the middle of this job."
 
 HAND_BACK = signal.SIGUSR1
 TAKEN = signal.SIGUSR2
@@ -47,6 +39,23 @@ class Stopping(BaseException):
 
 class Taken(BaseException):
     """The job was cancelled or given to another run. Not an Exception, for the same reason."""
+
+
+class TimeUp(BaseException):
+    """The job takes too long. Not an Exception, for the same reason.
+
+    It also tells SQLAlchemy not to use a connection again on which a statement
+    was interrupted; psycopg could not even roll back on it.
+    """
+
+
+class TimeLimit(UnixSignalDeathPenalty):
+    """RQ's time limit of a job, with an exception of ours."""
+
+    def handle_death_penalty(self, signum: int, frame: FrameType | None) -> None:
+        if self._exception is JobTimeoutException:
+            raise TimeUp
+        super().handle_death_penalty(signum, frame)  # type: ignore[no-untyped-call]
 
 
 def run_job(job_id: str, attempt: int) -> None:
@@ -64,15 +73,28 @@ def run_job(job_id: str, attempt: int) -> None:
     logs.job_kind.set(run.kind)
     logs.job_attempt.set(run.attempt)
     log.info("%s started, attempt %s of %s", run.kind, run.attempt, run.max_attempts)
-    watch = _Watch(current_app._get_current_object(), run)  # type: ignore[attr-defined]
     try:
-        with watch:
+        with _Watch(current_app._get_current_object(), run):  # type: ignore[attr-defined]
             _call(run)
     except (LeaseLost, Taken):
         db.session.rollback()
         log.warning("%s was cancelled, or taken from this run; nothing of it was stored.", run.kind)
+    except Stopping:
+        db.session.rollback()
+        log.warning("%s is handed back, because this worker stops", run.kind)
+        _unless_over(run.hand_back)
+    except TimeUp:
+        db.session.rollback()
+        log.warning("%s took too long", run.kind)
+        _unless_over(partial(run.fail, f"The job took longer than {KINDS[run.kind].timeout_seconds} s."))
     finally:
         db.session.remove()
+
+
+def _unless_over(record: Callable[[], None]) -> None:
+    """Record how a run was interrupted, unless that came just after its end."""
+    with suppress(LeaseLost):
+        record()
 
 
 class _Watch:
@@ -108,14 +130,15 @@ class _Watch:
                         self.run.require_held()
                 except LeaseLost:
                     # Only in a forked child is the job all that the main thread does.
-                    if not self.run.is_finished and signal.getsignal(TAKEN) is _raise_taken:
+                    if not self.run.is_finished and signal.getsignal(TAKEN) is raise_taken:
                         signal.pthread_kill(threading.main_thread().ident or 0, TAKEN)
                     return
                 except Exception:
                     log.exception("The lease could not be looked at; trying again.")
 
 
-def _raise_taken(signum: int, frame: FrameType | None) -> None:
+def raise_taken(signum: int, frame: FrameType | None) -> None:
+    """Handle TAKEN, while there is a run that it can mean."""
     if _Watch.current is not None and not _Watch.current.finished.is_set():
         raise Taken
 
@@ -132,14 +155,8 @@ def _call(run: Run) -> None:
         raise
     except JobFailed as error:
         log.warning("%s failed for good: %s", run.kind, error.message)
-        run.fail(error.message, permanently=True)
-    except JobTimeoutException:
-        log.warning("%s took too long", run.kind)
-        run.fail(f"The job took longer than {KINDS[run.kind].timeout_seconds} s.")
-    except Stopping:
-        db.session.rollback()
-        log.warning("%s is handed back, because this worker stops", run.kind)
-        run.hand_back()
+        if not run.is_finished:
+            run.fail(error.message, permanently=True)
     except DomainError as error:
         log.warning("%s failed: %s", run.kind, error.message)
         run.fail(error.message)
@@ -156,74 +173,7 @@ def resolve(name: str) -> Callable[..., dict[str, Any] | None]:
     return function
 
 
-class TasklaneWorker(Worker):
-    """An RQ worker that lets a short job finish and hands a long one back when it must stop."""
-
-    def __init__(self, app: Flask, queues: list[str]) -> None:
-        with app.app_context():
-            self.settings = current_settings()
-        self.app = app
-        # RQ is to log like everything else here, so its own handlers stay away.
-        super().__init__(
-            queues,
-            connection=redis.connect_blocking(self.settings),
-            serializer=JSONSerializer,
-            job_class=WakeUp,
-            log_job_description=False,
-            job_monitoring_interval=MONITOR_SECONDS,
-        )
-
-    def main_work_horse(self, *args: Any, **kwargs: Any) -> None:
-        """Run in the forked child: never touch a connection of the parent."""
-        with self.app.app_context():
-            db.engine.dispose(close=False)
-            super().main_work_horse(*args, **kwargs)
-
-    def setup_work_horse_signals(self) -> None:
-        """Let the parent alone decide when the job has to stop.
-
-        Platforms send SIGTERM to every process; the child ignores it, so that a
-        short job finishes, and stops when the parent says so by HAND_BACK.
-        """
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        signal.signal(HAND_BACK, _raise_stopping)
-        signal.signal(TAKEN, _raise_taken)
-
-    def maintain_heartbeats(self, job: Any) -> None:
-        """Kill a job that did not react to its time limit; RQ's own patience is a minute for every kind."""
-        if self.current_job_working_time > job.meta.get("kill_seconds", float("inf")):
-            log.error("Job %s does not react to its time limit; its process is killed.", job.id)
-            self.kill_horse()
-        super().maintain_heartbeats(job)
-
-    def handle_work_horse_killed(self, job: Any, retpid: int, ret_val: int, rusage: Any) -> None:
-        """Have the job of a child that died tried again at once, instead of when its lease ends."""
-        with self.app.app_context():
-            try:
-                lifecycle.give_up(*read_message_id(job.id), error=KILLED)
-            except SQLAlchemyError as error:
-                log.warning("Job %s waits for its lease to end: %s", job.id, type(error).__name__)
-            finally:
-                # The next child must not inherit an open connection.
-                db.session.remove()
-                db.engine.dispose()
-
-    def request_stop(self, signum: int, frame: FrameType | None) -> None:
-        """Finish the current job if it ends within the grace period, then leave."""
-        grace = threading.Timer(self.settings.jobs.shutdown_grace_seconds, self._stop_horse)
-        grace.daemon = True
-        grace.start()
-        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
-
-    def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
-        """Ignore a repeated signal: platforms send several, and a job must not die of it."""
-
-    def _stop_horse(self) -> None:
-        if self.horse_pid:
-            self.kill_horse(HAND_BACK)
-
-
-def _raise_stopping(signum: int, frame: FrameType | None) -> None:
+def raise_stopping(signum: int, frame: FrameType | None) -> None:
+    """Handle HAND_BACK."""
     signal.signal(HAND_BACK, signal.SIG_IGN)  # A second one must not interrupt the hand-back.
     raise Stopping

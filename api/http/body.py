@@ -174,7 +174,7 @@ def _sentences(error: ValidationError) -> Iterator[tuple[str, str]]:
         case "required":
             # jsonschema reports each missing name by itself; only the message tells which.
             name = next(name for name in limit if name not in value and repr(name) in error.message)
-            yield ".".join([*path, name]), "This field is required."
+            yield ".".join([*path, name]), texts.REQUIRED
         case "additionalProperties":
             for name in value.keys() - schema["properties"].keys():
                 yield ".".join([*path, json.printable(name)]), _unknown(name, list(schema["properties"]))
@@ -183,13 +183,13 @@ def _sentences(error: ValidationError) -> Iterator[tuple[str, str]]:
 
 
 _FORMATS = {
-    "date": "Must be a calendar day such as 2026-11-20.",
-    "date-time": "Must be a moment with its offset such as 2026-11-20T09:30:00Z.",
+    "date": texts.NO_DAY,
+    "date-time": texts.NO_MOMENT,
     "decimal": "Must have at most two decimal places.",
 }
 _SENTENCES = {
-    "minLength": "Must be at least {0} characters long.",
-    "maxLength": "Must be at most {0} characters long.",
+    "minLength": texts.TOO_SHORT,
+    "maxLength": texts.TOO_LONG,
     "minItems": "Must have at least {0} entries.",
     "maxItems": "Must have at most {0} entries.",
     "uniqueItems": "Must not have an entry twice.",
@@ -206,7 +206,7 @@ def _sentence(validator: str, limit: Any, schema: dict[str, Any]) -> str:
     if validator == "enum":
         return f"Must be one of {', '.join(str(item) for item in limit if item is not None)}."
     if (validator == "minLength" and limit == 1) or (validator == "pattern" and limit == NOT_BLANK):
-        return "Must not be blank."
+        return texts.BLANK
     if validator == "format":
         return _FORMATS[limit]
     if validator == "maximum" and schema.get("exclusiveMaximum"):
@@ -216,6 +216,6 @@ def _sentence(validator: str, limit: Any, schema: dict[str, Any]) -> str:
 
 def _unknown(name: str, known: list[str]) -> str:
     if name in SERVER_OWNED:
-        return "This field is set by the server."
+        return texts.SERVER_SET
     close = difflib.get_close_matches(name, known, n=1)
     return f"Unknown field. Did you mean {close[0]!r}?" if close else "Unknown field."

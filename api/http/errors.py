@@ -119,6 +119,7 @@ def describe(error: Exception) -> Failure:
 def _from_framework(error: HTTPException) -> Failure:
     status = error.code or 500
     code, message = _framework_words(status)
+    message = getattr(error, "sentence", message)
     if status >= 500:
         log.error("Unexpected error", exc_info=error)
     headers = _headers(status)

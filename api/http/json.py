@@ -1,21 +1,13 @@
-"""JSON out, as `core.json_out` writes it; JSON in, strictly, by the standard library."""
+"""JSON out, as `core.json_out` writes it; JSON in, as `core.strict_json` reads it."""
 
-import json
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from flask.json.provider import DefaultJSONProvider
 
-from core.db import MAX_ID
-from core.errors import Invalid, Malformed
 from core.json_out import dump
+from core.strict_json import parse, printable, require_storable
 
-MAX_DEPTH = 32
-# What a double can hold, and so what the other end may have meant. Code that
-# gets a number from here can also calculate with it: 1e999999999 as an integer
-# or in plain notation would fill the memory.
-MAX_EXPONENT = 308
-_TOO_LARGE = Decimal(1).scaleb(MAX_EXPONENT + 1)
+__all__ = ["OrjsonProvider", "dump", "parse", "printable", "require_storable"]
 
 
 class OrjsonProvider(DefaultJSONProvider):
@@ -23,123 +15,3 @@ class OrjsonProvider(DefaultJSONProvider):
 
     def dumps(self, obj: Any, **kwargs: Any) -> str:
         return dump(obj).decode()
-
-
-def parse(raw: bytes) -> Any:
-    """Return the value of a JSON text (RFC 8259).
-
-    Whole numbers are int, others Decimal, so that 19.99 stays what it is.
-    Raises Malformed for what is not JSON, for NaN, duplicate keys and nesting
-    deeper than 32, and Invalid, naming the field, for text that cannot be
-    stored, integers beyond 64 bits and numbers beyond 1e308.
-    """
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError:
-        raise Malformed("The body is not UTF-8.") from None
-    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
-        raise Malformed(f"The body is nested deeper than {MAX_DEPTH} levels.")
-    try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_constant=_refuse_constant,
-            parse_int=_integer,
-            parse_float=_number,
-        )
-    except json.JSONDecodeError as error:
-        raise Malformed(
-            f"The body is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}."
-        ) from None
-    require_storable(value)
-    return value
-
-
-def require_storable(value: Any) -> None:
-    """Raise Invalid, naming the field, for text and integers that cannot be stored, wherever they came from."""
-    details: dict[str, list[str]] = {}
-    _check(value, "", details)
-    if details:
-        raise Invalid("The request has invalid fields.", details=details)
-
-
-def _depth(text: str) -> int:
-    depth = deepest = 0
-    in_string = escaped = False
-    for character in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif character == "\\":
-                escaped = True
-            elif character == '"':
-                in_string = False
-        elif character == '"':
-            in_string = True
-        elif character in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif character in "]}":
-            depth -= 1
-    return deepest
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise Malformed("An object in the body has a key twice.", details={printable(twice): ["Given more than once."]})
-    return value
-
-
-def _refuse_constant(name: str) -> Any:
-    raise Malformed(f"{name} is not a JSON number.")
-
-
-def _integer(digits: str) -> int:
-    # Python refuses to convert thousands of digits; nobody needs their value.
-    return int(digits) if len(digits) <= 20 else MAX_ID + 1
-
-
-def _number(digits: str) -> Decimal:
-    try:
-        return Decimal(digits)
-    except InvalidOperation:  # An exponent of twenty digits.
-        return _TOO_LARGE
-
-
-def _check(value: Any, path: str, details: dict[str, list[str]]) -> None:
-    """Collect what no database stores, whatever the field."""
-    match value:
-        case str() if not _is_storable(value):
-            details[path or "body"] = ["Must not contain NUL or unpaired surrogate characters."]
-        case int() if not -MAX_ID - 1 <= value <= MAX_ID:
-            details[path or "body"] = ["Must be an integer of at most 64 bits."]
-        case Decimal() if abs(value.adjusted()) > MAX_EXPONENT:
-            details[path or "body"] = [f"Must not have an exponent beyond {MAX_EXPONENT}."]
-        case dict():
-            for name, item in value.items():
-                where = f"{path}.{printable(name)}" if path else printable(name)
-                if not _is_storable(name):
-                    details[where] = ["Unknown field."]
-                _check(item, where, details)
-        case list():
-            for index, item in enumerate(value):
-                _check(item, f"{path}.{index}" if path else str(index), details)
-
-
-def _is_storable(value: str) -> bool:
-    if "\x00" in value:
-        return False
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def printable(name: str) -> str:
-    """Return a field name that is safe to show, however hostile it was."""
-    shown = name.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
-    return shown if len(shown) <= 100 else shown[:100] + "..."

@@ -97,7 +97,7 @@ def day(value: str) -> date:
     try:
         return texts.day(value)
     except ValueError:
-        raise ValueError("Must be a calendar day such as 2026-11-20.") from None
+        raise ValueError(texts.NO_DAY) from None
 
 
 def moment(value: str) -> datetime:

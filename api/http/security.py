@@ -17,6 +17,7 @@ from werkzeug.exceptions import BadRequest, NotAcceptable, RequestEntityTooLarge
 from api.http import conditional, idempotency, limits, query, tokens
 from api.http.body import load_body
 from api.http.errors import preferred_type
+from api.http.forms import FRAMING_BYTES, FormParser, fingerprint, load_form
 from api.http.idempotency import Effect
 from api.http.responses import document, refuses
 from core import logs
@@ -77,7 +78,7 @@ class SecureResource(Resource):
             codes |= set() if name == "get" else {413}
             # Whatever is written may meet a change by somebody else, the end of the caller's account included.
             codes |= set() if is_public or name == "get" else {409}
-            codes |= {415, 422} if _body_model(verb) else set()
+            codes |= {415, 422} if _body_model(verb) or _form_parser(verb) else set()
             if name == "get":
                 codes |= {412}
                 conditional.document_read(verb)
@@ -112,14 +113,22 @@ class SecureResource(Resource):
             self.query = request.args.to_dict(flat=False)
         else:
             self.query = query.load_query(_query_parser(verb))
+        form = _form_parser(verb)
+        if form is not None:
+            request.max_content_length = form.max_bytes + FRAMING_BYTES
         if (request.content_length or 0) > (request.max_content_length or 0):
             raise RequestEntityTooLarge
         model = _body_model(verb)
         if model is not None:
             self.body = self.read_body(model)
+        elif form is not None:
+            self.body = load_form(form)
         if request.method == "POST" and idempotency.HEADER in request.headers:
             return idempotency.answer_once(
-                lambda: self._answer(*args, **kwargs), effect=self.effect, actor=actor, content=self.content()
+                lambda: self._answer(*args, **kwargs),
+                effect=self.effect,
+                actor=actor,
+                content=self.content() if form is None else fingerprint(self.body),
             )
         return self._answer(*args, **kwargs)
 
@@ -177,4 +186,10 @@ def _body_model(verb: Any) -> ModelBase | None:
 
 
 def _query_parser(verb: Any) -> RequestParser:
-    return _expected(verb, RequestParser) or query.NO_PARAMETERS
+    parser = _expected(verb, RequestParser)
+    return query.NO_PARAMETERS if parser is None or isinstance(parser, FormParser) else parser
+
+
+def _form_parser(verb: Any) -> FormParser | None:
+    parser: FormParser | None = _expected(verb, FormParser)
+    return parser

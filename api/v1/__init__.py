@@ -12,6 +12,7 @@ from api.v1 import (
     auth,
     bulk,
     exports,
+    imports,
     items,
     jobs,
     keys,
@@ -47,6 +48,7 @@ NAMESPACES = (
     exports.ns,
     reports.ns,
     jobs.ns,
+    imports.ns,
     upstreams.ns,
     shared,
 )

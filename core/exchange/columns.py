@@ -145,14 +145,14 @@ def _day(value: Any) -> date:
     try:
         return texts.day(_text_of_json(value).strip())
     except ValueError:
-        raise ValueError("Must be a calendar day such as 2026-11-20.") from None
+        raise ValueError(texts.NO_DAY) from None
 
 
 def _moment(value: Any) -> datetime:
     try:
         return texts.moment(_text_of_json(value).strip())
     except ValueError:
-        raise ValueError("Must be a moment with its offset such as 2026-11-20T09:30:00Z.") from None
+        raise ValueError(texts.NO_MOMENT) from None
 
 
 def _moment_to_text(value: datetime) -> str:

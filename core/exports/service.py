@@ -13,6 +13,7 @@ from core.db import db, streaming, transaction
 from core.errors import Forbidden, Invalid, Malformed
 from core.exchange.columns import COLUMNS, EXTERNAL_ID, Kind
 from core.exchange.formats import LAYOUTS, FileFormat
+from core.imports.repository import REFERENCES, name_of
 from core.items import service as items
 from core.items.model import Item
 from core.jobs import service as jobs
@@ -134,15 +135,17 @@ def write(
 def _query(actor: Actor, selection: Selection) -> Select[Any]:
     """Return the query whose columns are those of the file, in the order of the list."""
     source = SOURCES[selection.kind]
-    found = _with_external_ids(source.select_visible(db.session(), actor, selection.narrowed))
+    found = _with_external_ids(actor, selection.kind, source.select_visible(db.session(), actor, selection.narrowed))
     names = [column.name for column in COLUMNS[selection.kind]]
     chosen = found.with_only_columns(*(found.selected_columns[name] for name in names), maintain_column_froms=True)
     return in_order(chosen, selection.sort, **source.sorting)
 
 
-def _with_external_ids(query: Select[Any]) -> Select[Any]:
-    """Add by what the actor knows each row elsewhere."""
-    return query.add_columns(null().label(EXTERNAL_ID.name))
+def _with_external_ids(actor: Actor, kind: Kind, query: Select[Any]) -> Select[Any]:
+    """Add by what the actor's imports know each row."""
+    is_named = kind in REFERENCES
+    known: Any = name_of(actor, kind, query.selected_columns["id"]) if is_named else null()
+    return query.add_columns(known.label(EXTERNAL_ID.name))
 
 
 class _Reported:

@@ -47,6 +47,9 @@ class FileRepository:
     def list_expired(self, now: datetime, limit: int) -> list[UUID]:
         return list(self.session.scalars(select(StoredFile.id).where(StoredFile.expires_at <= now).limit(limit)))
 
+    def delete_results(self, job_id: UUID) -> None:
+        self.session.execute(delete(StoredFile).where(StoredFile.job_id == job_id, StoredFile.number.is_not(None)))
+
     def delete_unattached(self, file_id: UUID) -> None:
         """Delete the file unless it belongs to a job by now."""
         query = select(StoredFile.id).where(StoredFile.id == file_id, StoredFile.job_id.is_(None)).with_for_update()

@@ -51,6 +51,15 @@ def provisional(stream: IO[bytes], *, name: str, media_type: str, kept_for: time
         raise
 
 
+def write(session: Session, stream: IO[bytes], *, name: str, media_type: str, kept_for: timedelta) -> StoredFile:
+    """Store a file in the caller's transaction, and return it; the session forgets what else it holds.
+
+    For a file that is small, and true only if the rest of the transaction is.
+    """
+    session.flush()
+    return _store(stream, StoredFile(id=uuid4(), name=name, media_type=media_type, expires_at=clock.now() + kept_for))
+
+
 def _store(stream: IO[bytes], file: StoredFile) -> StoredFile:
     with transaction() as session:
         FileRepository(session).add(file)
@@ -58,6 +67,7 @@ def _store(stream: IO[bytes], file: StoredFile) -> StoredFile:
     while piece := _read_exactly(stream, CHUNK_BYTES):
         with transaction() as session:
             FileRepository(session).add_chunk(file.id, number, piece)
+            session.flush()
         db.session.expunge_all()  # The pieces must not pile up in the session.
         digest.update(piece)
         size, number = size + len(piece), number + 1
@@ -80,9 +90,14 @@ def attach(session: Session, file: StoredFile, *, job_id: UUID, number: int | No
 
 
 def describe(file: StoredFile) -> dict[str, Any]:
-    """Return what the result of a job says of a file that it has made."""
+    """Return what the result of a job says of one of its files, as plain JSON."""
     expires_at = file.expires_at.isoformat().replace("+00:00", "Z")
     return {"name": file.name, "media_type": file.media_type, "size": file.size, "expires_at": expires_at}
+
+
+def drop_results(session: Session, *, job_id: UUID) -> None:
+    """Forget the files that an earlier run of the job has made."""
+    FileRepository(session).delete_results(job_id)
 
 
 def pieces(file_id: UUID, start: int, stop: int) -> Iterator[bytes]:

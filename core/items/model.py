@@ -47,7 +47,11 @@ class Item(Base):
 
     @validates("description")
     def _valid_description(self, key: str, value: str | None) -> str | None:
-        return None if value is None else texts.storable("description", value)
+        return (
+            None
+            if value is None
+            else texts.at_most("description", texts.storable("description", value), DESCRIPTION_LENGTH)
+        )
 
     @validates("sku")
     def _valid_sku(self, key: str, value: str | None) -> str | None:

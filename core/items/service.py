@@ -119,7 +119,12 @@ def _require(item: Item | None) -> Item:
 
 def _require_changeable(session: Session, actor: Actor, item_id: int) -> Item:
     item = _require(ItemRepository(session).find_for_update(item_id))
-    if not policy.may_change(actor, item):
-        raise Forbidden("Only its creator or an administrator may change this item.")
+    require_changeable(actor, item)
     preconditions.check(lambda: item)
     return item
+
+
+def require_changeable(actor: Actor, item: Item) -> None:
+    """Raise Forbidden unless the actor may change the item."""
+    if not policy.may_change(actor, item):
+        raise Forbidden("Only its creator or an administrator may change this item.")

@@ -46,6 +46,7 @@ EMAIL_TASKS_TRANSFERRED = _email("tasks_transferred", "high")
 EMAIL_TASK_REMINDER = _email("task_reminder", "default")
 MAIL_REMINDERS = JobKind("mail.reminders", "workers.jobs.reminders.order", "default", 3, 60, 300)
 EXPORT = JobKind("export", "workers.jobs.exports.export", "low", 3, 60, 3600)
+IMPORT = JobKind("import", "workers.jobs.imports.import_file", "low", 3, 60, 1800)
 REPORT = JobKind("report", "workers.jobs.reports.make", "low", 3, 60, 600)
 REPORT_WEEKLY = JobKind("report.weekly", "workers.jobs.reports.make_weekly", "low", 3, 60, 600)
 CLEAN_UP = JobKind("maintenance.clean_up", "workers.jobs.maintenance.clean_up", "low", 3, 60, 1800)
@@ -61,6 +62,7 @@ KINDS = {
         EMAIL_TASK_REMINDER,
         MAIL_REMINDERS,
         EXPORT,
+        IMPORT,
         REPORT,
         REPORT_WEEKLY,
         CLEAN_UP,

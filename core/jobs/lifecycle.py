@@ -17,7 +17,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from core import clock
-from core.db import db, transaction
+from core.db import db, is_writing, transaction
 from core.jobs.kinds import KINDS, LONGEST_PAUSE, JobKind
 from core.jobs.model import Job, JobState
 from core.jobs.repository import JobRepository
@@ -147,19 +147,28 @@ class Run:
     payload: dict[str, Any]
     lease_seconds: float
     is_finished: bool = False
+    # What came of it so far; the end of the job stores it.
+    result: dict[str, Any] = field(default_factory=dict)
     _reported_at: float = field(default=-1.0, repr=False)
 
     def report(self, progress: int) -> None:
         """Show progress (0..100) and prove that the worker lives. Raises LeaseLost.
 
         May be called as often as is handy: it writes no more than five times a second.
+        Inside a transaction of the job, others see it only if the engine has a second
+        writer.
         """
         now = time.monotonic()
         if now - self._reported_at < REPORT_SECONDS:
             return
         self._reported_at = now
-        with transaction() as session:
-            self._change(session, progress=min(max(progress, 0), 99), due_at=self._lease_end())
+        values = {"progress": min(max(progress, 0), 99), "due_at": self._lease_end()}
+        if not is_writing():
+            with transaction() as session:
+                self._change(session, **values)
+        elif db.engine.dialect.name != "sqlite":
+            with Session(db.engine) as session, session.begin():
+                self._change(session, **values)
 
     def require_held(self) -> None:
         """Raise LeaseLost if this run no longer holds the job. Costs one read."""
@@ -180,17 +189,44 @@ class Run:
         This is what makes the effect happen once: either both are stored or
         neither. Raises LeaseLost, and stores nothing, if another run took over.
         """
-        with transaction() as session:
+        with self._ending() as session:
             yield session
             self._change(
                 session,
                 state=JobState.SUCCEEDED,
                 progress=100,
-                result=result or None,
+                result={**self.result, **result} or None,
                 lease_token=None,
                 finished_at=clock.now(),
             )
-        self.is_finished = True
+
+    @contextmanager
+    def failing(self, error: str) -> Iterator[Session]:
+        """Mark the job failed for good, together with what tells why, such as a file, in one transaction.
+
+        Raises LeaseLost, and stores nothing, if another run took over.
+        """
+        with self._ending() as session:
+            yield session
+            self._change(
+                session,
+                state=JobState.FAILED,
+                error=error,
+                result=self.result or None,
+                lease_token=None,
+                finished_at=clock.now(),
+            )
+
+    @contextmanager
+    def _ending(self) -> Iterator[Session]:
+        try:
+            with transaction() as session:
+                yield session
+                # From the commit on, a look at the lease must not take this run for one that lost it.
+                self.is_finished = True
+        except BaseException:
+            self.is_finished = False
+            raise
 
     def fail(self, error: str, *, permanently: bool = False) -> None:
         """Record why the attempt failed; it is tried again unless that is pointless or too often."""

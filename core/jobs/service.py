@@ -34,6 +34,7 @@ LOOK_SECONDS = 0.2
 def enqueue(
     session: Session,
     kind: JobKind,
+    /,
     *,
     owner_id: int | None,
     dedupe_key: str | None = None,

@@ -16,6 +16,7 @@ from core.posts.model import Post
 from core.posts.repository import PostRepository, mentions
 from core.ranges import Range
 from core.tasks import service as tasks
+from core.tasks.repository import Access, TaskRepository
 from core.users.repository import UserRepository
 
 SORTABLE = {name: getattr(Post, name) for name in ("title", "created_at", "updated_at")}
@@ -39,7 +40,7 @@ def create(actor: Actor, *, title: str, content: str, task_id: int | None = None
     """
     with transaction() as session:
         if task_id is not None:
-            _require_task(actor, task_id)
+            require_subject(actor, TaskRepository(session).find_access(actor, task_id))
         return _publish(session, actor, title=title, content=content, task_id=task_id)
 
 
@@ -126,17 +127,23 @@ def _require_changeable(session: Session, actor: Actor, post_id: int) -> Post:
     post = PostRepository(session).find_for_update(post_id)
     if post is None:
         raise NotFound("There is no such post.")
-    if not policy.may_change(actor, post):
-        raise Forbidden("Only its author or an administrator may change this post.")
+    require_own(actor, post)
     if post.task_id is not None:
         tasks.get(actor, task_id=post.task_id)
     preconditions.check(lambda: _shown(session, post))
     return post
 
 
-def _require_task(actor: Actor, task_id: int) -> None:
+def require_own(actor: Actor, post: Post) -> None:
+    """Raise Forbidden unless the actor may change a post that they see."""
+    if not policy.may_change(actor, post):
+        raise Forbidden("Only its author or an administrator may change this post.")
+
+
+def require_subject(actor: Actor, access: Access | None) -> None:
+    """Raise Invalid or Forbidden unless the actor may publish something about the task that was looked up."""
     try:
-        tasks.get(actor, task_id=task_id)
+        tasks.require_readable(actor, access)
     except NotFound:
         raise Invalid("The request has invalid fields.", details={"task_id": ["There is no such task."]}) from None
 

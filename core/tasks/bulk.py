@@ -4,7 +4,7 @@ Everything is read at the beginning, decided in memory by the rules that single
 changes obey too, and written at the end, one statement for each kind of change.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -18,6 +18,7 @@ from core.db import transaction
 from core.errors import Conflict, DomainError, Invalid, NotFound
 from core.jobs import service as jobs
 from core.jobs.kinds import EMAIL_TASK_CREATED
+from core.rows import update_rows, validated
 from core.tasks import notices, service
 from core.tasks.model import Task, TaskStatus
 from core.tasks.repository import Access, TaskRepository
@@ -108,7 +109,7 @@ def _decide(
         references.require(operation.values)
         # A microsecond apart, so that a list shows the entries of a bulk in their order.
         moment = plan.now + timedelta(microseconds=len(plan.inserts))
-        plan.inserts.append((outcome, _row(actor, operation.values, moment)))
+        plan.inserts.append((outcome, new_row(actor, validated(Task, operation.values), moment)))
         return
     access = found.get(operation.task_id or 0)
     if access is None:
@@ -133,20 +134,18 @@ def _decide(
         plan.assigned.append(access.task)
 
 
-def _row(actor: Actor, values: dict[str, Any], moment: datetime) -> dict[str, Any]:
-    # Going through the model applies its rules to what the database will get.
-    task = Task(title=values["title"], description=values.get("description"))
-    service.set_status(task, TaskStatus(values.get("status", TaskStatus.PENDING)))
+def new_row(actor: Actor, values: Mapping[str, Any], moment: datetime) -> dict[str, Any]:
+    """Return the row of a new task of the actor. The values must be what the model takes: see `validated`."""
+    status = TaskStatus(values.get("status", TaskStatus.PENDING))
     return {
-        "title": task.title,
-        "description": task.description,
-        "status": task.status,
-        "completed_at": task.completed_at,
+        **{name: values.get(name) for name in ("description", "due_date", "assignee_id", "project_id", "item_id")},
+        "title": values["title"],
+        "status": status,
+        "completed_at": service.completion(status),
         "owner_id": actor.user_id,
         "version": 1,
         "created_at": moment,
         "updated_at": moment,
-        **{name: values.get(name) for name in ("due_date", "assignee_id", "project_id", "item_id")},
     }
 
 
@@ -177,21 +176,7 @@ _UPDATED = ("title", "description", "status", "due_date", "assignee_id", "projec
 def _write(actor: Actor, session: Session, plan: _Plan) -> None:
     tasks = TaskRepository(session)
     if plan.updates:
-        rows = [
-            {
-                "id": task.id,
-                "version": task.version + 1,
-                "updated_at": plan.now,
-                **{n: getattr(task, n) for n in _UPDATED},
-            }
-            for task in plan.updates
-        ]
-        # The rows are locked and go out in one statement; the session must not send them again one by one.
-        for task in plan.updates:
-            session.expunge(task)
-        tasks.update_many(rows)
-        for task, row in zip(plan.updates, rows, strict=True):
-            task.version, task.updated_at = row["version"], plan.now
+        write_updates(session, plan.updates, plan.now)
     if plan.deletes:
         tasks.delete_many(plan.deletes)
     if plan.inserts:
@@ -201,3 +186,17 @@ def _write(actor: Actor, session: Session, plan: _Plan) -> None:
             jobs.enqueue(session, EMAIL_TASK_CREATED, owner_id=actor.user_id, task_id=task.id)
             plan.assigned.append(task)
     notices.order_assigned(session, actor, plan.assigned)
+
+
+def write_updates(session: Session, changed: Sequence[Task], now: datetime) -> None:
+    """Store tasks that are locked and were changed in memory, in one statement."""
+    rows = [
+        {"id": task.id, "version": task.version + 1, "updated_at": now, **{n: getattr(task, n) for n in _UPDATED}}
+        for task in changed
+    ]
+    # The session must not send them again one by one.
+    for task in changed:
+        session.expunge(task)
+    update_rows(session, Task, rows)
+    for task, row in zip(changed, rows, strict=True):
+        task.version, task.updated_at = row["version"], now

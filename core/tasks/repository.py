@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from core.access import Actor
@@ -78,14 +78,6 @@ class TaskRepository:
         """Insert tasks, whose `created_at` must grow from row to row; return them in the given order."""
         # The engine may answer in any order; asking it to keep ours costs a statement a row on SQLite.
         return sorted(self.session.scalars(insert(Task).returning(Task), rows), key=lambda task: task.created_at)
-
-    def update_many(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Update locked tasks by their `id`; every row has the same keys, `version` among them."""
-        # Below the ORM, which would check each version by a statement of its own.
-        table = Task.__table__
-        names = [name for name in rows[0] if name != "id"]
-        statement = update(Task).where(table.c.id == bindparam("key")).values({name: bindparam(name) for name in names})
-        self.session.connection().execute(statement, [{"key": row["id"], **{n: row[n] for n in names}} for row in rows])
 
     def delete_many(self, task_ids: Sequence[int]) -> None:
         self.session.execute(delete(Task).where(Task.id.in_(task_ids)))

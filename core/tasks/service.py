@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Select
@@ -87,7 +87,12 @@ def create(
 
 def get(actor: Actor, *, task_id: int) -> Task:
     """Return a task. Raises NotFound, or Forbidden for another's task."""
-    access = _require(TaskRepository(db.session()).find_access(actor, task_id))
+    return require_readable(actor, TaskRepository(db.session()).find_access(actor, task_id))
+
+
+def require_readable(actor: Actor, access: Access | None) -> Task:
+    """Return the task that was looked up. Raises NotFound, or Forbidden for another's task."""
+    access = _require(access)
     if not policy.may_read(actor, access.task, access.role):
         raise Forbidden("This task belongs to somebody else.")
     return access.task
@@ -301,11 +306,13 @@ def apply_changes(task: Task, changed: Mapping[str, Any]) -> None:
 
 def set_status(task: Task, status: TaskStatus) -> None:
     """Set the status; the moment of completion follows it."""
-    if status is not TaskStatus.COMPLETED:
-        task.completed_at = None
-    elif task.completed_at is None:
-        task.completed_at = clock.now()
+    task.completed_at = completion(status, task.completed_at)
     task.status = status
+
+
+def completion(status: TaskStatus, before: datetime | None = None) -> datetime | None:
+    """Return when a task of this status was completed, if it had been `before`, or is now."""
+    return (before or clock.now()) if status is TaskStatus.COMPLETED else None
 
 
 def _require_open_project(access: Access) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, func, null, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from core import texts
 from core.access import Role
@@ -75,6 +75,16 @@ class UserRepository:
         if not user_ids:
             return set()
         return set(self.session.scalars(select(User.id).where(User.id.in_(user_ids), User.is_active)))
+
+    def list_owners(self, column: InstrumentedAttribute[str], keys: Collection[str]) -> dict[str, int]:
+        """Return who has which of these usernames or addresses, all in lower case."""
+        if not keys:
+            return {}
+        name = func.lower(column)
+        return {row[0]: row[1] for row in self.session.execute(select(name, User.id).where(name.in_(keys)))}
+
+    def list_active_admins(self) -> list[User]:
+        return list(self.session.scalars(select(User).where(User.role == Role.ADMIN, User.is_active).order_by(User.id)))
 
     def all(self) -> list[User]:
         return list(self.session.scalars(select(User).order_by(User.id)))

@@ -216,6 +216,23 @@ def delete(actor: Actor, *, user_id: int, transfer_to: int | None = None) -> Non
         security.record(session, EventKind.ACCOUNT_DELETED, user_id=user_id, actor_id=actor.user_id or None)
 
 
+def get_operating_actor(login: str | None) -> Actor:
+    """Return who a command works for: the account with this name, or the only administrator; for operators.
+
+    Raises NotFound, and Conflict for an inactive account or if there are several
+    administrators to choose from.
+    """
+    if login is None:
+        admins = UserRepository(db.session()).list_active_admins()
+        if len(admins) != 1:
+            raise Conflict(f"There are {len(admins)} active administrators. Say as whom.")
+        return Actor(admins[0].id, admins[0].role)
+    user = get_by_login(login)
+    if not user.is_active:
+        raise Conflict("This account is inactive.")
+    return Actor(user.id, user.role)
+
+
 def list_all() -> list[User]:
     """Return every account, oldest first; for operators."""
     return UserRepository(db.session()).all()

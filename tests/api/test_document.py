@@ -47,7 +47,7 @@ def test_every_operation_is_described_with_models_codes_and_security(app: Flask)
             assert ("schema" in answer) == (code not in ("204", "304")), where
         is_public = operation["security"] == []
         assert is_public or {"401"} <= codes, where
-        has_body = any(parameter["in"] == "body" for parameter in operation.get("parameters", []))
+        has_body = any(parameter["in"] in ("body", "formData") for parameter in operation.get("parameters", []))
         assert ({"415", "422"} <= codes) == has_body, where
         if codes & {"201", "202"}:
             code = (codes & {"201", "202"}).pop()
@@ -60,7 +60,7 @@ def test_every_parameter_has_a_type_and_a_meaning(app: Flask) -> None:
         for verb in set(item) & set(VERBS):
             for parameter in [*shared, *item[verb].get("parameters", [])]:
                 where = f"{verb} {path} {parameter['name']}"
-                assert parameter["in"] in ("path", "query", "header", "body"), where
+                assert parameter["in"] in ("path", "query", "header", "body", "formData"), where
                 assert "schema" in parameter or parameter["type"], where
                 assert parameter["in"] == "body" or parameter.get("description"), where
 
@@ -94,6 +94,18 @@ def test_every_body_can_be_tried_out_from_its_example(app: Flask) -> None:
                     if not ({"example", "enum", "default", "$ref", "allOf"} & set(schema) or "items" in schema):
                         bare.add(f"{verb} {path}: {name}")
     assert bare == set()
+
+
+def test_a_form_with_a_file_can_be_tried_out(app: Flask) -> None:
+    operation = document_of(app)["paths"]["/v1/imports"]["post"]
+    assert operation["consumes"] == ["multipart/form-data"]
+    parts = {parameter["name"]: parameter for parameter in operation["parameters"] if parameter["in"] != "header"}
+    assert {part["in"] for part in parts.values()} == {"formData"}
+    assert (parts["file"]["type"], parts["file"]["required"]) == ("file", True)
+    assert parts["kind"]["enum"] == ["tasks", "posts", "items", "users"]
+    assert parts["format"]["enum"] == ["csv", "json", "jsonl"]
+    assert parts["dry_run"]["type"] == "boolean"
+    assert parts["on_error"]["enum"] == ["abort", "skip"]
 
 
 def test_the_authorize_dialog_can_log_in(app: Flask, ada: Person) -> None:

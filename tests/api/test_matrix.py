@@ -3,6 +3,7 @@
 A route without a row fails, and so does a row without a route.
 """
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +54,8 @@ class Row:
 
     allowed: frozenset[str]
     body: Callable[["World"], Any] | None = None
+    # Parts of a form instead of a JSON body.
+    form: Callable[["World"], dict[str, Any]] | None = None
     query: Callable[["World"], str] = lambda world: ""
     answer: int | None = None
 
@@ -149,6 +152,9 @@ TABLE: dict[str, Row] = {
     # None is configured here, which everybody who may ask is told.
     "GET /api/v1/upstreams/<name>/<path:path>": Row(ACTIVE, answer=404),
     "POST /api/v1/upstreams/<name>/<path:path>": Row(ACTIVE, lambda w: {}, answer=404),
+    "POST /api/v1/imports": Row(
+        ACTIVE, form=lambda w: {"kind": "items", "file": (io.BytesIO(b"name,price\nPrinter,5\n"), "items.csv")}
+    ),
     "POST /api/v1/exports": Row(ACTIVE, lambda w: {"kind": "tasks", "format": "csv"}),
     "GET /api/v1/jobs": Row(ACTIVE),
     "GET /api/v1/jobs/<job_id>": Row(OWNER),
@@ -258,7 +264,9 @@ def test_everybody_gets_what_the_table_says(app: Flask, operation: str) -> None:
         headers = {}
         if identity == "key":
             token, headers = "", {"X-API-Key": world.key_without(permission_of(app, method, rule))}
-        response = person.open(method, world.path(rule) + row.query(world), body, token=token, headers=headers)
+        options = {"data": row.form(world)} if row.form else {}
+        path = world.path(rule) + row.query(world)
+        response = person.open(method, path, body, token=token, headers=headers, **options)
         if identity in row.allowed:
             expected = str(row.answer or "2xx")
             right = response.status_code == row.answer if row.answer else response.status_code < 300

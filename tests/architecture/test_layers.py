@@ -138,7 +138,7 @@ def test_only_the_process_that_draws_loads_what_draws(module: str) -> None:
     assert found.stdout == "[]\n"
 
 
-@pytest.mark.parametrize("module", ["api", "core.bootstrap", "workers.runner", "manage"])
+@pytest.mark.parametrize("module", ["api", "core.bootstrap", "workers.worker", "manage"])
 def test_importing_a_module_has_no_effect(module: str, tmp_path: Path) -> None:
     """It opens nothing, writes nothing and prints nothing."""
     script = (

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.access import Role
@@ -46,6 +46,7 @@ ROWS = {kind: st.tuples(*(values(column) for column in columns)) for kind, colum
 
 
 @pytest.mark.parametrize("kind", list(Kind))
+@settings(deadline=None)
 @given(data=st.data())
 def test_every_row_survives_a_csv_file(kind: Kind, data: st.DataObject) -> None:
     columns, row = COLUMNS[kind], data.draw(ROWS[kind])
@@ -59,12 +60,14 @@ def test_every_row_survives_a_csv_file(kind: Kind, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("kind", list(Kind))
+@settings(deadline=None)
 @given(data=st.data())
 def test_every_row_survives_json(kind: Kind, data: st.DataObject) -> None:
     columns, row = COLUMNS[kind], data.draw(ROWS[kind])
     assert tuple(column.from_json(column.to_json(value)) for column, value in zip(columns, row, strict=True)) == row
 
 
+@settings(deadline=None)
 @given(storable | tricky)
 def test_no_text_becomes_a_formula(text: str) -> None:
     cell = guard(text)

@@ -18,13 +18,8 @@ import psutil
 import pytest
 
 from core.config import ROOT
+from tests.support.processes import free_port
 from tests.support.servers import PostgresServer, RedisServer
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Dev:

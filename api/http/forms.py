@@ -1,0 +1,138 @@
+"""Forms with a file, as strict as bodies in JSON: every part is known, given once and valid.
+
+The file is never in memory as a whole: what is larger than half a megabyte is
+spooled to the disk while it arrives.
+"""
+
+import difflib
+import hashlib
+import os
+from collections.abc import Mapping
+from typing import IO, Any
+
+from flask import Response, after_this_request, request
+from flask_restx import reqparse
+from werkzeug.datastructures import FileStorage
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.formparser import FormDataParser, default_stream_factory
+
+from api.http import json
+from api.http.query import Converter
+from core import texts
+from core.errors import Invalid, Malformed
+
+MULTIPART = "multipart/form-data"
+# What the names, the other parts and the boundaries may take beside the file.
+FRAMING_BYTES = 64 * 1024
+MAX_PARTS = 50
+# Of all parts that are no files. The parser needs more than the 64 KiB that it reads at once.
+MAX_TEXT_BYTES = 256 * 1024
+
+
+class NotMultipart(UnsupportedMediaType):
+    """The body is no form with files."""
+
+    sentence = f"The body must be {MULTIPART}."
+
+
+class FormParser(reqparse.RequestParser):
+    """The parts of a form, one of which is a file of at most `max_bytes`."""
+
+    def __init__(self, *, max_bytes: int) -> None:
+        super().__init__(bundle_errors=True)
+        self.max_bytes = max_bytes
+
+    def add(self, name: str, convert: Converter, text: str, **options: Any) -> None:
+        """Add a part that is text."""
+        self.add_argument(name, type=convert, location="form", help=text, store_missing=False, **options)
+
+    def add_file(self, name: str, text: str) -> None:
+        """Add the part that is the file."""
+        self.add_argument(name, type=FileStorage, location="files", required=True, help=text)
+
+
+def load_form(target: FormParser) -> dict[str, Any]:
+    """Return the parts of the current request, checked and converted.
+
+    Raises NotMultipart, RequestEntityTooLarge, Malformed for a body that breaks
+    off, and Invalid, naming each wrong part and the nearest valid one.
+    """
+    if request.mimetype != MULTIPART:
+        raise NotMultipart
+    opened: list[IO[bytes]] = []
+
+    def spool(**about: Any) -> IO[bytes]:
+        opened.append(default_stream_factory(**about))
+        return opened[-1]
+
+    @after_this_request
+    def close(response: Response) -> Response:
+        for file in opened:
+            file.close()
+        return response
+
+    return _checked(target, _parts(target, spool))
+
+
+def fingerprint(values: Mapping[str, Any]) -> bytes:
+    """Return what two forms with the same parts have in common, whatever boundary is between the parts."""
+    digest = hashlib.sha256()
+    for name in sorted(values):
+        value = values[name]
+        if isinstance(value, FileStorage):
+            content = hashlib.file_digest(value.stream, "sha256").hexdigest()  # type: ignore[arg-type]
+            value.stream.seek(0)
+            value = [value.filename, value.mimetype, content]
+        digest.update(json.dump([name, value]))
+    return digest.digest()
+
+
+def _parts(target: FormParser, spool: Any) -> dict[str, list[Any]]:
+    """Return all parts by name."""
+    parser = FormDataParser(spool, MAX_TEXT_BYTES, silent=False, max_form_parts=MAX_PARTS)
+    try:
+        _, form, files = parser.parse(request.stream, request.mimetype, request.content_length, request.mimetype_params)
+    except ValueError:
+        raise Malformed(f"The body is not {MULTIPART} (RFC 7578).") from None
+    if any(_size(file) > target.max_bytes for file in files.values()):
+        raise RequestEntityTooLarge
+    parts: dict[str, list[Any]] = {}
+    for name, part in [*form.items(multi=True), *files.items(multi=True)]:
+        parts.setdefault(name, []).append(part)
+    return parts
+
+
+def _checked(target: FormParser, parts: dict[str, list[Any]]) -> dict[str, Any]:
+    arguments = {argument.name: argument for argument in target.args}
+    values: dict[str, Any] = {}
+    details: dict[str, list[str]] = {}
+    for name, found in parts.items():
+        if name not in arguments:
+            close = difflib.get_close_matches(name, list(arguments), n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            details[json.printable(name)] = [f"Unknown field.{hint}"]
+        elif len(found) > 1:
+            details[name] = ["Given more than once."]
+        else:
+            try:
+                values[name] = _converted(arguments[name], found[0])
+            except ValueError as error:
+                details[name] = [str(error)]
+    for name, argument in arguments.items():
+        if argument.required and name not in parts:
+            details[name] = [texts.REQUIRED]
+    if details:
+        raise Invalid("The request has invalid fields.", details=details)
+    return values
+
+
+def _size(file: FileStorage) -> int:
+    size = file.stream.seek(0, os.SEEK_END)
+    file.stream.seek(0)
+    return size
+
+
+def _converted(argument: reqparse.Argument, part: Any) -> Any:
+    if (argument.location == "files") != isinstance(part, FileStorage):
+        raise ValueError("Must be a file." if argument.location == "files" else "Must not be a file.")
+    return part if isinstance(part, FileStorage) else argument.type(part)

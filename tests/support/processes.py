@@ -1,0 +1,110 @@
+"""Real processes of Tasklane: starting them, waiting for what they do, killing them."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+from flask import Flask
+
+from core.config import ROOT, Settings
+
+Value = TypeVar("Value")
+
+# Seconds. It costs nothing where all is well, and a machine may be busy with something else.
+PATIENCE = 60
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def spawn(
+    settings: Settings, *arguments: str, log: Path | None = None, new_session: bool = False, **environ: str
+) -> subprocess.Popen[bytes]:
+    """Start `manage.py <arguments>` on the database and Redis of these settings; `environ` comes on top."""
+    variables = {
+        **os.environ,
+        "TASKLANE_ENV": "testing",
+        "TASKLANE_INSTANCE_PATH": str(settings.instance_path),
+        "DATABASE_URL": settings.database_url,
+        "REDIS_URL": settings.redis_url,
+        "LOG_LEVEL": "INFO",
+        **environ,
+    }
+    with (log or log_of(settings, arguments[0])).open("ab") as file:
+        return subprocess.Popen(
+            [sys.executable, str(ROOT / "manage.py"), *arguments],
+            env=variables,
+            stdout=file,
+            stderr=file,
+            start_new_session=new_session,
+        )
+
+
+def log_of(settings: Settings, name: str) -> Path:
+    return settings.instance_path / f"{name}.log"
+
+
+@contextmanager
+def process(app: Flask, *arguments: str, **environ: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `manage.py <arguments>` meanwhile; it has to end well when it is told to."""
+    settings: Settings = app.extensions["tasklane"]
+    running = spawn(settings, *arguments, **environ)
+    try:
+        yield running
+    finally:
+        running.terminate()
+        try:
+            assert running.wait(PATIENCE) == 0, log_of(settings, arguments[0]).read_text()
+        finally:
+            running.kill()
+
+
+def wait_for(read: Callable[[], Value], wanted: Callable[[Value], Any], *, seconds: float = PATIENCE) -> Value:
+    """Return the first value that is wanted, within so many seconds."""
+    deadline = time.monotonic() + seconds
+    value = read()
+    while not wanted(value):
+        assert time.monotonic() < deadline, f"Still {value!r}"
+        time.sleep(0.05)
+        value = read()
+    return value
+
+
+def children_of(pid: int) -> list[psutil.Process]:
+    """Return all descendants of a process; none if it is gone."""
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).children(recursive=True)
+    return []
+
+
+def kill_all(processes: list[psutil.Process]) -> None:
+    """Kill at once, by SIGKILL."""
+    for one in processes:
+        with suppress(psutil.NoSuchProcess):
+            one.kill()
+
+
+def kill_tree(running: subprocess.Popen[bytes], *, spare_children: bool = False) -> list[psutil.Process]:
+    """Kill a process with all its descendants, or without them; return the descendants.
+
+    It is stopped first, so that it cannot have another child meanwhile.
+    """
+    running.send_signal(signal.SIGSTOP)
+    children = children_of(running.pid)
+    if not spare_children:
+        kill_all(children)
+    running.kill()
+    running.wait()
+    return children

@@ -1,0 +1,40 @@
+"""Importing files, each in one transaction together with the end of its job."""
+
+from datetime import timedelta
+from typing import Any
+
+from core.bootstrap import current_settings
+from core.errors import Forbidden, JobFailed
+from core.files import service as files
+from core.imports import service as imports
+from core.imports.work import Import, ImportRefused, Order
+from core.jobs.lifecycle import Run
+from core.users import service as users
+
+
+def import_file(run: Run, *, file_id: str, **options: Any) -> None:
+    """Import an uploaded file for the owner of the job; the report becomes the job's file, whatever the outcome.
+
+    Raises JobFailed if nothing can be stored.
+    """
+    order = Order.of(options)
+    actor = users.get_actor(run.owner_id)
+    try:
+        imports.require_allowed(actor, order.kind)
+    except Forbidden as refusal:
+        raise JobFailed(refusal.message) from None
+    file = imports.find_upload(file_id)
+    kept_for = timedelta(days=current_settings().jobs.result_days)
+    with Import(actor, files.open_stored(file), order, size=file.size, report=run.report) as work:
+        try:
+            work.examine()
+            if order.dry_run:
+                work.rehearse()
+            with run.completing() as session:
+                if not order.dry_run:
+                    work.store(session)
+                run.result = imports.keep_report(session, work, job_id=run.job_id, kept_for=kept_for)
+        except ImportRefused as refusal:
+            with run.failing(refusal.message) as session:
+                run.result = imports.keep_report(session, work, job_id=run.job_id, kept_for=kept_for)
+            raise
