@@ -198,8 +198,9 @@ class Search:
             self.stale.append(f"{where}: task {task['id']} has {task['version']} instead of {least[task['id']]}")
 
 
-def _number(name: str) -> int:
-    return int(name.rpartition(" ")[2])
+def _number(name: str | None) -> int:
+    """Return the number of a name; the account had none, or its username, before the first."""
+    return int(name.rpartition(" ")[2]) if name and " " in name else -1
 
 
 def search(folder: Path, database_url: str, redis_url: str, *, seconds: float) -> Search:
