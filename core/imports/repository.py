@@ -3,12 +3,13 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import ScalarSelect, insert, select
+from sqlalchemy import ScalarSelect, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from core.access import Actor
 from core.exchange.columns import Kind
 from core.imports.model import ExternalId
+from core.rows import add_rows
 
 # The column that refers to a thing of each kind, as far as imports name them; accounts have their usernames.
 REFERENCES: dict[Kind, InstrumentedAttribute[Any]] = {
@@ -52,4 +53,4 @@ class ExternalIdRepository:
         owner = {"user_id": self.actor.user_id, "kind": str(self.kind)}
         column = REFERENCES[self.kind].key
         rows = [{**owner, "external_id": name, column: thing_id} for name, thing_id in things.items()]
-        self.session.connection().execute(insert(ExternalId.__table__), rows)  # type: ignore[arg-type]
+        add_rows(self.session, ExternalId, rows)
