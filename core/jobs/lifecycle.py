@@ -8,11 +8,11 @@ a run that was given up for dead and comes back: it can no longer write.
 import secrets
 import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy.orm import Session
 
@@ -125,6 +125,23 @@ def give_up(job_id: UUID, attempt: int, *, error: str, retry_seconds: float = 0)
             job.state, job.due_at = JobState.RETRYING, now + timedelta(seconds=retry_seconds)
         else:
             job.state, job.finished_at = JobState.FAILED, now
+
+
+def rehearse() -> None:
+    """Go through a run of a job that does not exist; nothing changes.
+
+    What a run needs is then compiled, also for processes that are forked from
+    this one.
+    """
+    nobody = uuid4()
+    claim(nobody, 0, lease_seconds=1)
+    JobRepository(db.session()).find(nobody)
+    run = Run(nobody, "", "", 1, 1, None, {}, 1)
+    for step in (run.require_held, run.extend):
+        with suppress(LeaseLost):
+            step()
+    with suppress(LeaseLost), run.completing():
+        pass
 
 
 @dataclass(slots=True)
