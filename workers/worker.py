@@ -24,7 +24,8 @@ from core import redis
 from core.bootstrap import current_settings
 from core.db import db
 from core.jobs import lifecycle
-from workers.runner import HAND_BACK, TAKEN, TimeLimit, raise_stopping, raise_taken
+from core.jobs.kinds import KINDS
+from workers.runner import HAND_BACK, TAKEN, TimeLimit, raise_stopping, raise_taken, resolve
 from workers.wakeup import WakeUp, read_message_id
 
 log = logging.getLogger("tasklane.worker")
@@ -86,6 +87,7 @@ class TasklaneWorker(Worker):
         with app.app_context():
             self.settings = current_settings()
         self.app = app
+        self._prepare()
         self.is_told_to_stop = False
         self._has_ended = False
         self._end_status: int | None = None
@@ -100,6 +102,24 @@ class TasklaneWorker(Worker):
             worker_ttl=SILENCE_SECONDS,
             maintenance_interval=SILENCE_SECONDS,
         )
+
+    def _prepare(self) -> None:
+        """Do once what every child would have to do for itself, for a fifth of the time that a small job takes."""
+        for kind in KINDS.values():
+            resolve(kind.function)
+        with self.app.app_context():
+            try:
+                lifecycle.rehearse()
+            except SQLAlchemyError as error:
+                log.warning("The database does not answer yet: %s", type(error).__name__)
+            finally:
+                self._disconnect()
+
+    @staticmethod
+    def _disconnect() -> None:
+        """Close what is open to the database: a child must not inherit it."""
+        db.session.remove()
+        db.engine.dispose()
 
     # --- the child -----------------------------------------------------------------
 
@@ -148,9 +168,7 @@ class TasklaneWorker(Worker):
             except SQLAlchemyError as error:
                 log.warning("Job %s waits for its lease to end: %s", key, type(error).__name__)
             finally:
-                # The next child must not inherit an open connection.
-                db.session.remove()
-                db.engine.dispose()
+                self._disconnect()
 
     def kill_horse(self, sig: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to the child and all that it has started."""

@@ -8,11 +8,11 @@ a run that was given up for dead and comes back: it can no longer write.
 import secrets
 import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy.orm import Session
 
@@ -132,6 +132,23 @@ def pause_after(kind: JobKind, failures: int) -> float:
     # Beyond the longest pause there is nothing to compute, and the power would overflow.
     growth = kind.retry_factor ** min(max(failures - 1, 0), 60)
     return min(kind.retry_seconds * growth, max(LONGEST_PAUSE, kind.retry_seconds))
+
+
+def rehearse() -> None:
+    """Go through a run of a job that does not exist; nothing changes.
+
+    What a run needs is then compiled, also for processes that are forked from
+    this one.
+    """
+    nobody = uuid4()
+    claim(nobody, 0, lease_seconds=1)
+    JobRepository(db.session()).find(nobody)
+    run = Run(nobody, "", "", 1, 1, None, {}, 1)
+    for step in (run.require_held, run.extend):
+        with suppress(LeaseLost):
+            step()
+    with suppress(LeaseLost), run.completing():
+        pass
 
 
 @dataclass(slots=True)

@@ -129,6 +129,15 @@ def test_progress_is_visible_and_keeps_the_lease(app: Flask, job_id: UUID) -> No
         assert lifecycle.take_due(lease_seconds=LEASE) == []
 
 
+def test_a_rehearsal_changes_nothing(app: Flask, job_id: UUID) -> None:
+    with app.app_context():
+        before = job(job_id)
+        lifecycle.rehearse()
+        assert job(job_id) is before
+        assert (before.state, before.attempts) == (JobState.QUEUED, 0)
+        assert len(db.session.scalars(select(Job)).all()) == 2
+
+
 def test_the_work_and_its_success_are_one_transaction(app: Flask, ada: Person, task_id: int, job_id: UUID) -> None:
     with app.app_context():
         run = claim(job_id)

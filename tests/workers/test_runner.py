@@ -288,7 +288,8 @@ def test_a_redis_that_is_down_loses_nothing_and_delays_nothing(
     start = time.perf_counter()
     task = ada_elsewhere.create_task()
     accepted = ada_elsewhere.post(f"/tasks/{task['id']}/process")
-    assert time.perf_counter() - start < 0.5
+    # Clients with the usual retries would wait for more than four seconds.
+    assert time.perf_counter() - start < 2
     assert accepted.status_code == 202
     job_id = accepted.get_json()["data"]["job_id"]
 
