@@ -69,7 +69,7 @@ def bare(redis: RedisServer) -> float:
         for _ in range(JOBS):
             queue.enqueue("math.sqrt", 2)
         command = [sys.executable, "-m", "rq.cli", "worker", "-u", redis.url, "-q", "bare"]
-        running = subprocess.Popen(  # noqa: S603 - RQ's own worker
+        running = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
