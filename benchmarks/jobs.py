@@ -69,9 +69,7 @@ def bare(redis: RedisServer) -> float:
         for _ in range(JOBS):
             queue.enqueue("math.sqrt", 2)
         command = [sys.executable, "-m", "rq.cli", "worker", "-u", redis.url, "-q", "bare"]
-        running = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             wait_for(lambda: queue.count, lambda count: count < JOBS)
             start, left = time.perf_counter(), queue.count

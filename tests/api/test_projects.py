@@ -309,6 +309,11 @@ def test_visibility_costs_a_member_of_200_projects_what_it_costs_a_member_of_one
         values = {"title": "x", "status": "pending", "owner_id": bob.user_id, "version": 1}
         session.execute(insert(Task), [values] * 2_000)
         session.execute(text("ANALYZE tasks"))
+        if db.engine.dialect.name == "sqlite":
+            # What other tests have told the planner of other tables stays in the file.
+            session.execute(text("DELETE FROM sqlite_stat1 WHERE tbl <> 'tasks'"))
+    with app.app_context():
+        db.engine.dispose()
     one = plan(app, ada, 1)
     many = plan(app, ada, 200)
     assert one == many

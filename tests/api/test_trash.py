@@ -138,7 +138,7 @@ def test_no_answer_shows_anything_of_a_deleted_task(
     task = ada.create_task(title=CANARY, assignee_id=bob.user_id, project_id=project["id"], item_id=item["id"])
     post = ada.create_post(title=CANARY, content=CANARY, task_id=task["id"])
     values = {"task_id": task["id"], "post_id": post["id"], "item_id": item["id"], "project_id": project["id"]}
-    values |= {"user_id": ada.user_id, "name": "Ada", "sku": "x", "path": "x", "job_id": "x", "key_id": 1}
+    values |= {"user_id": ada.user_id, "name": "Ada", "sku": "x", "path": "x", "job_id": "x", "key_id": 1, "token": "x"}
     rules = [rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/api/v1/")]
     paths = [
         re.sub(r"<(?:\w+:)?(\w+)>", lambda found: str(values[found[1]]), rule.rule)
@@ -230,8 +230,8 @@ def test_jobs_and_messages_about_a_deleted_task_say_why_they_fail(app: Flask, ad
     with app.app_context():
         with transaction() as session, pytest.raises(JobFailed, match="no longer exists"):
             tasks.require_processable(session, task_id=task["id"])
-        with pytest.raises(JobFailed, match="was deleted"):
-            mail.send_task_created(current_settings(), task_id=task["id"], message_id="x")
+        with pytest.raises(mail.NotNeeded, match="was deleted"):
+            mail.task_created(task_id=task["id"])
 
 
 # --- what a deleted task refers to ----------------------------------------------------

@@ -11,6 +11,7 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from core import clock
+from core.access import Author, Via
 from core.db import db, transaction
 from core.jobs import lifecycle
 from core.jobs import service as jobs
@@ -22,6 +23,7 @@ from core.tasks.model import Task
 from tests.support.people import Person
 
 LEASE = 30.0
+AUTHOR = Author(None, Via.JOB)
 
 
 @pytest.fixture
@@ -142,7 +144,7 @@ def test_the_work_and_its_success_are_one_transaction(app: Flask, ada: Person, t
     with app.app_context():
         run = claim(job_id)
         with run.completing(task_id=task_id) as session:
-            tasks.finish_processing(session, task_id=task_id)
+            tasks.finish_processing(session, AUTHOR, task_id=task_id)
         done = job(job_id)
         assert (done.state, done.progress, done.result, done.lease_token) == (
             JobState.SUCCEEDED,
@@ -165,7 +167,7 @@ def test_a_run_that_was_given_up_for_dead_stores_nothing(app: Flask, ada: Person
 
         def finish(run: Run) -> None:
             with run.completing() as session:
-                tasks.finish_processing(session, task_id=task_id)
+                tasks.finish_processing(session, AUTHOR, task_id=task_id)
 
         with pytest.raises(LeaseLost):
             finish(zombie)

