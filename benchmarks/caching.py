@@ -1,4 +1,4 @@
-"""Measure what keeping answers saves: `python benchmarks/caching.py [<database URL> [<Redis URL>]]`.
+"""Measure what keeping answers saves: `python -m benchmarks.caching [<database URL> [<Redis URL>]]`.
 
 The database must be empty or made by an earlier run; without one, an SQLite
 file is used for this run. Prints the median time of a request in this process, through the whole
