@@ -74,9 +74,10 @@ def _question(actor: Actor) -> str:
     """Return all that an answer depends on but the data."""
     scopes = "" if actor.scopes is None else ",".join(sorted(actor.scopes))
     # The day, because it decides what is overdue, and because cursors end some days later.
-    return "\n".join(
-        ("GET", str(actor.user_id), actor.role, scopes, str(preferred_type()), str(clock.now().date()), request.url)
-    )
+    day = str(clock.now().date())
+    # With the host, because answers link to it, and with the query as it was written.
+    url = f"{request.base_url}?{request.query_string.decode('latin-1')}"
+    return "\n".join((str(actor.user_id), actor.role, scopes, str(preferred_type()), day, url))
 
 
 def _find_or_make(question: str, stamp: str, make: Callable[[], Response], *, near: bool = False) -> Response:

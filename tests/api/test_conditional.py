@@ -288,6 +288,24 @@ def test_a_service_that_forgets_the_precondition_of_its_caller_stores_nothing(ap
         assert db.session.get_one(Task, task_id).title == "Water the plants"
 
 
+def test_the_statement_that_writes_names_the_version(ada: Person, statements: list[str]) -> None:
+    for place, body, change in (
+        ("/tasks", {"title": "x"}, {"title": "New"}),
+        ("/posts", {"title": "x", "content": "x"}, {"title": "New"}),
+        ("/items", {"name": "x", "price": 5}, {"name": "New"}),
+        ("/projects", {"key": "OPS", "name": "x"}, {"name": "New"}),
+    ):
+        path = f"{place}/{ada.post(place, body).get_json()['data']['id']}"
+        for method, given in (("PATCH", change), ("DELETE", None)):
+            tag = ada.get(path).headers["ETag"]
+            statements.clear()
+            assert ada.open(method, path, given, headers=match(tag)).status_code in (200, 204)
+            verb = "UPDATE" if method == "PATCH" else "DELETE FROM"
+            writes = [text for text in statements if text.startswith(f"{verb} {place[1:]} ")]
+            assert len(writes) == 1, statements
+            assert f"{place[1:]}.version = " in writes[0].partition("WHERE")[2]
+
+
 # --- races ------------------------------------------------------------------------
 
 
