@@ -32,6 +32,9 @@ PAUSE_WHEN_DOWN = 1.0
 ROOM = 1000
 BATCH = 50
 
+# What nobody will ever take, such as the lost message of a job that was cancelled, is not kept for ever.
+MESSAGE_SECONDS = 24 * 3600
+
 # What newer code has ordered waits until somebody runs who knows it.
 _KNOWN = frozenset(KINDS)
 
@@ -131,6 +134,7 @@ class Relay:
             job_id=message_id(sending.job_id, sending.attempt),
             job_timeout=kind.timeout_seconds,
             meta={"kind": kind.name, "kill_seconds": kind.timeout_seconds + kind.kill_seconds},
+            ttl=MESSAGE_SECONDS,
             result_ttl=0,
             failure_ttl=5,
             unique=unique,

@@ -30,7 +30,7 @@ from tests.support.servers import RedisServer
 from workers import relay as relay_module
 from workers import runner
 from workers.jobs import processing
-from workers.relay import Relay
+from workers.relay import MESSAGE_SECONDS, Relay
 from workers.runner import Stopping, run_job
 from workers.wakeup import ForeignMessage, WakeUp, message_id
 from workers.worker import KILLED, TasklaneWorker
@@ -419,6 +419,30 @@ def test_a_message_that_a_dying_worker_has_taken_is_sent_again(
             session.execute(update(Job).values(due_at=clock.now() - timedelta(seconds=1)))
         assert relay.send_due() == 1
         assert client.lrange("rq:queue:default", 0, -1) == [taken]
+
+
+def test_what_a_killed_worker_leaves_in_redis_is_cleared_away(
+    app: Flask, ordered: tuple[int, UUID], redis_server: RedisServer
+) -> None:
+    with app.app_context(), redis_server.client as client:
+        Relay(app.extensions["tasklane"]).send_due()
+        key = f"rq:job:{ordered[1]}-0"
+        assert 0 < client.ttl(key) <= MESSAGE_SECONDS
+        killed, other = (TasklaneWorker(app, ["high", "default"]) for _ in range(2))
+        message, _ = Queue.dequeue_any(
+            killed.queues, None, connection=client, job_class=WakeUp, serializer=JSONSerializer
+        )
+        killed.prepare_execution(message)
+        killed.prepare_job_execution(message)
+        client.persist(key)
+        (execution,) = client.zrange("rq:wip:default", 0, -1)
+        client.zadd("rq:wip:default", {execution: 1})  # Its last sign of life was long ago.
+        other.run_maintenance_tasks()
+        other.run_maintenance_tasks()
+        assert client.zcard("rq:wip:default") == 0
+        lasting = {found.decode() for found in client.scan_iter() if client.ttl(found) == -1}
+        # The id of the message stays on the list of failed ones for a few seconds.
+        assert lasting - {"rq:failed:default"} == {"rq:queues"}
 
 
 def test_the_death_of_a_child_is_recorded_at_once(app: Flask, ordered: tuple[int, UUID]) -> None:
