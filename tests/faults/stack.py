@@ -1,5 +1,6 @@
 """A whole Tasklane of real processes, which are started again when they die."""
 
+import os
 import random
 import shutil
 import tempfile
@@ -65,8 +66,9 @@ class Part:
             self.stack.orphans += children
 
     def _spawn(self) -> Popen[bytes]:
-        # In a session of its own, because a signal for the group of the harness is not for it.
-        return spawn(self.stack.settings, *self.arguments, log=self.log, new_session=True, **self.environ)
+        # In a session of its own, because a signal for the group of the harness is not for it; and not to outlive it.
+        arguments = (*self.arguments, "--exit-with-parent", str(os.getpid()))
+        return spawn(self.stack.settings, *arguments, log=self.log, new_session=True, **self.environ)
 
 
 class Client:
