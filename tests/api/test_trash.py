@@ -16,6 +16,7 @@ from core.cleanup import clean_up
 from core.db import db, transaction
 from core.errors import JobFailed
 from core.mail import service as mail
+from core.mail.repository import MailRepository
 from core.posts.model import Post
 from core.tasks import service as tasks
 from core.tasks.model import Task, TaskChange
@@ -232,6 +233,41 @@ def test_jobs_and_messages_about_a_deleted_task_say_why_they_fail(app: Flask, ad
             tasks.require_processable(session, task_id=task["id"])
         with pytest.raises(mail.NotNeeded, match="was deleted"):
             mail.task_created(task_id=task["id"])
+
+
+def test_nobody_is_written_to_about_a_deleted_task(app: Flask, ada: Person, bob: Person) -> None:
+    today = clock.now().date()
+    task = ada.create_task(assignee_id=bob.user_id, due_date=today.isoformat())
+    about = {"user_id": bob.user_id, "task_ids": [task["id"]], "by_user_id": ada.user_id}
+
+    def letters() -> list[Callable[[], Any]]:
+        return [
+            lambda: mail.task_created(task_id=task["id"]),
+            lambda: mail.task_assigned(**about),
+            lambda: mail.tasks_transferred(**about, count=1, from_user_id=ada.user_id),
+            lambda: mail.task_reminder(user_id=bob.user_id, task_id=task["id"], due_date=today.isoformat()),
+        ]
+
+    def due() -> int:
+        with app.app_context(), transaction() as session:
+            return len(MailRepository(session).lock_unreminded({today: ["UTC"]}, 10))
+
+    with app.app_context():
+        assert [letter().recipient.id for letter in letters()] == [ada.user_id, bob.user_id, bob.user_id, bob.user_id]
+    assert due() == 2
+    delete(ada, task)
+    for letter in letters():
+        with app.app_context(), pytest.raises(mail.NotNeeded):
+            letter()
+    assert due() == 0
+
+
+def test_the_trash_of_one_person_can_be_asked_for(ada: Person, bob: Person, admin: Person) -> None:
+    task, other = ada.create_task(), bob.create_task()
+    delete(ada, task)
+    delete(bob, other)
+    assert [row["id"] for row in data(admin.get(f"/users/{ada.user_id}/tasks?deleted=true"))] == [task["id"]]
+    assert data(bob.get(f"/users/{ada.user_id}/tasks?deleted=true")) == []
 
 
 # --- what a deleted task refers to ----------------------------------------------------
