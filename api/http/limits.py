@@ -10,11 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, Response, g, request
-from flask_limiter import Limiter, RateLimitExceeded
+from flask_limiter import HeaderNames, Limiter, RateLimitExceeded
 from flask_limiter.util import get_remote_address
 
 from api.http import errors, json
 from api.http.basic import presented_credentials
+from api.http.headers import WINDOW_ENDS
 from core import redis, texts
 from core.access import Actor
 from core.bootstrap import current_settings
@@ -34,8 +35,9 @@ def caller_key() -> str:
 
 
 # The application is bound later, so importing this has no effect.
-limiter = Limiter(key_func=caller_key, strategy="sliding-window-counter", headers_enabled=True)
-credentials_limiter = Limiter(key_func=get_remote_address, strategy="moving-window", headers_enabled=True)
+_headers: dict[str, Any] = {"headers_enabled": True, "header_name_mapping": {HeaderNames.RETRY_AFTER: WINDOW_ENDS}}
+limiter = Limiter(key_func=caller_key, strategy="sliding-window-counter", **_headers)
+credentials_limiter = Limiter(key_func=get_remote_address, strategy="moving-window", **_headers)
 
 
 def init_limits(app: Flask, settings: Settings) -> None:

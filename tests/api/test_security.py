@@ -8,7 +8,7 @@ from typing import Any
 import jwt
 import pytest
 from flask import Flask
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 
 from core import clock
 from core.auth import lockout
@@ -114,6 +114,30 @@ def test_ended_sessions_are_recorded(ada: Person, admin: Person) -> None:
         ("login", {}),
         ("logout", {}),
     ]
+
+
+def test_a_refusal_stays_one_when_it_cannot_be_recorded(
+    app: Flask, ada: Person, admin: Person, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert ada.post("/users", {}).status_code == 403
+    assert kinds(admin) == ["forbidden"]
+    with app.app_context():
+        engine = db.engine
+
+    def full(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        if statement.startswith(("INSERT", "UPDATE", "DELETE")):
+            raise engine.dialect.loaded_dbapi.OperationalError("database or disk is full")
+
+    event.listen(engine, "before_cursor_execute", full)
+    try:
+        assert ada.post("/users", {}).status_code == 403
+        # What cannot be done is another matter.
+        assert ada.post("/tasks", {"title": "New"}).status_code == 503
+    finally:
+        event.remove(engine, "before_cursor_execute", full)
+    assert f"forbidden account={ada.user_id}" in caplog.text
+    assert kinds(admin) == ["forbidden"]
+    assert ada.post("/tasks", {"title": "New"}).status_code == 201
 
 
 def test_old_events_are_forgotten(app: Flask, ada: Person) -> None:
