@@ -22,8 +22,8 @@ from core.bootstrap import current_settings
 from core.config import Settings
 from core.errors import DomainError
 
-# Seconds that a Redis which hangs may cost a request.
-PATIENCE = 0.2
+# Seconds that one question to a Redis which hangs may take. The request that meets it first asks twice.
+PATIENCE = 0.1
 
 
 def caller_key() -> str:

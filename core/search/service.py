@@ -20,7 +20,6 @@ from core.search.terms import Term
 from core.tasks import policy as tasks_policy
 from core.tasks.model import Task
 
-
 # Whoever may not read a kind does not find it either: a key may have one scope without the other.
 _READABLE_BY = {
     Kind.TASK: Permission.TASKS_READ,

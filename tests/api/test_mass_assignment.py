@@ -1,5 +1,6 @@
 """What a caller may not set stays as it is, however they ask: every column of every table, in every body."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,8 +8,12 @@ from flask import Flask
 from sqlalchemy import Table, select
 
 from core.db import Base, db
+from core.exchange.columns import COLUMNS as IMPORTED
+from core.exchange.columns import Kind
 from tests.api.test_matrix import TABLE, World
 from tests.support.document import document_of
+from tests.support.imports import counts, imported
+from tests.support.people import Person
 
 # It relays any JSON to another service, and stores nothing.
 RELAYS = {"POST /api/v1/upstreams/<name>/<path:path>"}
@@ -77,6 +82,36 @@ def test_a_bulk_takes_no_more_than_a_single_change(app: Flask, op: str) -> None:
     assert answer.status_code == 422
     assert set(answer.get_json()["error"]["details"]) >= {f"operations.0.task.{column}" for column in unknown}
     assert stored(app) == before
+
+
+NEEDED = {
+    "tasks": {"title": "Water"},
+    "posts": {"title": "Done", "content": "All of it."},
+    "items": {"name": "Printer", "price": 5},
+    "users": {"username": "grace", "email": "grace@example.com"},
+}
+
+
+@pytest.mark.parametrize("kind", NEEDED)
+def test_an_import_sets_nothing_that_is_the_servers(app: Flask, admin: Person, kind: str) -> None:
+    before = stored(app)[kind]
+    table = Base.metadata.tables[kind]
+    known = {column.name: column for column in IMPORTED[Kind(kind)]}
+    servers = [column.name for column in table.columns if column.name in known and not known[column.name].writable]
+    foreign = [column.name for column in table.columns if column.name not in known]
+    row = {**NEEDED[kind], **dict.fromkeys(servers, 7)}
+    assert counts(imported(admin, json.dumps([row]), kind=kind, name="t.json")) == {"created": 1}
+    with app.app_context():
+        made = db.session.execute(select(table).order_by(table.c.id.desc())).mappings().first()
+        db.session.remove()
+    assert made is not None
+    assert [name for name in servers if made[name] == 7] == []
+    after = stored(app)[kind]
+    assert len(after) == len(before) + 1
+    for column in foreign:
+        refused = imported(admin, json.dumps([{**NEEDED[kind], column: 7}]), kind=kind, name="t.json")
+        assert counts(refused) == {"failed": 1}, column
+    assert stored(app)[kind] == after
 
 
 def test_fields_that_only_administrators_set_are_refused_to_everybody_else(app: Flask) -> None:
