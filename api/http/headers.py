@@ -15,7 +15,7 @@ def init_headers(app: Flask) -> None:
         # Retry-After means "come back later" (RFC 9110, section 10.2.3), never "you may stay"; and whoever
         # has said when, such as a job, a lock or an upstream, knows better than a limiter.
         if response.status_code == 429 and window_ends is not None:
-            response.headers.setdefault("Retry-After", window_ends)
+            response.headers.setdefault("Retry-After", str(max(1, int(window_ends))))
         if response.status_code in (204, 304):
             response.headers.pop("Content-Type", None)  # Of a body that is not there.
         if request.path.startswith("/api/v1"):

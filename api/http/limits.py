@@ -105,8 +105,11 @@ def count_request(actor: Actor | None) -> None:
 
 
 def _count_the_rest(response: Response) -> Response:
-    """Count what was answered before anybody was verified, such as an unknown path."""
-    if g.get("is_counted") or not request.path.startswith("/api/v1"):
+    """Count what was answered before anybody was verified, such as an unknown path.
+
+    What a limit has refused already counts nowhere, and tells of that limit alone.
+    """
+    if g.get("is_counted") or response.status_code == 429 or not request.path.startswith("/api/v1"):
         return response
     try:
         count_request(None)
