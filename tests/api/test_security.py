@@ -17,6 +17,7 @@ from core.cleanup import clean_up
 from core.config import ConfigError, load_settings
 from core.db import db, transaction
 from core.security.model import KnownAddress, LoginFailures, SecurityEvent
+from core.users import service as users
 from tests.support.people import PASSWORD, Person
 
 ELSEWHERE = {"REMOTE_ADDR": "192.0.2.7"}
@@ -187,6 +188,16 @@ def test_many_wrong_passwords_from_many_addresses_lock_the_name_for_a_while(
     # Which also ends the lock for everybody.
     assert try_in(app, "ada", "203.0.113.5").status_code == 200
     assert "locked_out" in kinds(admin, f"?user_id={ada.user_id}")
+
+
+def test_an_operator_who_sets_a_password_ends_the_lock(app: Flask, ada: Person) -> None:
+    guess(app, "ada", lockout.FREE_FAILURES)
+    guess(app, "ada@example.com", lockout.FREE_FAILURES)
+    assert try_in(app, "ada", "203.0.113.5").status_code == 429
+    with app.app_context():
+        users.set_password(user_id=ada.user_id, password=PASSWORD, hashing_key=current_settings().secret_key)
+    assert try_in(app, "ada@example.com", "203.0.113.5").status_code == 200
+    assert try_in(app, "ada", "203.0.113.6").status_code == 200
 
 
 def test_a_lock_passes_grows_and_never_lasts_long(app: Flask, ada: Person) -> None:
