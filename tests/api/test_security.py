@@ -132,6 +132,8 @@ def test_a_refusal_stays_one_when_it_cannot_be_recorded(
     event.listen(engine, "before_cursor_execute", full)
     try:
         assert ada.post("/users", {}).status_code == 403
+        # No guess is free, and nobody is let in.
+        assert [ada.log_in(password).status_code for password in (WRONG, PASSWORD)] == [503, 503]
         # What cannot be done is another matter.
         assert ada.post("/tasks", {"title": "New"}).status_code == 503
     finally:

@@ -127,7 +127,8 @@ def show(outcome: Outcome) -> str:
         ("", outcome.times, outcome.answers),
         ("locked, ", outcome.locked_times, outcome.locked_answers),
     ):
-        for kind, values in times.items():
+        for kind in KINDS:
+            values = times[kind]
             quartiles = statistics.quantiles(values, n=4)
             rows.append((f"{title}{kind}: logins", len(values)))
             rows.append((f"{title}{kind}: quartiles", " / ".join(f"{one:.1f}" for one in quartiles) + " ms"))
