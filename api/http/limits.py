@@ -10,19 +10,20 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, Response, g, request
-from flask_limiter import Limiter, RateLimitExceeded
+from flask_limiter import HeaderNames, Limiter, RateLimitExceeded
 from flask_limiter.util import get_remote_address
 
 from api.http import errors, json
 from api.http.basic import presented_credentials
+from api.http.headers import WINDOW_ENDS
 from core import redis, texts
 from core.access import Actor
 from core.bootstrap import current_settings
 from core.config import Settings
 from core.errors import DomainError
 
-# Seconds that a Redis which hangs may cost a request.
-PATIENCE = 0.2
+# Seconds that one question to a Redis which hangs may take. The request that meets it first asks twice.
+PATIENCE = 0.1
 
 
 def caller_key() -> str:
@@ -34,8 +35,9 @@ def caller_key() -> str:
 
 
 # The application is bound later, so importing this has no effect.
-limiter = Limiter(key_func=caller_key, strategy="sliding-window-counter", headers_enabled=True)
-credentials_limiter = Limiter(key_func=get_remote_address, strategy="moving-window", headers_enabled=True)
+_headers: dict[str, Any] = {"headers_enabled": True, "header_name_mapping": {HeaderNames.RETRY_AFTER: WINDOW_ENDS}}
+limiter = Limiter(key_func=caller_key, strategy="sliding-window-counter", **_headers)
+credentials_limiter = Limiter(key_func=get_remote_address, strategy="moving-window", **_headers)
 
 
 def init_limits(app: Flask, settings: Settings) -> None:
@@ -103,8 +105,11 @@ def count_request(actor: Actor | None) -> None:
 
 
 def _count_the_rest(response: Response) -> Response:
-    """Count what was answered before anybody was verified, such as an unknown path."""
-    if g.get("is_counted") or not request.path.startswith("/api/v1"):
+    """Count what was answered before anybody was verified, such as an unknown path.
+
+    What a limit has refused already counts nowhere, and tells of that limit alone.
+    """
+    if g.get("is_counted") or response.status_code == 429 or not request.path.startswith("/api/v1"):
         return response
     try:
         count_request(None)

@@ -113,7 +113,9 @@ class Stack:
     def __init__(self, settings: Settings, redis: RedisServer, *, seed: int = 0, **environ: str) -> None:
         self.settings = settings
         self.redis = redis
-        self.environ = environ
+        # Processes that made secrets of their own would not take each other's tokens.
+        own = {"SECRET_KEY": settings.secret_key, "JWT_SECRET_KEY": settings.jwt_secret_key}
+        self.environ = {**own, **environ}
         self.chance = random.Random(seed)
         self.app = create_core_app(settings=settings)
         self.parts: list[Part] = []
