@@ -21,7 +21,7 @@ from sqlalchemy import func, insert, select
 from core import clock
 from core.bootstrap import create_core_app
 from core.config import Settings, load_settings
-from core.db import db, transaction
+from core.db import db, snapshot, transaction
 from core.jobs.kinds import PROCESS_TASK
 from core.jobs.model import OPEN_STATES, Job, JobState
 from core.tasks.model import Task
@@ -199,21 +199,23 @@ class Stack:
 
     def jobs(self) -> dict[str, dict[str, Any]]:
         """Return every job that processes a task, by its id."""
-        columns = (Job.id, Job.state, Job.attempts, Job.max_attempts, Job.payload, Job.started_at, Job.finished_at)
-        with self.app.app_context():
-            rows = db.session.execute(select(*columns).where(Job.kind == PROCESS_TASK.name)).mappings().all()
-            db.session.remove()
-        return {str(row["id"]): {**row} for row in rows}
+        return self.jobs_and_effects()[0]
 
     def job(self, job_id: str) -> dict[str, Any]:
         return self.jobs()[job_id]
 
     def effects(self) -> dict[int, int]:
         """Return how often each task has been processed. There is no index that could hide a second time."""
-        with self.app.app_context():
-            rows = db.session.execute(select(Task.id, Task.description)).all()
-            db.session.remove()
-        return {task_id: (text or "").removeprefix(BEFORE).count(MARK) for task_id, text in rows}
+        return self.jobs_and_effects()[1]
+
+    def jobs_and_effects(self) -> tuple[dict[str, dict[str, Any]], dict[int, int]]:
+        """Return what `jobs` and `effects` return, both at one moment: a job may end between two."""
+        columns = (Job.id, Job.state, Job.attempts, Job.max_attempts, Job.payload, Job.started_at, Job.finished_at)
+        with self.app.app_context(), snapshot() as session:
+            jobs = session.execute(select(*columns).where(Job.kind == PROCESS_TASK.name)).mappings().all()
+            tasks = session.execute(select(Task.id, Task.description)).all()
+        effects = {task_id: (text or "").removeprefix(BEFORE).count(MARK) for task_id, text in tasks}
+        return {str(row["id"]): {**row} for row in jobs}, effects
 
     def unfinished(self) -> dict[str, JobState]:
         """Return the jobs that are not over or have failed."""

@@ -77,23 +77,27 @@ def test_a_deploy_finishes_what_is_short_and_hands_back_what_is_long(new_stack: 
 
 
 @pytest.mark.parametrize(
-    ("states", "effects", "lost", "doubled"),
+    ("states", "effects", "lost", "not_over", "doubled"),
     [
-        ([JobState.SUCCEEDED, JobState.SUCCEEDED], {1: 1, 2: 1}, 0, 0),
-        ([JobState.SUCCEEDED, JobState.QUEUED], {1: 1, 2: 0}, 1, 0),
-        ([JobState.SUCCEEDED, JobState.FAILED], {1: 1, 2: 0}, 1, 0),
-        ([JobState.SUCCEEDED, JobState.SUCCEEDED], {1: 1, 2: 0}, 1, 0),
-        ([JobState.SUCCEEDED, JobState.SUCCEEDED], {1: 2, 2: 1}, 0, 1),
-        ([JobState.SUCCEEDED, JobState.FAILED], {1: 1, 2: 1}, 1, 1),
-        ([JobState.SUCCEEDED], {1: 1, 2: 0}, 1, 0),
+        ([JobState.SUCCEEDED, JobState.SUCCEEDED], {1: 1, 2: 1}, 0, 0, 0),
+        ([JobState.SUCCEEDED, JobState.QUEUED], {1: 1, 2: 0}, 0, 1, 0),
+        ([JobState.STARTED, JobState.RETRYING], {1: 0, 2: 0}, 0, 2, 0),
+        ([JobState.SUCCEEDED, JobState.STARTED], {1: 1, 2: 1}, 0, 1, 1),
+        ([JobState.SUCCEEDED, JobState.FAILED], {1: 1, 2: 0}, 1, 0, 0),
+        ([JobState.SUCCEEDED, JobState.SUCCEEDED], {1: 1, 2: 0}, 1, 0, 0),
+        ([JobState.SUCCEEDED, JobState.SUCCEEDED], {1: 2, 2: 1}, 0, 0, 1),
+        ([JobState.SUCCEEDED, JobState.FAILED], {1: 1, 2: 1}, 1, 0, 1),
+        ([JobState.SUCCEEDED], {1: 1, 2: 0}, 1, 0, 0),
     ],
 )
-def test_the_count_would_notice(states: list[JobState], effects: dict[int, int], lost: int, doubled: int) -> None:
+def test_the_count_would_notice(
+    states: list[JobState], effects: dict[int, int], lost: int, not_over: int, doubled: int
+) -> None:
     rows: dict[str, Any] = {
         f"job-{task_id}": {"state": state, "attempts": 1, "payload": {"task_id": task_id}}
         for task_id, state in enumerate(states, start=1)
     }
-    stack: Any = SimpleNamespace(jobs=lambda: rows, effects=lambda: effects)
+    stack: Any = SimpleNamespace(jobs_and_effects=lambda: (rows, effects))
     outcome = chaos.count(stack, [("job-1", 1), ("job-2", 2)])
-    assert (len(outcome.lost), len(outcome.doubled)) == (lost, doubled)
-    assert outcome.is_clean == (lost == doubled == 0)
+    assert (len(outcome.lost), len(outcome.not_over), len(outcome.doubled)) == (lost, not_over, doubled)
+    assert outcome.is_clean == (lost == not_over == doubled == 0)
