@@ -12,6 +12,11 @@ from core.config import Settings
 # would retry ten times and block for up to a minute.
 SHORT_TIMEOUT = 0.5
 
+# Says that a scheduler runs, for as long as it exists.
+SCHEDULER_KEY = "tasklane:scheduler"
+# What readiness writes, to see whether anything can be written.
+PROBE_KEY = "tasklane:probe"
+
 
 def connect(settings: Settings, *, url: str = "", timeout: float = SHORT_TIMEOUT) -> "Redis":
     """Return a client that gives up after `timeout` seconds and never retries. Opens nothing yet.
