@@ -106,14 +106,19 @@ class Client:
 class Stack:
     """A database, a Redis, a web process and what is added, until the end of the `with` block.
 
-    `environ` is for all processes. Parts that end are started again after a short
+    `web` are options of `serve`, `environ` is for all processes. Parts that end are started again after a short
     while, unless they are not `wanted` any more.
     """
 
-    def __init__(self, settings: Settings, redis: RedisServer, *, seed: int = 0, **environ: str) -> None:
+    def __init__(
+        self, settings: Settings, redis: RedisServer, *, seed: int = 0, web: tuple[str, ...] = (), **environ: str
+    ) -> None:
         self.settings = settings
         self.redis = redis
-        self.environ = environ
+        self.web = web
+        # All web processes, and those that come after them, have to know the same tokens.
+        secrets = {"SECRET_KEY": settings.secret_key, "JWT_SECRET_KEY": settings.jwt_secret_key}
+        self.environ = {**secrets, **environ}
         self.chance = random.Random(seed)
         self.app = create_core_app(settings=settings)
         self.parts: list[Part] = []
@@ -131,7 +136,7 @@ class Stack:
         try:
             # Tokens are to live as long as the run.
             day = {"TASKLANE_AUTH__ACCESS_TOKEN_MINUTES": "1440"}
-            self.add("web", "serve", "--port", self.url.rpartition(":")[2], **day)
+            self.add("web", "serve", "--port", self.url.rpartition(":")[2], *self.web, **day)
             wait_for(self._is_serving, bool, seconds=30)
         except BaseException:
             self.stop()
