@@ -1,10 +1,12 @@
 """Whether each part of the service works, asked with short patience."""
 
 import logging
+import shutil
 import threading
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from alembic.config import Config
@@ -32,6 +34,8 @@ log = logging.getLogger("tasklane.health")
 PATIENCE = 1.0
 # Anybody may ask, as often as they like, but no process writes more often than this to find out whether it can.
 WRITE_EVERY = 1.0
+# Bytes. On a disk with less, SQLite may have room for the little that is written here, and for nothing else.
+LEAST_FREE = 2**20
 # A job that has waited for this long shows that nobody takes it.
 UNNOTICED = timedelta(seconds=10)
 
@@ -152,7 +156,9 @@ def _try_to_write() -> str:
     try:
         with transaction(patience=PATIENCE) as session:
             session.execute(text("UPDATE alembic_version SET version_num = version_num"))
-            if db.engine.dialect.name != "sqlite" and session.scalar(_WAITING, {"seconds": PATIENCE}):
+            if db.engine.dialect.name == "sqlite":
+                return Trouble.FULL if _free_bytes() < LEAST_FREE else "ok"
+            if session.scalar(_WAITING, {"seconds": PATIENCE}):
                 return Trouble.LOCKED
     except DBAPIError as error:
         trouble = trouble_of(error)
@@ -161,6 +167,11 @@ def _try_to_write() -> str:
         log.warning("The database cannot be written: %s", trouble)
         return trouble
     return "ok"
+
+
+def _free_bytes() -> int:
+    """Return how much room there is beside the file of SQLite."""
+    return shutil.disk_usage(Path(str(db.engine.url.database)).absolute().parent).free
 
 
 # A lock of PostgreSQL stops only those who need what is locked, so they are asked.

@@ -324,6 +324,15 @@ def test_a_full_disk_refuses_what_grows_and_loses_nothing(remake_app: Callable[.
 
 
 @on_sqlite
+def test_a_disk_that_is_almost_full_is_told(app: Flask, anonymous: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    with app.app_context():
+        free = shutil.disk_usage(Path(str(db.engine.url.database)).parent).free
+    monkeypatch.setattr(health, "LEAST_FREE", free + 2**40)
+    code, status, faults, checks = readiness(anonymous)
+    assert (code, status, faults, checks["database"]) == (200, "degraded", ["database"], "full")
+
+
+@on_sqlite
 def test_a_disk_that_takes_no_more_is_told_apart_and_found_well_again(remake_app: Callable[..., Flask]) -> None:
     """The system lets this process write no file beyond a size, as a quota does."""
     resource = pytest.importorskip("resource")

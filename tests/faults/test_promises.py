@@ -8,7 +8,7 @@ import pytest
 
 from core.config import Settings
 from core.jobs.model import JobState
-from tests.faults import backlog, chaos, deploy, recovery
+from tests.faults import backlog, chaos, deploy, durability, locking, outage, recovery, repeats
 from tests.faults.stack import Stack
 from tests.support.servers import RedisServer
 
@@ -26,9 +26,9 @@ def new_stack(
 ) -> Iterator[NewStack]:
     started: list[Stack] = []
 
-    def start(**environ: str) -> Stack:
+    def start(*web: str, **environ: str) -> Stack:
         settings = make_settings(new_database_url(), own_redis_server.url)
-        stack = Stack(settings, own_redis_server, seed=1, **environ)
+        stack = Stack(settings, own_redis_server, seed=1, web=web, **environ)
         started.append(stack.__enter__())
         return stack
 
@@ -74,6 +74,32 @@ def test_a_deploy_finishes_what_is_short_and_hands_back_what_is_long(new_stack: 
     stack = new_stack(TASKLANE_JOBS__SHUTDOWN_GRACE_SECONDS="4")
     outcome = deploy.run(stack, rounds=1, grace=4)
     assert outcome.is_good, deploy.show(outcome)
+
+
+@on_sqlite
+def test_writes_go_on_while_redis_is_dead_and_while_it_hangs(new_stack: NewStack) -> None:
+    # So few writes have no 99 %, and the machine may be busy with other tests.
+    outcome = outage.run(new_stack(**outage.USES_REDIS), count=60, clients=4, allowed=2)
+    assert outcome.is_good, outage.show(outcome)
+
+
+@on_sqlite
+def test_many_writers_of_two_processes_lock_nobody_out_and_lose_nothing(new_stack: NewStack) -> None:
+    stack = new_stack("--processes", "2", "--threads", "16")
+    outcome = locking.run(stack, seconds=2, clients=32)
+    assert outcome.is_good, locking.show(outcome)
+
+
+@on_postgresql
+def test_what_was_answered_with_201_survives_those_who_answered(new_stack: NewStack) -> None:
+    outcome = durability.run(new_stack("--processes", "2"), count=3, clients=4, pause=0.2)
+    assert outcome.is_good, durability.show(outcome)
+
+
+@on_postgresql
+def test_equal_requests_at_once_are_done_once_by_two_processes(new_stack: NewStack) -> None:
+    outcome = repeats.run(new_stack("--processes", "2"), rounds=3, parallel=20)
+    assert outcome.is_good, repeats.show(outcome)
 
 
 @pytest.mark.parametrize(
