@@ -133,7 +133,7 @@ def _check_migrations() -> str:
     session = db.session()
     hurry(session, PATIENCE)
     heads = set(MigrationContext.configure(session.connection()).get_current_heads())
-    if not heads <= _known_revisions():
+    if not heads <= known_revisions():
         # A newer release has migrated already; this code still works on what it has added to.
         return "ahead"
     return "ok" if heads == _expected_heads() else "pending"
@@ -194,7 +194,8 @@ def _expected_heads() -> set[str]:
 
 
 @lru_cache(maxsize=1)
-def _known_revisions() -> set[str]:
+def known_revisions() -> set[str]:
+    """Return every version of the schema that this code knows."""
     return {script.revision for script in _scripts().walk_revisions()}
 
 
