@@ -9,6 +9,7 @@ import contextlib
 import difflib
 import hashlib
 import os
+import re
 import secrets
 import tempfile
 import tomllib
@@ -17,9 +18,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from email.errors import MessageError
 from email.policy import SMTP
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from dotenv import dotenv_values
 from limits import parse_many
@@ -27,6 +29,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from core import config_tables
+from core.redaction import is_secret_name
 from core.upstreams.settings import UpstreamSettings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,6 +49,8 @@ PLAIN_NAMES = {
     "PORT": "port",
     "WEB_CONCURRENCY": "processes",
     "CORS_ORIGINS": "cors_origins",
+    "TRUSTED_HOSTS": "trusted_hosts",
+    "SENTRY_DSN": "sentry.dsn",
     "LOG_LEVEL": "log_level",
     "MAIL_SERVER": "mail.server",
     "MAIL_PORT": "mail.port",
@@ -58,8 +63,8 @@ PLAIN_NAMES = {
 # These two choose the layers themselves, so they are read before any file.
 SELECTORS = ("TASKLANE_ENV", "TASKLANE_INSTANCE_PATH")
 
-SECRET_KEYS = frozenset({"secret_key", "jwt_secret_key", "jwt_previous_secret_keys", "mail.password"})
-URL_KEYS = frozenset({"database_url", "redis_url", "cache.url"})
+SECRET_KEYS = frozenset({"secret_key", "jwt_secret_key", "jwt_previous_secret_keys", "mail.password", "metrics.token"})
+URL_KEYS = frozenset({"database_url", "redis_url", "cache.url", "sentry.dsn"})
 KNOWN_DEFAULTS = ("changeme", "change-me", "change_me", "change this", "replace-me", "your-secret")
 
 
@@ -109,6 +114,31 @@ def split_key_limit(line: str) -> tuple[int, str]:
 class CacheSettings:
     backend: str
     url: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """Where the log is written beside standard output."""
+
+    file: str
+    max_bytes: int
+    backups: int
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsSettings:
+    """Whether there is /metrics, and who may read it."""
+
+    enabled: bool
+    token: str = field(repr=False)
+    addresses: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SentrySettings:
+    """Where unexpected errors are reported."""
+
+    dsn: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +197,11 @@ class Settings:
     log_level: str
     log_format: str
     cors_origins: list[str]
+    cors_credentials: bool
+    trusted_hosts: list[str]
     trusted_proxies: int
+    https_redirect: bool
+    hsts_seconds: int
     processes: int
     threads: int
     drain_seconds: float
@@ -179,6 +213,9 @@ class Settings:
     auth: AuthSettings
     cache: CacheSettings
     limits: LimitSettings
+    log: LogSettings
+    metrics: MetricsSettings
+    sentry: SentrySettings
     paging: PagingSettings
     processing: ProcessingSettings
     jobs: JobSettings
@@ -381,6 +418,9 @@ _NOT_NEGATIVE = (
     "trusted_proxies",
     "processes",
     "drain_seconds",
+    "hsts_seconds",
+    "log.max_bytes",
+    "log.backups",
     "processing.step_seconds",
     "jobs.shutdown_grace_seconds",
 )
@@ -397,6 +437,10 @@ def _check(env: str, values: dict[str, Any], tables: Mapping[str, Mapping[str, A
     if env == "production":
         for key in ("jwt_secret_key", "secret_key"):
             problems += _secret_problems(key.upper(), values[key])
+        if values["metrics.enabled"] and not (values["metrics.token"] or values["metrics.addresses"]):
+            problems.append("metrics.enabled needs metrics.token or metrics.addresses, because anybody could read them")
+        if values["metrics.token"]:
+            problems += _secret_problems("metrics.token", values["metrics.token"])
         for key in values["jwt_previous_secret_keys"]:
             problems += _secret_problems("An entry of JWT_PREVIOUS_SECRET_KEYS", key)
         if not values["database_url"]:
@@ -425,6 +469,20 @@ def _check(env: str, values: dict[str, Any], tables: Mapping[str, Mapping[str, A
             _is_sender(values["mail.sender"])
         ),
         "public_url is not an address such as https://tasks.example.com": _is_public_url(values["public_url"]),
+        "cors_origins has an entry that is not like https://app.example.com": all(
+            origin == "*" or _ORIGIN.fullmatch(origin) for origin in values["cors_origins"]
+        ),
+        "cors_origins must name the origins if cors_credentials is on, so * is not possible": not (
+            values["cors_credentials"] and "*" in values["cors_origins"]
+        ),
+        "trusted_hosts has an entry that is not like tasks.example.com or .example.com": all(
+            _HOST.fullmatch(host) for host in values["trusted_hosts"]
+        ),
+        "metrics.addresses has an entry that is not like 10.0.0.7 or 10.0.0.0/8": all(
+            _is_network(text) for text in values["metrics.addresses"]
+        ),
+        "log.backups must be greater than 0 if log.max_bytes is": not values["log.max_bytes"] or values["log.backups"],
+        "sentry.dsn is not an address such as https://key@sentry.example/1": _is_sentry_dsn(values["sentry.dsn"]),
         "REDIS_URL is none of redis://, rediss://, unix://": _is_redis_url(values["redis_url"]),
         "CACHE_URL is none of redis://, rediss://, unix://": _is_redis_url(values["cache.url"]),
         f"cache.backend {values['cache.backend']!r} is neither memory nor redis": values["cache.backend"]
@@ -496,6 +554,45 @@ def _is_public_url(url: str) -> bool:
     has_more = parts.query or parts.fragment or "@" in parts.netloc or "?" in url or "#" in url
     # A header of an e-mail has room for this.
     return len(url) <= 500 and plain and parts.scheme in ("http", "https") and bool(parts.hostname) and not has_more
+
+
+# A name or an address, or a dot and the name below which all are meant. Without a port: it decides nothing.
+_NAME_OR_ADDRESS = r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]+\])"
+_HOST = re.compile(rf"\.?{_NAME_OR_ADDRESS}")
+# What a browser says in `Origin` (RFC 6454). Nothing in it can be taken for a pattern.
+_ORIGIN = re.compile(rf"https?://{_NAME_OR_ADDRESS}(?::[0-9]{{1,5}})?")
+
+
+def _is_network(text: str) -> bool:
+    try:
+        return bool(ip_network(text))
+    except ValueError:
+        return False
+
+
+def _is_sentry_dsn(url: str) -> bool:
+    if not url:
+        return True
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.username and parts.hostname and parts.path.strip("/"))
+
+
+def secret_values(settings: "Settings") -> set[str]:
+    """Return every secret in the settings, also those within URLs, to keep them out of logs."""
+    found: set[str] = {settings.secret_key, settings.jwt_secret_key, *settings.jwt_previous_secret_keys}
+    found |= {settings.mail.password, settings.metrics.token}
+    for url in (settings.database_url, settings.redis_url, settings.cache.url, settings.sentry.dsn):
+        with contextlib.suppress(ValueError):
+            parts = urlsplit(url)
+            found |= {parts.password or "", unquote(parts.password or "")}
+            found |= {value for name, value in parse_qsl(parts.query) if is_secret_name(name)}
+    found |= {urlsplit(settings.sentry.dsn).username or ""}
+    for upstream in settings.upstreams.values():
+        found |= set(upstream.headers.values())
+    return found - {""}
 
 
 def masked_url(url: str) -> str:

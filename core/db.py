@@ -139,6 +139,8 @@ def init_db(app: Flask, url: str) -> None:
         # A dead connection in the pool must not become a failed request, and
         # a database that does not answer must not hang one.
         options = {"pool_pre_ping": True, "pool_timeout": 5, "connect_args": {"connect_timeout": 5}}
+    # Values of statements, hashes of passwords among them, would be part of every error and so of the log.
+    options["hide_parameters"] = True
     app.config.update(SQLALCHEMY_DATABASE_URI=url, SQLALCHEMY_ENGINE_OPTIONS=options)
     db.init_app(app)
     with app.app_context():

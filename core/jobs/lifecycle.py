@@ -166,6 +166,7 @@ class Run:
     is_finished: bool = False
     # What came of it so far; the end of the job stores it.
     result: dict[str, Any] = field(default_factory=dict)
+    began_at: float = field(default_factory=clock.monotonic, repr=False)
     _reported_at: float = field(default=-1.0, repr=False)
 
     def report(self, progress: int) -> None:
