@@ -556,11 +556,11 @@ def _is_public_url(url: str) -> bool:
     return len(url) <= 500 and plain and parts.scheme in ("http", "https") and bool(parts.hostname) and not has_more
 
 
+_NAME = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?"
 # A name or an address, or a dot and the name below which all are meant. Without a port: it decides nothing.
-_NAME_OR_ADDRESS = r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]+\])"
-_HOST = re.compile(rf"\.?{_NAME_OR_ADDRESS}")
+_HOST = re.compile(rf"\.?{_NAME}|\[[0-9A-Fa-f:.]+\]")
 # What a browser says in `Origin` (RFC 6454). Nothing in it can be taken for a pattern.
-_ORIGIN = re.compile(rf"https?://{_NAME_OR_ADDRESS}(?::[0-9]{{1,5}})?")
+_ORIGIN = re.compile(rf"https?://{_NAME}(?::[0-9]{{1,5}})?")
 
 
 def _is_network(text: str) -> bool:

@@ -87,7 +87,9 @@ class TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, and below it, indented, where an error came from."""
         level = self._coloured(f"{record.levelname:<7}", _COLOURS.get(record.levelname, "0"))
-        shown = " ".join(f"{name}={getattr(record, name)}" for name in _CONTEXT if getattr(record, name, None) is not None)
+        shown = " ".join(
+            f"{name}={getattr(record, name)}" for name in _CONTEXT if getattr(record, name, None) is not None
+        )
         # Whoever puts a line break into a value must not be able to forge a line.
         message = _CONTROL.sub(_escape, self._redactor.text(record.getMessage()).replace("\n", "\\n"))
         context = self._coloured(f" [{shown}]", "2") if shown else ""

@@ -15,6 +15,7 @@ from flask_limiter.util import get_remote_address
 
 from api.http import errors, json
 from api.http.basic import presented_credentials
+from api.http.cors import is_preflight
 from core import redis, texts
 from core.access import Actor
 from core.bootstrap import current_settings
@@ -104,7 +105,7 @@ def count_request(actor: Actor | None) -> None:
 
 def _count_the_rest(response: Response) -> Response:
     """Count what was answered before anybody was verified, such as an unknown path."""
-    if g.get("is_counted") or not request.path.startswith("/api/v1"):
+    if g.get("is_counted") or not request.path.startswith("/api/v1") or is_preflight():
         return response
     try:
         count_request(None)

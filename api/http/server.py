@@ -20,7 +20,7 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 
-from api.http import errors, request_id
+from api.http import errors, headers, request_id
 from core import logs
 
 log = logging.getLogger("tasklane.server")
@@ -93,7 +93,7 @@ class _Refusal(ErrorTask):
         self.response_headers += [
             ("Content-Type", errors.JSON),
             ("Cache-Control", "no-store"),
-            ("X-Content-Type-Options", "nosniff"),
+            *headers.ALWAYS.items(),
             (request_id.HEADER, own_id),
         ]
         self.set_close_on_finish()
