@@ -11,6 +11,7 @@ from api.http.headers import init_headers
 from api.http.hosts import init_hosts
 from api.http.json import OrjsonProvider
 from api.http.limits import init_limits
+from api.http.metrics import init_metrics
 from api.http.request_id import init_request_ids
 from api.http.tokens import init_tokens
 from api.http.waiting import init_waiting
@@ -61,6 +62,7 @@ def create_app(config_name: str | None = None, *, settings: Settings | None = No
     with app.app_context():
         settings = current_settings()
     # after_request functions run last to first: headers must see what the others set.
+    init_metrics(app, settings)
     init_access_log(app)
     init_headers(app, settings)
     init_request_ids(app)

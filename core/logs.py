@@ -133,7 +133,7 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
 
 
 def shows_colours(stream: TextIO) -> bool:
-    """Return whether to write colours there: NO_COLOR forbids them, FORCE_COLOR wants them, else a terminal has them."""
+    """Return whether to write colours there. NO_COLOR forbids them, FORCE_COLOR wants them, a terminal shows them."""
     if os.environ.get("NO_COLOR"):
         return False
     return bool(os.environ.get("FORCE_COLOR")) or stream.isatty()

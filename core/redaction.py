@@ -77,7 +77,7 @@ def is_secret_name(name: str) -> bool:
 
 
 class Redactor:
-    """Replaces secrets in texts and structures. `known` are values that must never appear, whatever stands around them."""
+    """Replaces secrets in texts and structures. `known` are values that must never appear, whatever is around them."""
 
     def __init__(self, known: Collection[str] = ()) -> None:
         self._known = _values_pattern(known)

@@ -15,11 +15,11 @@ from uuid import UUID
 from flask import Flask, current_app
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
-from core import clock, logs, redaction
+from core import clock, logs, redaction, sentry
 from core.bootstrap import current_settings
 from core.db import db
 from core.errors import DomainError, JobFailed
-from core.jobs import lifecycle
+from core.jobs import lifecycle, tally
 from core.jobs.kinds import KINDS
 from core.jobs.lifecycle import LeaseLost, Run
 
@@ -90,15 +90,18 @@ def run_job(job_id: str, attempt: int) -> None:
         _unless_over(partial(run.fail, f"The job took longer than {KINDS[run.kind].timeout_seconds} s."))
     finally:
         db.session.remove()
+        # The child ends without running what waits for the end of a process.
+        sentry.flush()
 
 
 def _end(
     run: Run, outcome: str, words: str, *arguments: object, level: int = logging.WARNING, exc_info: bool = False
 ) -> None:
-    """Write the last line of an attempt."""
+    """Write the last line of an attempt, and count it."""
     seconds = clock.monotonic() - run.began_at
     fields = {"outcome": outcome, "duration_ms": round(seconds * 1000, 1)}
     log.log(level, f"{words} [%.3f s]", *arguments, seconds, exc_info=exc_info, extra=fields)
+    tally.count(current_settings(), kind=run.kind, outcome=outcome, seconds=seconds)
 
 
 def _unless_over(record: Callable[[], None]) -> None:
@@ -170,7 +173,7 @@ def _call(run: Run) -> None:
     except DomainError as error:
         _end(run, _failure(run), "%s failed: %s", run.kind, error.message)
         run.fail(error.message)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - it is logged with its traceback
         _end(run, _failure(run), "%s failed", run.kind, level=logging.ERROR, exc_info=True)
         # The log has the rest; a user must not read of hosts, paths or SQL.
         run.fail(f"The job failed unexpectedly ({type(error).__name__}).")

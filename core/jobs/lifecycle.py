@@ -112,19 +112,23 @@ def claim(job_id: UUID, attempt: int, *, lease_seconds: float) -> "Run | None":
     return Run(job_id, token, job.kind, attempt + 1, job.max_attempts, job.owner_id, job.payload, lease_seconds)
 
 
-def give_up(job_id: UUID, attempt: int, *, error: str, retry_seconds: float = 0) -> None:
-    """Record that the process of an attempt has died, so that nobody waits for its lease to end."""
+def give_up(job_id: UUID, attempt: int, *, error: str, retry_seconds: float = 0) -> str | None:
+    """Record that the process of an attempt has died, so that nobody waits for its lease to end.
+
+    Return the kind of the job, or None if the attempt was over already.
+    """
     with transaction() as session:
         jobs = JobRepository(session)
         job = jobs.find_for_update(job_id)
         if job is None or job.state is not JobState.STARTED or job.attempts != attempt:
-            return
+            return None
         now = clock.now()
         job.lease_token, job.error = None, error
         if job.attempts < job.max_attempts:
             job.state, job.due_at = JobState.RETRYING, now + timedelta(seconds=retry_seconds)
         else:
             job.state, job.finished_at = JobState.FAILED, now
+    return job.kind
 
 
 def pause_after(kind: JobKind, failures: int) -> float:

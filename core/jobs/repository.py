@@ -94,6 +94,11 @@ class JobRepository:
         query = select(Job.state, func.count()).where(Job.state.in_(OPEN_STATES)).group_by(Job.state)
         return {row[0]: row[1] for row in self.session.execute(query)}
 
+    def summarise_open(self) -> list[tuple[str, JobState, int, datetime]]:
+        """Return kind, state, how many there are, and when the oldest was ordered, of all unfinished jobs."""
+        query = select(Job.kind, Job.state, func.count(), func.min(Job.created_at)).where(Job.state.in_(OPEN_STATES))
+        return [row._tuple() for row in self.session.execute(query.group_by(Job.kind, Job.state))]
+
 
 def _due(now: datetime, kinds: Collection[str] | None) -> list[ColumnElement[bool]]:
     conditions = [Job.state.in_(OPEN_STATES), Job.due_at <= now]
