@@ -584,7 +584,8 @@ def secret_values(settings: "Settings") -> set[str]:
     """Return every secret in the settings, also those within URLs, to keep them out of logs."""
     found: set[str] = {settings.secret_key, settings.jwt_secret_key, *settings.jwt_previous_secret_keys}
     found |= {settings.mail.password, settings.metrics.token}
-    for url in (settings.database_url, settings.redis_url, settings.cache.url, settings.sentry.dsn):
+    urls = [settings.database_url, settings.redis_url, settings.cache.url, settings.sentry.dsn]
+    for url in [*urls, *(upstream.base_url for upstream in settings.upstreams.values())]:
         with contextlib.suppress(ValueError):
             parts = urlsplit(url)
             found |= {parts.password or "", unquote(parts.password or "")}

@@ -18,22 +18,23 @@ SHORTEST_VALUE = 6
 # What the request in work has told that nobody else may read, such as the password of a login.
 confided: ContextVar[tuple[str, ...]] = ContextVar("confided", default=())
 
-_NAME = (
-    r"[\w.-]*(?:passw(?:or)?d|passwd|pwd|passphrase|secret|token|credential|authori[sz]ation|cookie|csrf|jwt|dsn"
-    r"|(?:api|access|private|signing|secret|encryption)[-_ ]?key)[\w-]*|key"
+# Every repetition that something has to follow is bounded, so that no text of a caller can take long to search.
+_WORD = (
+    r"(?:passw(?:or)?d|passwd|pwd|passphrase|secret|token|credential|authori[sz]ation|cookie|csrf|jwt|dsn"
+    r"|(?:api|access|private|signing|secret|encryption)[-_ ]?key)"
 )
-_SECRET_NAME = re.compile(rf"(?:{_NAME})", re.IGNORECASE)
+_SECRET_NAME = re.compile(rf"[\w.-]{{0,80}}{_WORD}[\w-]{{0,40}}|key", re.IGNORECASE)
 
-# Quoted, or up to where it can end.
-_VALUE = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s,;&)\]}"'][^\s,;&)\]}]*)"""
+# Quoted, quoted and cut off, or up to where it can end.
+_VALUE = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|["'][^\n]*|[^\s,;&)\]}"'][^\s,;&)\]}]*)"""
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), REDACTED),
     # The user part of a URL may be a secret as well, so everything before the host goes.
-    (re.compile(r"\b([a-z][a-z0-9+.-]*://)[^\s/'\"]+@", re.IGNORECASE), rf"\1{REDACTED}@"),
+    (re.compile(r"\b([a-z][a-z0-9+.-]{0,20}://)[^\s/'\"]{1,500}@", re.IGNORECASE), rf"\1{REDACTED}@"),
     # A header that holds nothing else, to the end of its line or its quotation marks.
     (
         re.compile(
-            r"""\b((?:proxy-)?authorization|(?:set-)?cookie|x-api-key|x-csrf-token)(["']?\s*[:=]\s*)"""
+            r"""\b((?:proxy-)?authorization|(?:set-)?cookie|x-api-key|x-csrf-token)(["']?\s{0,5}[:=]\s{0,5}|["'],\s?)"""
             r"""(?:b?"[^"\n]*"|b?'[^'\n]*'|[^\n"']+)""",
             re.IGNORECASE,
         ),
@@ -41,10 +42,17 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     # What is only letters after such a word is the sentence going on.
     (
-        re.compile(r"\b(Bearer|Basic|Digest|ApiKey)\s+(?=[A-Za-z]*[^A-Za-z\s])[\w.~+/=:-]{6,}", re.IGNORECASE),
+        re.compile(r"\b(Bearer|Basic|Digest|ApiKey)\s{1,5}(?=[A-Za-z]{0,99}[^A-Za-z\s])[\w.~+/=:-]{6,}", re.IGNORECASE),
         rf"\1 {REDACTED}",
     ),
-    (re.compile(rf"""(?<![\w.-])({_NAME})(["']?\s*[:=]\s*b?){_VALUE}""", re.IGNORECASE), rf"\1\2{REDACTED}"),
+    (
+        # Of a key, its number is no secret.
+        re.compile(
+            rf"""({_WORD}[\w-]{{0,40}}|(?<![\w.-])key(?!=\d{{1,9}}\b))(["']?\s{{0,5}}[:=]\s{{0,5}}b?){_VALUE}""",
+            re.IGNORECASE,
+        ),
+        rf"\1\2{REDACTED}",
+    ),
     # JSON Web Tokens, API keys of ours, hashes of passwords.
     (re.compile(r"\beyJ[\w-]{4,}\.[\w-]*(?:\.[\w-]*)?"), REDACTED),
     (re.compile(r"\btl_[0-9a-f]{9,}", re.IGNORECASE), REDACTED),
