@@ -15,7 +15,7 @@ from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import Any, TextIO
 
-from pythonjsonlogger.json import JsonFormatter
+from pythonjsonlogger.orjson import OrjsonFormatter
 
 from core.config import ConfigError, Settings, secret_values
 from core.redaction import Redactor
@@ -54,7 +54,7 @@ class ContextFilter(logging.Filter):
         return True
 
 
-class JsonLines(JsonFormatter):
+class JsonLines(OrjsonFormatter):
     """One JSON object a line. Fields of `extra` are fields of it."""
 
     def __init__(self, redactor: Redactor) -> None:

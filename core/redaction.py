@@ -6,8 +6,9 @@ because the request in work has told them.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -58,12 +59,21 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\btl_[0-9a-f]{9,}", re.IGNORECASE), REDACTED),
     (re.compile(r"\$argon2[a-z]*\$[\w$=,+/.-]+"), REDACTED),
 )
-# No pattern can match without one of these, which is much faster to see.
-_HINT = re.compile(
-    r"://|eyJ|tl_|\$argon2|PRIVATE KEY|passw|pwd|passphrase|secret|token|credential|authori|cookie|csrf|jwt|dsn|key"
-    r"|bearer|basic|digest",
-    re.IGNORECASE,
+# No pattern can match without one of these in small letters, which is much faster to see.
+_HINTS = (
+    *("://", "eyj", "tl_", "$argon2", "private key", "bearer", "basic", "digest", "apikey", "passw", "pwd"),
+    *("passphrase", "secret", "token", "credential", "authori", "cookie", "csrf", "jwt", "dsn", "key"),
 )
+
+_PLAIN = (str, int, float, type(None))
+
+
+def _has_hint(text: str) -> bool:
+    lowered = text.lower()
+    for hint in _HINTS:  # noqa: SIM110 - `any` takes twice as long
+        if hint in lowered:
+            return True
+    return False
 
 
 def confide(*values: object) -> None:
@@ -79,29 +89,40 @@ def forget_confided() -> None:
         confided.set(())
 
 
-def is_secret_name(name: str) -> bool:
+@lru_cache(maxsize=4096)
+def is_secret_name(name: object) -> bool:
     """Return whether what has this name is to be kept secret."""
-    return _SECRET_NAME.fullmatch(name) is not None
+    return _SECRET_NAME.fullmatch(str(name)) is not None
 
 
 class Redactor:
     """Replaces secrets in texts and structures. `known` are values that must never appear, whatever is around them."""
 
     def __init__(self, known: Collection[str] = ()) -> None:
-        self._known = _values_pattern(known)
+        self._known = _forms(frozenset(known))
 
     def text(self, text: str) -> str:
         """Return the text without secrets."""
-        if self._known is not None:
-            text = self._known.sub(REDACTED, text)
-        told = confided.get()
-        if told and any(value in text for value in _forms(told)):
-            pattern = _values_pattern(told)
-            text = pattern.sub(REDACTED, text) if pattern else text
-        if _HINT.search(text):
+        for form in (*self._known, *_forms(confided.get())):
+            if form in text:
+                text = text.replace(form, REDACTED)
+        if _has_hint(text):
             for pattern, replacement in _PATTERNS:
                 text = pattern.sub(replacement, text)
         return text
+
+    def _is_clean(self, mapping: Mapping[str, Any]) -> bool:
+        """Return whether a flat mapping has nothing to hide: the quickest way to know, and true for most lines."""
+        texts = []
+        for name, value in mapping.items():
+            if is_secret_name(name) or not isinstance(value, _PLAIN):
+                return False
+            if isinstance(value, str):
+                texts.append(value)
+            if not str(name).isidentifier():
+                texts.append(str(name))
+        text = "\n".join(texts)
+        return not _has_hint(text) and not any(form in text for form in (*self._known, *_forms(confided.get())))
 
     def structure(self, value: Any, name: str = "") -> Any:
         """Return a copy of nested mappings and lists without secrets; what has a secret's name goes as a whole."""
@@ -110,6 +131,8 @@ class Redactor:
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
+            if self._is_clean(value):
+                return dict(value)
             return {self.text(str(key)): self.structure(item, str(key)) for key, item in value.items()}
         if isinstance(value, list | tuple | set | frozenset):
             return [self.structure(item) for item in value]
@@ -118,16 +141,14 @@ class Redactor:
         return self.text(value.decode(errors="replace") if isinstance(value, bytes) else str(value))
 
 
-def _forms(values: Iterable[str]) -> set[str]:
-    """Return values as they are written: plain, in a URL, in quotation marks."""
-    found = set()
+@lru_cache(maxsize=64)
+def _forms(values: tuple[str, ...] | frozenset[str]) -> tuple[str, ...]:
+    """Return values as they are written, plain, in a URL, in quotation marks.
+
+    The longest come first, so that no rest of one that begins like another remains.
+    """
+    found: set[str] = set()
     for value in values:
         if len(value) >= SHORTEST_VALUE:
             found |= {value, quote(value, safe=""), repr(value)[1:-1]}
-    return found
-
-
-def _values_pattern(values: Iterable[str]) -> re.Pattern[str] | None:
-    # The longest first, so that no rest of one that begins like another remains.
-    forms = sorted(_forms(values), key=len, reverse=True)
-    return re.compile("|".join(re.escape(form) for form in forms)) if forms else None
+    return tuple(sorted(found, key=len, reverse=True))

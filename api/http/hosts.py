@@ -17,11 +17,14 @@ _PLAIN = "/!$&'()*+,;=:@-._~"
 def init_hosts(app: Flask, settings: Settings) -> None:
     """Refuse names that are not ours, and send those who come by http to https."""
 
+    # In a name, capitals mean nothing (RFC 4343), which the look-up does not know.
+    hosts = [host.lower() for host in settings.trusted_hosts]
+
     @app.before_request
     def check() -> Response | None:
         if request.path.rstrip("/") in PROBES:
             return None
-        if settings.trusted_hosts and not host_is_trusted(request.host, settings.trusted_hosts):
+        if hosts and not host_is_trusted(request.host.lower(), hosts):
             # Not by Flask's own TRUSTED_HOSTS: that refuses before any of our error handling can run.
             raise Malformed("This service is not known by the name in the Host header.")
         if settings.https_redirect and _came_by_http(settings):

@@ -2,7 +2,7 @@
 
 import hmac
 import importlib
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from flask import Flask, Response, request
 
@@ -45,7 +45,8 @@ def init_metrics(app: Flask, settings: Settings) -> None:
 def require_reader(settings: Settings) -> None:
     """Raise Forbidden for a strange address, and Unauthenticated without the token, if these are configured."""
     networks = [ip_network(text) for text in settings.metrics.addresses]
-    if networks and not any(_address() in network for network in networks):
+    address = _address()
+    if networks and not (address and any(address in network for network in networks)):
         raise Forbidden("Metrics are not shown to this address.")
     if not settings.metrics.token:
         return
@@ -57,7 +58,7 @@ def require_reader(settings: Settings) -> None:
         raise InvalidToken("This token is not valid here.")
 
 
-def _address() -> object:
+def _address() -> IPv4Address | IPv6Address | None:
     try:
         address = ip_address(request.remote_addr or "")
     except ValueError:

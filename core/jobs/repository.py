@@ -97,7 +97,7 @@ class JobRepository:
     def summarise_open(self) -> list[tuple[str, JobState, int, datetime]]:
         """Return kind, state, how many there are, and when the oldest was ordered, of all unfinished jobs."""
         query = select(Job.kind, Job.state, func.count(), func.min(Job.created_at)).where(Job.state.in_(OPEN_STATES))
-        return [row._tuple() for row in self.session.execute(query.group_by(Job.kind, Job.state))]
+        return [(row[0], row[1], row[2], row[3]) for row in self.session.execute(query.group_by(Job.kind, Job.state))]
 
 
 def _due(now: datetime, kinds: Collection[str] | None) -> list[ColumnElement[bool]]:

@@ -63,7 +63,8 @@ def enqueue(
     )
     if logs.request_id.get():
         # The worker's lines name the job only; this one tells which request it comes from.
-        log.info("%s is ordered", job.kind, extra={"ordered_job_id": str(job.id), "ordered_job_kind": job.kind})
+        fields = {"ordered_job_id": str(job.id), "ordered_job_kind": job.kind}
+        log.info("%s is ordered, as job %s", job.kind, job.id, extra=fields)
     return jobs.add(job)
 
 

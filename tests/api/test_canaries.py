@@ -132,7 +132,7 @@ def test_no_line_shows_what_requests_and_jobs_keep_secret(
     # Bugs, whose exceptions carry what the request has told.
     crash(monkeypatch, "core.auth.service.login", lambda **given: f"cannot log in with {given['password']}")
     assert person.log_in(WRONG).status_code == 500
-    crash(monkeypatch, "core.tasks.service.list_visible", lambda *args, **given: f"{key} {cookie.value}")
+    crash(monkeypatch, "core.tasks.service.list_visible", lambda *args, **given: f"{key} {refreshed['access_token']}")
     assert person.get("/tasks?sort=id", token="", headers={"X-API-Key": key}).status_code == 500
     assert person.get("/tasks?sort=id", token=refreshed["access_token"]).status_code == 500
     monkeypatch.undo()
@@ -143,7 +143,11 @@ def test_no_line_shows_what_requests_and_jobs_keep_secret(
     crash(monkeypatch, "core.auth.service.change_password", lambda *args, **given: f"cannot change {given}")
     assert person.post("/auth/password", {"old_password": PASSWORD, "new_password": NEW_PASSWORD}).status_code == 500
     monkeypatch.undo()
-    assert person.post("/auth/password", {"old_password": WRONG, "new_password": NEW_PASSWORD}).status_code in (401, 403, 422)
+    assert person.post("/auth/password", {"old_password": WRONG, "new_password": NEW_PASSWORD}).status_code in (
+        401,
+        403,
+        422,
+    )
     assert person.post("/auth/password", {"old_password": PASSWORD, "new_password": NEW_PASSWORD}).status_code < 300
 
     # Dependencies that fail, with their addresses and their parameters.
@@ -171,7 +175,9 @@ def test_no_line_shows_what_requests_and_jobs_keep_secret(
     with app.app_context():
         job_id: UUID = db.session.scalars(select(Job.id).where(Job.kind == "email.welcome")).one()
     work.run(app, job_id)
-    crash(monkeypatch, "workers.jobs.emails.welcome", lambda *args, **given: f"{settings.mail} {settings.mail.password}")
+    crash(
+        monkeypatch, "workers.jobs.emails.welcome", lambda *args, **given: f"{settings.mail} {settings.mail.password}"
+    )
     work.run(app, job_id, attempt=1)
 
     # What a careless line would say.

@@ -111,8 +111,10 @@ def test_structures_lose_what_has_a_secret_name_and_keep_the_rest() -> None:
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("password", True), ("new_password", True), ("X-API-Key", True), ("refresh_token", True), ("key", True)]
-    + [("title", False), ("key_id", False), ("monkey", False), ("description", False), ("author", False)],
+    [
+        *((name, True) for name in ("password", "new_password", "X-API-Key", "refresh_token", "key")),
+        *((name, False) for name in ("title", "key_id", "monkey", "description", "author")),
+    ],
 )
 def test_names_of_secrets(name: str, expected: bool) -> None:
     assert is_secret_name(name) is expected
@@ -120,7 +122,21 @@ def test_names_of_secrets(name: str, expected: bool) -> None:
 
 def test_a_long_harmless_text_costs_little() -> None:
     # Patterns that look back and forth would take minutes for these.
-    parts = ("a", "a.", "password", "key=", 'key="', "token '", "://", "a://", "eyJ", "eyJa.", "tl_0", "-----BEGIN ", "bearer ")
+    parts = (
+        "a",
+        "a.",
+        "password",
+        "key=",
+        'key="',
+        "token '",
+        "://",
+        "a://",
+        "eyJ",
+        "eyJa.",
+        "tl_0",
+        "-----BEGIN ",
+        "bearer ",
+    )
     parts += ("-----BEGIN PRIVATE KEY-----", "cookie: ", "secret" + " " * 50, "authorization", "$argon2id$", "Basic a")
     redactor = Redactor(["some known value"])
     for part in parts:
