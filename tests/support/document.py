@@ -1,5 +1,6 @@
 """Holds every answer against the OpenAPI document, so that the document cannot lie."""
 
+import json
 from functools import cache
 from typing import Any
 
@@ -48,8 +49,17 @@ def check_answer(app: Flask, path: str, method: str, response: TestResponse) -> 
         assert response.data == b""
         return
     assert response.mimetype == "application/json"
-    definitions = {name: _plain(body) for name, body in document_of(app)["definitions"].items()}
-    Draft4Validator({**_plain(schema), "definitions": definitions}).validate(response.get_json())
+    _validator(app, json.dumps(schema)).validate(response.get_json())
+
+
+@cache
+def _definitions(app: Flask) -> dict[str, Any]:
+    return {name: _plain(body) for name, body in document_of(app)["definitions"].items()}
+
+
+@cache
+def _validator(app: Flask, schema: str) -> Draft4Validator:
+    return Draft4Validator({**_plain(json.loads(schema)), "definitions": _definitions(app)})
 
 
 def _plain(schema: Any) -> Any:
