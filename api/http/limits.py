@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 
 from api.http import errors, json
 from api.http.basic import presented_credentials
+from api.http.cors import is_preflight
 from api.http.headers import WINDOW_ENDS
 from core import redis, texts
 from core.access import Actor
@@ -158,7 +159,8 @@ def _count_the_rest(response: Response) -> Response:
 
     What a limit has refused already counts nowhere, and tells of that limit alone.
     """
-    if g.get("is_counted") or response.status_code == 429 or not request.path.startswith("/api/v1"):
+    is_ours = request.path.startswith("/api/v1") and not is_preflight()
+    if g.get("is_counted") or response.status_code == 429 or not is_ours:
         return response
     try:
         count_request(None)

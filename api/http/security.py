@@ -156,6 +156,7 @@ class SecureResource(Resource):
             return None
         actor = tokens.verify(refresh=permission is Permission.SESSION_REFRESH)
         logs.user_id.set(actor.user_id)
+        logs.key_id.set(actor.key_id)
         return actor
 
     def _authorise(self, actor: Actor | None, permission: Permission) -> None:
