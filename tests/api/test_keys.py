@@ -376,7 +376,7 @@ def test_a_key_costs_one_statement_and_a_second_one_once_a_minute(
         statements.clear()
         assert use("GET", "/tasks?cursor=").status_code == 200
         counts.append(len(statements))
-    # PostgreSQL is also told that the note is not worth waiting for a lock. The page itself is kept after the first time.
+    # PostgreSQL is also told not to wait long for a lock. The page itself is kept after the first time.
     patience = int(engine_name == "postgresql")
     assert counts == [4 + patience, 1, 1, 2 + patience, 1], statements
     last_used = data(ada.get(f"/auth/keys/{made['id']}"))["last_used_at"]
