@@ -12,6 +12,7 @@ from core.config import ROOT, ConfigError, Settings, load_settings
 from core.db import db, init_db
 from core.health import Writing
 from core.logs import configure_logging
+from core.sentry import init_sentry
 from core.upstreams.registry import Registry
 
 EXTENSION = "tasklane"
@@ -40,6 +41,7 @@ def create_core_app(config_name: str | None = None, *, settings: Settings | None
     except OSError as error:
         raise ConfigError(f"The instance folder {settings.instance_path} is not usable: {error.strerror}.") from None
     configure_logging(settings)
+    init_sentry(settings)
     init_db(app, settings.database_url)
     cache.init_app(app, settings)
     # Batch mode rewrites a table where SQLite cannot alter it in place.

@@ -151,7 +151,11 @@ class StampedCache:
         """
         entry: bytes = self._choose(near).get(self._name(key)) or b""
         made_from, _, value = entry.partition(b"\n")
-        return value if made_from == stamp.encode() else None
+        is_hit = made_from == stamp.encode()
+        meters = current_app.extensions.get(METERS)
+        if meters is not None:
+            meters.count_lookup(is_near=near, is_hit=is_hit)
+        return value if is_hit else None
 
     def set(self, key: str, value: bytes, *, stamp: str, near: bool = False) -> None:
         """Keep a value that was made from the data of this stamp, instead of an earlier one."""
@@ -195,6 +199,8 @@ class StampedCache:
 
 
 _EDITION = "tasklane.edition"
+# Under this name the web application keeps who counts look-ups, if anybody does.
+METERS = "tasklane.meters"
 
 
 @once

