@@ -13,7 +13,7 @@ import click
 from sqlalchemy.engine import make_url
 
 from core import slots
-from core.commands.process import MANAGE, Failure, exit_with_parent_option, refuse_address
+from core.commands.process import MANAGE, Failure, die_with_parent, exit_with_parent_option, refuse_address
 from core.config import Settings, load_settings
 from core.logs import configure_logging
 from core.pool import Pool
@@ -81,6 +81,7 @@ def serve(
         inherited=descriptors,
         must_start=True,
     )
+    die_with_parent(exit_with_parent)
     pool.run()
     if pool.has_given_up:
         raise Failure("The web process does not start; its lines above say why.")

@@ -378,7 +378,7 @@ def test_a_key_made_during_a_change_of_the_password_does_not_survive_it(app: Fla
 
 
 def test_a_key_costs_one_statement_and_a_second_one_once_a_minute(
-    app: Flask, ada: Person, statements: list[str], monkeypatch: pytest.MonkeyPatch
+    app: Flask, engine_name: str, ada: Person, statements: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = make_key(ada)
     use = Script(app, made["key"])
@@ -389,8 +389,9 @@ def test_a_key_costs_one_statement_and_a_second_one_once_a_minute(
         statements.clear()
         assert use("GET", "/tasks?cursor=").status_code == 200
         counts.append(len(statements))
-    # The page itself is kept after the first time.
-    assert counts == [4, 1, 1, 2, 1], statements
+    # PostgreSQL is also told not to wait long for a lock. The page itself is kept after the first time.
+    patience = int(engine_name == "postgresql")
+    assert counts == [4 + patience, 1, 1, 2 + patience, 1], statements
     last_used = data(ada.get(f"/auth/keys/{made['id']}"))["last_used_at"]
     assert datetime.fromisoformat(last_used) == start + timedelta(seconds=61)
 

@@ -1,5 +1,6 @@
 """`manage.py serve` with several processes: rolled, killed, ended. tests/faults has the long forms."""
 
+import os
 import signal
 import threading
 import time
@@ -119,3 +120,13 @@ def test_processes_that_cannot_start_end_the_command_instead_of_letting_clients_
     service = Service(folder, PYTHONPATH=str(tmp_path))
     assert service.launch().wait(20) == 1
     assert "The web process does not start; its lines above say why." in service.log.read_text()
+
+
+def test_several_processes_end_when_who_started_them_is_gone(tmp_path: Path) -> None:
+    # Somebody who is alive, but has not started it: for it that is the same.
+    service = Service(tmp_path, "--processes", "2", "--exit-with-parent", str(os.getppid()))
+    running = service.launch()
+    try:
+        assert running.wait(40) in (0, -signal.SIGTERM)
+    finally:
+        running.kill()
