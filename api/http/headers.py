@@ -4,11 +4,8 @@ from flask import Flask, Response, request
 
 from core.config import Settings
 
-# Retry-After means "come back later" (RFC 9110, section 10.2.3), never "you may stay".
-RETRY_STATUSES = (202, 413, 429, 503)
-# Where a good answer may say when to look again.
-POLLED_ENDPOINTS = ("api.jobs_job", "api.jobs_job_alias")
-
+# The limiters tell here, with every answer, when their window ends; it stays inside this process.
+WINDOW_ENDS = "X-Tasklane-Window-Ends"
 
 # An answer is data. Whatever it says, a browser must load nothing for it, run nothing and show it in no frame.
 POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -29,8 +26,11 @@ def init_headers(app: Flask, settings: Settings) -> None:
 
     @app.after_request
     def add_headers(response: Response) -> Response:
-        if response.status_code not in RETRY_STATUSES and request.endpoint not in POLLED_ENDPOINTS:
-            response.headers.pop("Retry-After", None)
+        window_ends = response.headers.pop(WINDOW_ENDS, None)
+        # Retry-After means "come back later" (RFC 9110, section 10.2.3), never "you may stay"; and whoever
+        # has said when, such as a job, a lock or an upstream, knows better than a limiter.
+        if response.status_code == 429 and window_ends is not None:
+            response.headers.setdefault("Retry-After", str(max(1, int(window_ends))))
         if response.status_code in (204, 304):
             response.headers.pop("Content-Type", None)  # Of a body that is not there.
         if request.path.startswith("/api/v1"):

@@ -1,11 +1,11 @@
 """Queries over jobs."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, case, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from core.db import find_locked, insert_if_absent
@@ -96,10 +96,20 @@ class JobRepository:
     def forget_slots(self, before: datetime) -> None:
         self.session.execute(delete(ScheduledSlot).where(ScheduledSlot.slot < before))
 
-    def count_open(self) -> dict[JobState, int]:
-        """Return how many jobs are in each unfinished state."""
-        query = select(Job.state, func.count()).where(_IS_OPEN).group_by(Job.state)
-        return {row[0]: row[1] for row in self.session.execute(query)}
+    def count_open(self, *, ordered_before: datetime, due_before: datetime) -> Sequence[Row[Any]]:
+        """Return `state`, `kind` and `number` of the unfinished jobs.
+
+        `waiting` of them could be run: new ones that were ordered before a moment,
+        and others that are due before another.
+        """
+        is_waiting = or_(
+            and_(Job.state == JobState.QUEUED, Job.created_at <= ordered_before),
+            and_(Job.state == JobState.RETRYING, Job.due_at <= due_before),
+        )
+        waiting = func.sum(case((is_waiting, 1), else_=0)).label("waiting")
+        columns = (Job.state, Job.kind, func.count().label("number"), waiting)
+        query = select(*columns).where(_IS_OPEN).group_by(Job.state, Job.kind)
+        return self.session.execute(query).all()
 
     def summarise_open(self) -> list[tuple[str, JobState, int, datetime]]:
         """Return kind, state, how many there are, and when the oldest was ordered, of all unfinished jobs."""
