@@ -1,5 +1,7 @@
 """Fixtures: real databases, a real Redis-protocol server, and people who use the API."""
 
+import logging
+import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +19,9 @@ from core import clock
 from core.access import Role
 from core.config import ROOT, Settings, load_settings
 from core.db import Base, db
-from tests.support.people import Person, make_person
+from core.logs import JsonLines
+from core.redaction import Redactor
+from tests.support.people import PASSWORD, Person, make_person
 from tests.support.servers import EncryptedRedis, PostgresServer, RedisServer
 
 ENGINES = ("sqlite", "postgresql")
@@ -30,6 +34,30 @@ def _push_request_context() -> None:
     It keeps one context open through a whole test, in which all requests would
     share one database session; real requests do not.
     """
+
+
+class _Guard(logging.Handler):
+    """Formats what the tests have logged as an installation would, and notes what looks like a secret."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.formatter = JsonLines(Redactor())
+        self.leaks: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = self.format(record)
+        if re.search(rf"{PASSWORD}|eyJ[\w-]{{10,}}\.eyJ|tl_[0-9a-f]{{48}}|\$argon2id\$", line):
+            self.leaks.append(line)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_line_of_any_test_tells_a_secret() -> Iterator[None]:
+    guard = _Guard()
+    log = logging.getLogger("tasklane")
+    log.addHandler(guard)
+    yield
+    log.removeHandler(guard)
+    assert guard.leaks == []
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,16 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+    values,
+)
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -43,6 +52,8 @@ class Meters:
     """The counters of one application."""
 
     def __init__(self) -> None:
+        # When a series began would be as many series again, which nobody asks for.
+        disable_created_metrics()
         self._folder = _share()
         self._registry = CollectorRegistry()
         self._requests = self._counter("http_requests", "Answers.", "method", "route", "status")

@@ -1,7 +1,5 @@
 """/metrics: who may read them, and that what they say is true."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,12 +55,6 @@ def test_without_being_switched_on_there_are_none(anonymous: Person) -> None:
     assert answer.status_code == 404
     assert answer.get_json()["error"]["code"] == "not_found"
     assert "tasklane.meters" not in anonymous.app.extensions
-
-
-def test_nobody_who_does_not_serve_loads_the_library() -> None:
-    code = "import sys, api, core.bootstrap, workers.commands, api.commands; print('prometheus_client' in sys.modules)"
-    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert ended.stdout.strip() == "False"
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ SMALL_INDEXES = ("ix_jobs_due_at", "uq_jobs_dedupe_key")
         lambda jobs: jobs.any_due(clock.now(), frozenset(KINDS)),
         lambda jobs: jobs.any_due(clock.now(), None),
         lambda jobs: jobs.lock_due(clock.now(), frozenset(KINDS), 50),
-        lambda jobs: jobs.count_open(),
+        lambda jobs: jobs.count_open(ordered_before=clock.now(), due_before=clock.now()),
         lambda jobs: jobs.summarise_open(),
         lambda jobs: jobs.find_open("a key"),
     ],

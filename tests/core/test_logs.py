@@ -34,6 +34,9 @@ def _same_loggers_afterwards() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     root.handlers = []
+    # What earlier tests of this thread have asked for is over.
+    for variable in (logs.request_id, logs.user_id, logs.key_id, logs.job_id, logs.job_kind, logs.job_attempt):
+        variable.set(None)
     yield
     for handler in root.handlers:
         handler.close()

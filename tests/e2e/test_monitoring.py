@@ -67,11 +67,3 @@ def test_counters_are_those_of_all_processes_and_outlive_each(tmp_path: Path) ->
     assert {line["user_id"] for line in asked} == {1}
     assert len({line["request_id"] for line in asked}) == 21
     assert TOKEN not in service.log.read_text()
-
-    # A new `serve` begins at 0 and tidies up.
-    service.start()
-    try:
-        assert answered(scrape(service)) == 0
-        assert len(list((tmp_path / "instance" / "metrics").iterdir())) == 1
-    finally:
-        service.stop()

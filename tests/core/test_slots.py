@@ -1,0 +1,56 @@
+"""Numbers for processes: each held by one, and given back by the kernel."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from core import slots
+from core.config import ROOT
+
+HOLDER = """
+import sys
+from pathlib import Path
+from core import slots
+print(slots.claim(Path(sys.argv[1]), lambda slot: print("after", end=" ")), flush=True)
+sys.stdin.read()
+"""
+
+
+def hold(folder: Path) -> tuple[subprocess.Popen[str], str]:
+    """Start a process that takes a slot; return it and what it says."""
+    command = [sys.executable, "-c", HOLDER, str(folder)]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    return process, process.stdout.readline().strip()
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+
+def test_a_slot_belongs_to_one_process_until_it_is_killed(tmp_path: Path) -> None:
+    family = tmp_path / "1"
+    (first, said), (second, also_said) = hold(family), hold(family)
+    assert (said, also_said) == ("after 1", "after 2")
+    seen: list[int] = []
+    slots.free(family, seen.append)
+    assert seen == []
+    end(first)
+    slots.free(family, seen.append)
+    assert seen == [1]
+    third, said = hold(family)
+    assert said == "after 1"
+
+    # A family with somebody alive stays; others are removed.
+    (tmp_path / "dead").mkdir()
+    (tmp_path / "dead" / "slot-1").touch()
+    (tmp_path / "dead" / "counter_1.db").touch()
+    assert slots.new_folder(tmp_path, "2") == tmp_path / "2"
+    assert [path.name for path in tmp_path.iterdir()] == ["1"]
+    end(second)
+    end(third)
+    slots.new_folder(tmp_path, "2")
+    assert list(tmp_path.iterdir()) == []
+    assert slots.new_folder(tmp_path / "nowhere", "3") == tmp_path / "nowhere" / "3"
