@@ -7,11 +7,13 @@ counted after that; a made-up token gives nobody a bucket of their own.
 """
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 from flask import Flask, Response, g, request
 from flask_limiter import HeaderNames, Limiter, RateLimitExceeded
 from flask_limiter.util import get_remote_address
+from redis.exceptions import RedisError
 
 from api.http import errors, json
 from api.http.basic import presented_credentials
@@ -34,10 +36,41 @@ def caller_key() -> str:
     return f"user {actor.user_id}" if actor.key_id is None else f"key {actor.key_id}"
 
 
+_is_deciding: ContextVar[bool] = ContextVar("limiter_is_deciding", default=False)
+
+
+class SteadyLimiter(Limiter):
+    """A limiter that no request can tell from another while Redis goes away.
+
+    Flask-Limiter goes over to memory with the first request that fails, and lets
+    those fail that were on their way with it. Here they ask again, and find memory.
+    What fails after the decision, such as a header, is left out; what fails
+    before it lets nobody through.
+    """
+
+    def _check_request_limit(self, callable_name: str | None = None, in_middleware: bool = True) -> None:
+        token = _is_deciding.set(True)
+        try:
+            super()._check_request_limit(callable_name, in_middleware)
+        except RedisError:
+            self.context.seen_limits.clear()
+            super()._check_request_limit(callable_name, in_middleware)
+        finally:
+            _is_deciding.reset(token)
+
+    @property
+    def _swallow_errors(self) -> bool:
+        return not _is_deciding.get()
+
+    @_swallow_errors.setter
+    def _swallow_errors(self, wanted: bool | None) -> None:
+        """Ignore what the library sets."""
+
+
 # The application is bound later, so importing this has no effect.
-_headers: dict[str, Any] = {"headers_enabled": True, "header_name_mapping": {HeaderNames.RETRY_AFTER: WINDOW_ENDS}}
-limiter = Limiter(key_func=caller_key, strategy="sliding-window-counter", **_headers)
-credentials_limiter = Limiter(key_func=get_remote_address, strategy="moving-window", **_headers)
+_options: dict[str, Any] = {"headers_enabled": True, "header_name_mapping": {HeaderNames.RETRY_AFTER: WINDOW_ENDS}}
+limiter = SteadyLimiter(key_func=caller_key, strategy="sliding-window-counter", **_options)
+credentials_limiter = SteadyLimiter(key_func=get_remote_address, strategy="moving-window", **_options)
 
 
 def init_limits(app: Flask, settings: Settings) -> None:
