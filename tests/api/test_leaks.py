@@ -136,7 +136,7 @@ class Secrets(World):
 
     def read_all_and_part(self) -> None:
         """Have all that may be kept kept, then take somebody out of the project."""
-        for person in ("owner", "viewer", "former"):
+        for person in ("viewer", "former"):
             self._read_all(self.people[person])
         former = f"/projects/{self.team['project']}/members/{self.people['former'].user_id}"
         self._do(self.people["project_owner"].delete(former))
