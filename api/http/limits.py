@@ -83,9 +83,9 @@ class Enduring(RateLimiter):
 
 
 # The application is bound later, so importing this has no effect.
-_headers: dict[str, Any] = {"headers_enabled": True, "header_name_mapping": {HeaderNames.RETRY_AFTER: WINDOW_ENDS}}
-limiter = Limiter(key_func=caller_key, strategy="sliding-window-counter", **_headers)
-credentials_limiter = Limiter(key_func=get_remote_address, strategy="moving-window", **_headers)
+_options: dict[str, Any] = {"headers_enabled": True, "header_name_mapping": {HeaderNames.RETRY_AFTER: WINDOW_ENDS}}
+limiter = Limiter(key_func=caller_key, strategy="sliding-window-counter", **_options)
+credentials_limiter = Limiter(key_func=get_remote_address, strategy="moving-window", **_options)
 
 
 def init_limits(app: Flask, settings: Settings) -> None:

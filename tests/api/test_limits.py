@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask
+from redis.exceptions import RedisError
 from werkzeug.test import TestResponse
 
+from api.http.limits import limiter
 from core.auth import lockout
 from core.config import ConfigError, Settings
 from core.errors import Unavailable
@@ -208,6 +210,36 @@ def test_a_limit_holds_without_redis_and_goes_back_to_it_by_itself(
         assert time.monotonic() < deadline
         person.get("/tasks")
         time.sleep(0.1)
+
+
+def test_requests_that_are_on_their_way_when_redis_goes_away_do_not_fail(
+    own: Flask, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = as_in(own, ada)
+    tag = person.get("/tasks").headers["ETag"]
+
+    def die(*args: object, **kwargs: object) -> None:
+        raise RedisError
+
+    first = limiter._limiter._first
+    for method in ("hit", "test", "get_window_stats"):
+        for headers, status in (({}, 200), ({"If-None-Match": tag}, 304)):
+            # It dies between one question and the next.
+            limiter._limiter._absence.note_answer()
+            with monkeypatch.context() as patch:
+                patch.setattr(first, method, die)
+                assert person.get("/tasks", headers=headers).status_code == status, (method, headers)
+    # Memory counts meanwhile, and whoever asks too often hears so.
+    limiter._limiter._absence.note_failure()
+    assert 429 in {person.get("/tasks").status_code for _ in range(6)}
+
+
+def test_what_cannot_be_decided_lets_nobody_through(own: Flask, ada: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise ValueError
+
+    monkeypatch.setattr(limiter._limiter._first, "hit", fail)
+    assert as_in(own, ada).get("/tasks").status_code == 500
 
 
 def test_a_redis_that_hangs_costs_a_fifth_of_a_second_once(

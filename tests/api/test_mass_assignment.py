@@ -17,6 +17,8 @@ from tests.support.people import Person
 
 # It relays any JSON to another service, and stores nothing.
 RELAYS = {"POST /api/v1/upstreams/<name>/<path:path>"}
+# What nothing here has by itself.
+ODD = 7_777_777
 COLUMNS = sorted({column.name for table in Base.metadata.sorted_tables for column in table.columns})
 
 
@@ -59,7 +61,7 @@ def test_a_column_that_is_no_field_is_refused_by_name_and_nothing_changes(app: F
         person = world.people[next(name for name in ("admin", "owner") if name in row.allowed)]
         assert row.body is not None, operation
         unknown = [column for column in COLUMNS if column not in fields]
-        body = {**row.body(world), **dict.fromkeys(unknown, 7)}
+        body = {**row.body(world), **dict.fromkeys(unknown, ODD)}
         answer = person.open(method, world.path(rule) + row.query(world), body)
         named = set(answer.get_json()["error"].get("details", {})) if answer.status_code == 422 else set()
         if not named >= set(unknown):
@@ -76,7 +78,7 @@ def test_a_bulk_takes_no_more_than_a_single_change(app: Flask, op: str) -> None:
     operation = "POST /api/v1/tasks" if op == "create" else "PATCH /api/v1/tasks/<int:task_id>"
     fields = fields_of(app, operation) or set()
     unknown = [column for column in COLUMNS if column not in fields]
-    entry = {"op": op, "task": {"title": "New", **dict.fromkeys(unknown, 7)}}
+    entry = {"op": op, "task": {"title": "New", **dict.fromkeys(unknown, ODD)}}
     entry |= {"id": world.task_id} if op == "update" else {}
     answer = world.people["owner"].post("/tasks/bulk", {"operations": [entry]})
     assert answer.status_code == 422
@@ -99,17 +101,17 @@ def test_an_import_sets_nothing_that_is_the_servers(app: Flask, admin: Person, k
     known = {column.name: column for column in IMPORTED[Kind(kind)]}
     servers = [column.name for column in table.columns if column.name in known and not known[column.name].writable]
     foreign = [column.name for column in table.columns if column.name not in known]
-    row = {**NEEDED[kind], **dict.fromkeys(servers, 7)}
+    row = {**NEEDED[kind], **dict.fromkeys(servers, ODD)}
     assert counts(imported(admin, json.dumps([row]), kind=kind, name="t.json")) == {"created": 1}
     with app.app_context():
         made = db.session.execute(select(table).order_by(table.c.id.desc())).mappings().first()
         db.session.remove()
     assert made is not None
-    assert [name for name in servers if made[name] == 7] == []
+    assert [name for name in servers if made[name] == ODD] == []
     after = stored(app)[kind]
     assert len(after) == len(before) + 1
     for column in foreign:
-        refused = imported(admin, json.dumps([{**NEEDED[kind], column: 7}]), kind=kind, name="t.json")
+        refused = imported(admin, json.dumps([{**NEEDED[kind], column: ODD}]), kind=kind, name="t.json")
         assert counts(refused) == {"failed": 1}, column
     assert stored(app)[kind] == after
 
