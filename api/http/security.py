@@ -72,10 +72,9 @@ class SecureResource(Resource):
             if name.upper() not in cls.permissions:
                 raise TypeError(f"{cls.__name__}.{name} names no permission; say Permission.PUBLIC if it needs none.")
             is_public = cls.permissions[name.upper()] is Permission.PUBLIC
-            codes = {400, 406, 500, 503}
+            codes = {400, 406, 413, 500, 503}
             codes |= set() if is_public else {401, 403}
             codes |= {429} if cls.count is not limits.uncounted else set()
-            codes |= set() if name == "get" else {413}
             # Whatever is written may meet a change by somebody else, the end of the caller's account included.
             codes |= set() if is_public or name == "get" else {409}
             codes |= {415, 422} if _body_model(verb) or _form_parser(verb) else set()
