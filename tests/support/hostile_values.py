@@ -1,6 +1,8 @@
 """Values that no service should trust, by what they pretend to be; hand-written."""
 
+import io
 import json
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -551,13 +553,13 @@ ACCEPTS = (
     "*/*;q=0",
     "text/*",
     "application/json;q=0.0, text/plain",
+    "*",
+    "q=;;,",
 )
 # What is nonsense, and then no reason not to answer.
 ODD_ACCEPTS = (
     "",
     ",",
-    "*",
-    "q=;;,",
     ";q=1, */*",
     "*/*;q=x",
     "*/*;q=-1",
@@ -627,6 +629,8 @@ COOKIES = (
     "tasklane_csrf=a",
     "; " * 2_000,
 )
+
+CSRF_TOKENS = (None, "", "x", "\xff", "null", "a" * 10_000, "00000000-0000-0000-0000-000000000000")
 
 # What must change nothing at all.
 IGNORED_HEADERS: tuple[tuple[str, str], ...] = (
@@ -787,7 +791,7 @@ FORMS: tuple[tuple[int, str, bytes], ...] = (
     (400, _FORM, _form(*_SOUND)[:-30]),
     (400, _FORM, b"--x\r\n" + b"a" * 100_000),
     (400, _FORM, b"--x\r\nContent-Disposition\r\n\r\n"),
-    (400, _FORM, b"--x--\r\n"),
+    (422, _FORM, b"--x--\r\n"),
     (422, _FORM, _form((_KIND, b"items"))),
     (422, _FORM, _form((_FILE, _ROWS))),
     (422, _FORM, _form(*_SOUND, (_KIND, b"items"))),
@@ -804,7 +808,7 @@ FORMS: tuple[tuple[int, str, bytes], ...] = (
     (422, _FORM, _form(*_SOUND, (_text("format"), b"xlsx"))),
     (422, _FORM, _form(*_SOUND, (_text("owner_id"), b"1"))),
     (422, _FORM, _form(*_SOUND, (_text("\x00"), b"1"))),
-    (422, _FORM, _form(*_SOUND, (_text("\xff"), b"1"))),
+    (400, _FORM, _form(*_SOUND, (_text("\xff"), b"1"))),
     (422, _FORM, _form(*_SOUND, (_text("a" * 5_000), b"1"))),
     (422, _FORM, _form(*_SOUND, (_text("__proto__"), b"1"))),
     (422, _FORM, _form(*_SOUND, (_text("file") + '; filename="b.csv"', _ROWS))),
@@ -899,4 +903,170 @@ LOGIN_FORMS: tuple[tuple[tuple[int, ...], bytes], ...] = (
     ((400,), b"%"),
     ((400,), b'{"username": "a", "password": "b"}'),
     ((400,), b"password=b" * 20_000),
+)
+
+# --- files --------------------------------------------------------------------------
+
+
+def _zip_bomb() -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/worksheets/sheet1.xml", b"\x00" * 10_000_000)
+    return packed.getvalue()
+
+
+# Name and content of files from which no item can come.
+FILES: tuple[tuple[str, bytes], ...] = (
+    ("empty.csv", b""),
+    ("blank.csv", b"\n\n\n"),
+    ("bom.csv", b"\xef\xbb\xbf"),
+    ("header.csv", b"no,such,columns\n1,2,3\n"),
+    ("twice.csv", b"name,name,price\na,b,1\n"),
+    ("nul.csv", b"name,price\na\x00b,1\n"),
+    ("utf-16.csv", "name,price\na,1\n".encode("utf-16")),
+    ("latin-1.csv", b"name,price\n\xe4,1\n"),
+    ("surrogate.csv", b"name,price\n\xed\xa0\x80,1\n"),
+    ("quote.csv", b'name,price\n"never closed,1\n' + b"a,1\n" * 1_000),
+    ("wide.csv", b",".join(b"c%d" % number for number in range(10_000)) + b"\n"),
+    ("long.csv", b"name,price\n" + b"a" * 2_000_000 + b",1\n"),
+    ("price.csv", b"name,price\na,1e400\n"),
+    ("nan.csv", b"name,price\na,NaN\n"),
+    ("digits.csv", b"name,price\na," + b"9" * 5_000 + b"\n"),
+    ("arabic.csv", "name,price\na,١\n".encode()),
+    ("infinity.csv", b"name,price\na,Infinity\n"),
+    ("owner.csv", b"name,price,password_hash\na,1,x\n"),
+    ("zip.csv", _zip_bomb()),
+    ("gzip.csv", b"\x1f\x8b\x08" + b"\x00" * 100),
+    ("pdf.csv", b"%PDF-1.7\n"),
+    ("html.csv", b"<!doctype html><script>alert(1)</script>"),
+    ("xml.csv", b"<?xml version='1.0'?><!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]><a>&b;</a>"),
+    ("broken.json", b"[{"),
+    ("null.json", b"null"),
+    ("number.json", b"1e400"),
+    ("object.json", b'{"name": "a", "price": 1}'),
+    ("rows.json", b"[1, null, [], true]"),
+    ("nan.json", b'[{"name": "a", "price": NaN}]'),
+    ("huge.json", b'[{"name": "a", "price": 1e999999999}]'),
+    ("digits.json", b'[{"name": "a", "price": ' + b"9" * 5_000 + b"}]"),
+    ("twice.json", b'[{"name": "a", "name": "b", "price": 1}]'),
+    ("nul.json", b'[{"name": "\\u0000", "price": 1}]'),
+    ("surrogate.json", b'[{"name": "\\ud800", "price": 1}]'),
+    ("foreign.json", b'[{"name": "a", "price": 1, "is_admin": true}]'),
+    ("deep.json", b'[{"name": ' + b"[" * 5_000 + b"]" * 5_000 + b"}]"),
+    ("deeper.json", b"[" * 200_000),
+    ("trailing.json", b'[{"name": "", "price": 1}] []'),
+    ("broken.jsonl", b'{"name": "a"\n'),
+    ("array.jsonl", b"[]\n[]\n"),
+    ("deep.jsonl", b'{"name": ' + b'{"a":' * 5_000 + b"1" + b"}" * 5_000 + b"}\n"),
+    ("nul.jsonl", b"\x00\n"),
+    ("pickle.jsonl", b"\x80\x04\x95."),
+)
+
+# Names of files, as they stand in the header of a part.
+FILE_NAMES = (
+    "../../../../etc/passwd.csv",
+    "..\\\\..\\\\x.csv",
+    "/etc/passwd.csv",
+    "C:\\\\x.csv",
+    "a" * 5_000 + ".csv",
+    ".csv",
+    "a%0d%0aX-Injected: 1.csv",
+    "<script>.csv",
+    "a;b=c.csv",
+    "\xe2\x80\xaegnirts.csv",
+    "\xf0\x9f\x98\x80.csv",
+    "=1+1.csv",
+    " .csv",
+    "CON.csv",
+    "a\x01.csv",
+)
+
+
+def upload_named(name: str) -> tuple[str, bytes]:
+    """Return media type and body of an upload whose file has this name."""
+    return _FORM, _form((_KIND, b"items"), (_FILE.replace("items.csv", name), b"name,price\n"))
+
+
+# --- bytes on a connection ----------------------------------------------------------
+
+_POST = b"POST /api/v1/tasks HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n"
+_GET = b"GET /api/v1/welcome HTTP/1.1\r\n"
+_LAST = b"GET /api/v1/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+_SMUGGLED = b"POST /api/v1/tasks HTTP/1.1\r\nHost: x\r\n\r\n"
+_CHUNKED = _POST + b"Transfer-Encoding: chunked\r\n\r\n"
+
+# What is sent, the place of a token marked, and the statuses of all answers until the connection is closed.
+CONVERSATIONS: tuple[tuple[bytes, tuple[int, ...]], ...] = (
+    (_GET + b"Host: x\r\n\r\n" + _LAST, (200, 200)),
+    # Two lengths, of which another reader might take the other.
+    (_POST + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + _SMUGGLED + _LAST, (400,)),
+    (_POST + b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n" + _SMUGGLED + _LAST, (400,)),
+    (_POST + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{} " + _LAST, (400,)),
+    (_POST + b"Content-Length: 2, 2\r\n\r\n{}" + _LAST, (400,)),
+    (_POST + b"Content-Length: +2\r\n\r\n{}" + _LAST, (400,)),
+    (_POST + b"Content-Length: -2\r\n\r\n{}" + _LAST, (400,)),
+    (_POST + b"Content-Length: 0x2\r\n\r\n{}" + _LAST, (400,)),
+    (_POST + b"Content-Length: 2_0\r\n\r\n{}" + _LAST, (400,)),
+    (_POST + b"Content-Length:\r\n\r\n{}" + _LAST, (400,)),
+    (_POST + b"Content-Length: \xb2\r\n\r\n{}" + _LAST, (400,)),
+    (_POST + b"Content-Length: 9999999999999999999999\r\n\r\n{}" + _LAST, (413,)),
+    (_POST + b"Content_Length: 2\r\n\r\n" + _LAST, (400, 200)),
+    (_POST + b"Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n" + _LAST, (400, 200)),
+    (_POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n" + _LAST, (501,)),
+    (_POST + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n" + _LAST, (501,)),
+    (_POST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n" + _LAST, (501,)),
+    (_POST + b"Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n" + _LAST, (400,)),
+    (_POST + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n" + _LAST, (400,)),
+    (_POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n" + _LAST, (501,)),
+    (
+        _POST.replace(b"1.1", b"1.0")
+        + b"Connection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"
+        + _LAST,
+        (400,),
+    ),
+    (_POST + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n{}" + _LAST, (100, 422, 200)),
+    (_POST + b"Expect: 100-continue\r\n\r\n" + _LAST, (400, 200)),
+    # Chunks that are none.
+    (_CHUNKED + b"zz\r\n{}\r\n0\r\n\r\n" + _LAST, (400,)),
+    (_CHUNKED + b"-2\r\n{}\r\n0\r\n\r\n" + _LAST, (400,)),
+    (_CHUNKED + b"+2\r\n{}\r\n0\r\n\r\n" + _LAST, (400,)),
+    (_CHUNKED + b"0x2\r\n{}\r\n0\r\n\r\n" + _LAST, (400,)),
+    (_CHUNKED + b"2_\r\n{}\r\n0\r\n\r\n" + _LAST, (400,)),
+    (_CHUNKED + b"\r\n{}\r\n0\r\n\r\n" + _LAST, (400,)),
+    (_CHUNKED + b"2\r\n{}xx\r\n0\r\n\r\n" + _LAST, (400,)),
+    (_CHUNKED + b"2;a=\x00\r\n{}\r\n0\r\n\r\n" + _LAST, (400,)),
+    (_CHUNKED + b"ffffffffffffffff\r\n{}\r\n0\r\n\r\n", ()),
+    (_CHUNKED + b"2\r\n{}\r\n0\r\n\r\n" + _LAST, (422, 200)),
+    (_CHUNKED + b"2;name=value\r\n{}\r\n0\r\nX-Trailer: 1\r\n\r\n" + _LAST, (422, 200)),
+    (_CHUNKED + b"1\r\n{", ()),
+    # Headers that two readers could read in two ways.
+    (_GET + b"Host : x\r\n\r\n" + _LAST, (400,)),
+    (_GET + b"Host: x\r\n folded\r\n\r\n" + _LAST, (400, 200)),
+    (_GET + b" Host: x\r\n\r\n" + _LAST, (400,)),
+    (_GET + b"Host: x\nX-Injected: 1\r\n\r\n" + _LAST, (400,)),
+    (_GET + b"Host: x\r\nX: a\x00b\r\n\r\n" + _LAST, (400,)),
+    (_GET + b"Host: x\r\nX\x00: a\r\n\r\n" + _LAST, (400,)),
+    (_GET + b"Host: x\r\nno colon\r\n\r\n" + _LAST, (400,)),
+    (_GET + b"Host: x\r\n: no name\r\n\r\n" + _LAST, (400,)),
+    (_GET + b"Host: x\r\n\xe4: a\r\n\r\n" + _LAST, (400,)),
+    (_GET + b"Host: x\r\nHost: y\r\n\r\n" + _LAST, (400, 200)),
+    (_GET + b"\r\n" + _LAST, (400,)),
+    (_GET + b"Host: x\r\n" + b"X: y\r\n" * 10_000 + b"\r\n", (431,)),
+    (_GET + b"Host: x\r\nX: " + b"a" * 100_000 + b"\r\n\r\n", (431,)),
+    (_GET + b"Host: x\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n" + _LAST, (200, 200)),
+    # Request lines.
+    (b"GET http://evil.example/api/v1/welcome HTTP/1.1\r\nHost: x\r\n\r\n" + _LAST, (200, 200)),
+    (b"GET  /api/v1/welcome HTTP/1.1\r\nHost: x\r\n\r\n" + _LAST, (400,)),
+    (b"GET /api/v1/greet/a b HTTP/1.1\r\nHost: x\r\n\r\n" + _LAST, (400,)),
+    (b"GET\t/api/v1/welcome\tHTTP/1.1\r\nHost: x\r\n\r\n" + _LAST, (400,)),
+    (b"GET /api/v1/welcome HTTP/9.9\r\nHost: x\r\n\r\n" + _LAST, (200,)),
+    (b"GET /api/v1/welcome HTTP/1.1 HTTP/1.1\r\nHost: x\r\n\r\n" + _LAST, (400,)),
+    (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", (404,)),
+    (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", (400,)),
+    (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", (431,)),
+    (b"GET /api/v1/greet/\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n" + _LAST, (400,)),
+    (b"GET /api/v1/greet/a#b HTTP/1.1\r\nHost: x\r\n\r\n" + _LAST, (200, 200)),
+    (b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n" + _LAST, (404, 200)),
+    (b"CONNECT evil.example:443 HTTP/1.1\r\nHost: x\r\n\r\n" + _LAST, (404, 200)),
+    (b"\r\n\r\n" + _LAST, (200,)),
 )
