@@ -8,7 +8,7 @@ import json
 import re
 import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -20,7 +20,7 @@ from flask import Flask
 from jsonschema import ValidationError
 from sqlalchemy import event, select
 from sqlalchemy.engine import Connection
-from werkzeug.test import EnvironBuilder, TestResponse
+from werkzeug.test import TestResponse
 
 from core.db import Base, db
 from core.jobs.model import JobState
@@ -28,9 +28,9 @@ from tests.api.test_matrix import TABLE, World
 from tests.api.test_server import Running
 from tests.support import hostile
 from tests.support import hostile_values as values
-from tests.support.document import document_of
-from tests.support.hostile import Operation, Request
+from tests.support.hostile import Request
 from tests.support.imports import run, upload
+from tests.support.operations import operations
 from tests.support.people import PASSWORD, Person
 
 # What refusals are written down in, on purpose.
@@ -49,52 +49,6 @@ INTERNAL = (
     "site-packages",
     "werkzeug",
 )
-
-
-def template(rule: str) -> str:
-    """Return how the document writes a rule."""
-    from flask_restx.swagger import extract_path
-
-    return extract_path(rule).removeprefix("/api")
-
-
-def credentials(world: World, name: str) -> dict[str, str]:
-    """Return the header by which somebody who may use an operation shows who they are."""
-    row = TABLE[name]
-    if "anonymous" in row.allowed:
-        return {}
-    someone = next(identity for identity in ("owner", "project_owner", "admin") if identity in row.allowed)
-    kind = "refresh_token" if name.endswith("/refresh") else "access_token"
-    return {"Authorization": f"Bearer {world.people[someone].tokens[kind]}"}
-
-
-def operations(app: Flask, world: World) -> list[Operation]:
-    """Return all operations, each with a request by somebody who may do it."""
-    document = document_of(app)
-    found = []
-    for name, row in TABLE.items():
-        method, _, rule = name.partition(" ")
-        body, headers = b"", credentials(world, name)
-        if row.body:
-            body = json.dumps(row.body(world)).encode()
-            headers["Content-Type"] = "application/json"
-        elif row.form:
-            builder = EnvironBuilder(method="POST", data=row.form(world))
-            environ = builder.get_environ()
-            body, headers["Content-Type"] = environ["wsgi.input"].read(), environ["CONTENT_TYPE"]
-            builder.close()
-
-        def path(others: Mapping[str, str], rule: str = rule) -> str:
-            for placeholder, text in others.items():
-                rule = rule.replace(placeholder, text)
-            return world.path(rule)
-
-        query = row.query(world).removeprefix("?")
-        sound = Request("sound", method, path({}), frozenset(), query, body, tuple(headers.items()))
-        described = document["paths"][template(rule)][method.lower()]
-        succeeds = row.answer is None
-        found.append(Operation(rule, sound, described, document["definitions"], path, succeeds))
-    return found
 
 
 def faults(request: Request, response: TestResponse) -> Iterator[str]:
