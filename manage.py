@@ -32,6 +32,14 @@ COMMANDS = {
     "user": ("core.commands.users:user", "Create, list, change and delete accounts."),
     "jobs": ("core.commands.jobs:jobs", "Look at background jobs, cancel them, have them tried again."),
     "export": ("api.commands:export", "Write tasks, posts, items or users to a file, all rows of one moment."),
+    "backup": (
+        "core.commands.backup:backup",
+        "Write a backup to TARGET, a folder or a new file, while everything runs.",
+    ),
+    "restore": (
+        "core.commands.backup:restore",
+        "Replace the database by that of the backup FILE. Stop Tasklane before, and start it after.",
+    ),
     "mail": ("core.commands.mail:mail", "Try out the mail server."),
     "config": ("core.commands.config:config", "Print the effective settings and where each comes from."),
     "reference": ("api.commands:reference_command", "Print the API reference as Markdown."),

@@ -15,25 +15,19 @@ import tomllib
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from email.errors import MessageError
-from email.policy import SMTP
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
-from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from limits import parse_many
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.engine import URL
 
-from core import config_tables
+from core import config_rules, config_tables
+from core.config_rules import MIN_SECRET_BYTES, split_key_limit, sqlalchemy_url
 from core.upstreams.settings import UpstreamSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ("development", "testing", "production")
 PREFIX = "TASKLANE_"
-LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-MIN_SECRET_BYTES = 32
 
 # Names that platforms and other tools already use for some of our keys.
 PLAIN_NAMES = {
@@ -60,7 +54,6 @@ SELECTORS = ("TASKLANE_ENV", "TASKLANE_INSTANCE_PATH")
 
 SECRET_KEYS = frozenset({"secret_key", "jwt_secret_key", "jwt_previous_secret_keys", "mail.password"})
 URL_KEYS = frozenset({"database_url", "redis_url", "cache.url"})
-KNOWN_DEFAULTS = ("changeme", "change-me", "change_me", "change this", "replace-me", "your-secret")
 
 
 class ConfigError(Exception):
@@ -95,14 +88,6 @@ class LimitSettings:
         """Return the limit of one API key."""
         own = dict(split_key_limit(line) for line in self.api_keys)
         return own.get(key_id, self.api_key)
-
-
-def split_key_limit(line: str) -> tuple[int, str]:
-    """Return the number of a key and its limit. Raises ValueError."""
-    number, separator, limit = line.partition(":")
-    if not separator:
-        raise ValueError
-    return int(number), limit.strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,146 +341,11 @@ def load_settings(
     apply((key, "override", value) for key, value in (overrides or {}).items())
 
     tables = config_tables.fill_in(values, sources)
-    _check(env, values, tables)
-    _fill_in(env, instance_path, values, sources)
-    return _build(Settings, values, "", env=env, instance_path=instance_path, sources=sources, **tables)  # type: ignore[no-any-return]
-
-
-_POSITIVE = (
-    "threads",
-    "security_event_days",
-    "auth.access_token_minutes",
-    "auth.refresh_token_days",
-    "auth.browser_session_hours",
-    "processing.steps",
-    "jobs.lease_seconds",
-    "jobs.poll_seconds",
-    "jobs.result_days",
-    "jobs.history_days",
-    "tasks.trash_days",
-    "mail.timeout_seconds",
-    "mail.reply_seconds",
-    "paging.cursor_max_age_days",
-)
-_NOT_NEGATIVE = (
-    "trusted_proxies",
-    "processes",
-    "drain_seconds",
-    "processing.step_seconds",
-    "jobs.shutdown_grace_seconds",
-)
-# The time limit of an e-mail job (core/jobs/kinds.py) leaves room for this.
-LONGEST_REPLY_SECONDS = 300
-# A century of seconds; beyond it moments can no longer be computed.
-_LARGEST = 100 * 366 * 24 * 3600
-_LARGEST_DAYS = 36_600
-
-
-def _check(env: str, values: dict[str, Any], tables: Mapping[str, Mapping[str, Any]]) -> None:
-    """Refuse settings that would be unsafe or cannot work, all reasons in one message."""
-    problems = []
-    if env == "production":
-        for key in ("jwt_secret_key", "secret_key"):
-            problems += _secret_problems(key.upper(), values[key])
-        for key in values["jwt_previous_secret_keys"]:
-            problems += _secret_problems("An entry of JWT_PREVIOUS_SECRET_KEYS", key)
-        if not values["database_url"]:
-            problems.append("DATABASE_URL is not set")
-    rules = {
-        f"port {values['port']} is not between 0 and 65535": 0 <= values["port"] <= 65535,
-        "processes must not be greater than 64": values["processes"] <= 64,
-        f"log_level {values['log_level']!r} is not a logging level": values["log_level"].upper() in LOG_LEVELS,
-        f"log_format {values['log_format']!r} is neither text nor json": values["log_format"] in ("text", "json"),
-        **{f"{key} must not be negative": values[key] >= 0 for key in _NOT_NEGATIVE},
-        **{f"{key} must be greater than 0": values[key] > 0 for key in _POSITIVE},
-        **{f"{key} is too large": not values[key] > _LARGEST for key in (*_POSITIVE, *_NOT_NEGATIVE)},
-        **{f"{key} is too large": values[key] <= _LARGEST_DAYS for key in KEYS if key.endswith("_days")},
-        **{f"{key} {values[key]!r} is not a limit such as '5 per minute'": _is_limit(values[key]) for key in _LIMITS},
-        "limits.api_keys has an entry that is not like '12: 6000 per minute'": all(
-            _is_key_limit(line) for line in values["limits.api_keys"]
-        ),
-        "DATABASE_URL is neither sqlite:// nor postgresql://": _is_database_url(values["database_url"]),
-        f"mail.reminder_hour {values['mail.reminder_hour']} is not between 0 and 23": (
-            0 <= values["mail.reminder_hour"] <= 23
-        ),
-        f"mail.reply_seconds must not be more than {LONGEST_REPLY_SECONDS}": (
-            values["mail.reply_seconds"] <= LONGEST_REPLY_SECONDS
-        ),
-        f"mail.sender {values['mail.sender']!r} is not an address such as 'Tasklane <tl@example.com>'": (
-            _is_sender(values["mail.sender"])
-        ),
-        "public_url is not an address such as https://tasks.example.com": _is_public_url(values["public_url"]),
-        "REDIS_URL is none of redis://, rediss://, unix://": _is_redis_url(values["redis_url"]),
-        "CACHE_URL is none of redis://, rediss://, unix://": _is_redis_url(values["cache.url"]),
-        f"cache.backend {values['cache.backend']!r} is neither memory nor redis": values["cache.backend"]
-        in ("memory", "redis"),
-    }
-    problems += [problem for problem, holds in rules.items() if not holds]
-    problems += config_tables.problems(tables)
+    problems = [*config_rules.problems(env, values), *config_tables.problems(tables)]
     if problems:
         raise ConfigError(f"Tasklane cannot start in {env}: " + "; ".join(problems) + ".")
-
-
-_LIMITS = (
-    "auth.login_limit",
-    "auth.address_limit",
-    "auth.password_limit",
-    "limits.user",
-    "limits.admin",
-    "limits.api_key",
-    "limits.address",
-)
-
-
-def _is_key_limit(line: str) -> bool:
-    try:
-        return _is_limit(split_key_limit(line)[1])
-    except ValueError:
-        return False
-
-
-def _is_limit(text: str) -> bool:
-    try:
-        return bool(parse_many(text))
-    except ValueError:
-        return False
-
-
-def _is_database_url(url: str) -> bool:
-    try:
-        return not url or make_url(_sqlalchemy_url(url)).get_backend_name() in ("sqlite", "postgresql")
-    except (ArgumentError, ValueError):
-        return False
-
-
-def _is_redis_url(url: str) -> bool:
-    return not url or url.partition("://")[0] in ("redis", "rediss", "unix")
-
-
-def _is_sender(text: str) -> bool:
-    """Return whether a text can be the From of a message: one address of plain ASCII, with or without a name."""
-    if not text.isprintable():
-        return False
-    try:
-        header = SMTP.header_factory("From", text)
-    except (IndexError, MessageError):  # The parser stumbles over an address that ends too early.
-        return False
-    addresses = [address for address in header.addresses if address.username and address.domain.isascii()]
-    return len(header.addresses) == len(addresses) == 1 and addresses[0].username.isascii() and not header.defects
-
-
-def _is_public_url(url: str) -> bool:
-    if not url:
-        return True
-    try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018 - it raises for what is no port
-    except ValueError:
-        return False
-    plain = url.isascii() and url.isprintable() and not any(character in url for character in ' <>"\\^`{|}')
-    has_more = parts.query or parts.fragment or "@" in parts.netloc or "?" in url or "#" in url
-    # A header of an e-mail has room for this.
-    return len(url) <= 500 and plain and parts.scheme in ("http", "https") and bool(parts.hostname) and not has_more
+    _fill_in(env, instance_path, values, sources)
+    return _build(Settings, values, "", env=env, instance_path=instance_path, sources=sources, **tables)  # type: ignore[no-any-return]
 
 
 def masked_url(url: str) -> str:
@@ -509,23 +359,13 @@ def masked_url(url: str) -> str:
     return f"{scheme}://{where}{question}{names}"
 
 
-def _secret_problems(name: str, value: str) -> list[str]:
-    if not value:
-        return [f"{name} is not set"]
-    if any(word in value.lower() for word in KNOWN_DEFAULTS):
-        return [f"{name} is a known default"]
-    if len(value.encode()) < MIN_SECRET_BYTES:
-        return [f"{name} is shorter than {MIN_SECRET_BYTES} bytes"]
-    return []
-
-
 def _fill_in(env: str, instance_path: Path, values: dict[str, Any], sources: dict[str, str]) -> None:
     """Compute what the embedded defaults leave open, and spell URLs as SQLAlchemy wants them."""
     if not values["database_url"]:
         path = str(instance_path / "tasklane.db")
         values["database_url"] = URL.create("sqlite", database=path).render_as_string()
         sources["database_url"] = "embedded"
-    values["database_url"] = _sqlalchemy_url(values["database_url"])
+    values["database_url"] = sqlalchemy_url(values["database_url"])
     if not values["redis_url"]:
         values["redis_url"] = f"unix://{embedded_socket(instance_path)}?db=0"
         sources["redis_url"] = "embedded"
@@ -535,14 +375,6 @@ def _fill_in(env: str, instance_path: Path, values: dict[str, Any], sources: dic
             sources[key] = "generated" if env == "testing" else f"instance/{key}, generated"
     values["log_level"] = values["log_level"].upper()
     values["public_url"] = values["public_url"].rstrip("/")
-
-
-def _sqlalchemy_url(url: str) -> str:
-    # Heroku and others still hand out postgres://, which SQLAlchemy dropped.
-    for scheme in ("postgres://", "postgresql://"):
-        if url.startswith(scheme):
-            return "postgresql+psycopg://" + url.removeprefix(scheme)
-    return url
 
 
 def embedded_socket(instance_path: Path) -> Path:

@@ -43,7 +43,7 @@ def _check_database() -> tuple[str, str, dict[str, int]]:
     try:
         session = db.session()
         heads = MigrationContext.configure(session.connection()).get_current_heads()
-        if not set(heads) <= _known_revisions():
+        if not set(heads) <= known_revisions():
             # A newer release has migrated already; this code still works on what it has added to.
             return "ok", "ahead", _open_jobs(session)
         if set(heads) != _expected_heads():
@@ -72,7 +72,8 @@ def _expected_heads() -> set[str]:
 
 
 @lru_cache(maxsize=1)
-def _known_revisions() -> set[str]:
+def known_revisions() -> set[str]:
+    """Return every version of the schema that this code knows."""
     return {script.revision for script in _scripts().walk_revisions()}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import flask_migrate
 import pytest
 from flask import Flask
-from sqlalchemy import delete, event
+from sqlalchemy import event
 from sqlalchemy.engine import Connection
 
 from api import create_app
@@ -105,9 +105,13 @@ def application(
 
 
 def empty(app: Flask) -> None:
+    """Delete every row, in one go: this happens after each of thousands of tests."""
+    everything = ";".join(f"DELETE FROM {table.name}" for table in reversed(Base.metadata.sorted_tables))
     with app.app_context(), db.engine.begin() as connection:
-        for table in reversed(Base.metadata.sorted_tables):
-            connection.execute(delete(table))
+        if connection.dialect.name == "sqlite":
+            connection.connection.cursor().executescript(f"BEGIN;{everything};COMMIT")
+        else:
+            connection.exec_driver_sql(everything)
 
 
 @pytest.fixture

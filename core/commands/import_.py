@@ -14,7 +14,8 @@ from core.commands.process import Failure
 from core.exchange.columns import Kind
 from core.imports import service as imports
 from core.imports.parsers import Format
-from core.imports.work import Import, ImportRefused, Match, OnError, Order, Outcome
+from core.imports.rows import Outcome
+from core.imports.work import Import, ImportRefused, Match, OnError, Order
 from core.users import service as users
 
 # So many refused rows are shown; the report has all of them.

@@ -8,18 +8,14 @@ transaction, which also ends the job, so that the effect happens once or not at
 all. A dry run does all of it and rolls back.
 """
 
-import csv
-import io
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import islice
 from types import TracebackType
 from typing import IO, Any, TypeVar
 
-import orjson
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
@@ -28,11 +24,13 @@ from core import clock, texts
 from core.access import Actor, Via
 from core.db import conflict_of, db, transaction
 from core.errors import DomainError, Invalid, JobFailed
-from core.exchange.columns import COLUMNS, Kind, guard
+from core.exchange.columns import COLUMNS, Kind
 from core.imports import parsers
 from core.imports.model import EXTERNAL_ID_LENGTH
 from core.imports.parsers import FileRefused, Format, RawRow
 from core.imports.repository import REFERENCES, ExternalIdRepository
+from core.imports.rows import Counts, Entry, Outcome
+from core.imports.spool import Counted, Report, Spool
 from core.imports.things import KINDS, Things
 from core.users.model import User
 from core.users.repository import UserRepository
@@ -43,7 +41,6 @@ MAX_ROWS = 500_000
 # How much of the work is examining, in percent.
 EXAMINING = 60
 
-REPORT = ("row", "line", "external_id", "id", "outcome", "field", "reason")
 CHANGED = "Somebody else changed this at the same time."
 
 
@@ -59,16 +56,6 @@ class Match(StrEnum):
 
     EXTERNAL_ID = "external_id"
     ID = "id"
-
-
-class Outcome(StrEnum):
-    """What became of a row."""
-
-    CREATED = "created"
-    UPDATED = "updated"
-    UNCHANGED = "unchanged"
-    FAILED = "failed"
-    NOT_STORED = "not_stored"
 
 
 class ImportRefused(JobFailed):
@@ -105,43 +92,6 @@ class Order:
         )
 
 
-@dataclass(slots=True)
-class Entry:
-    """One row, understood. Without an outcome it is to be stored; `thing_id` is what it changes, if that exists."""
-
-    number: int
-    line: int
-    external_id: str | None = None
-    thing_id: int | None = None
-    outcome: Outcome | None = None
-    values: dict[str, Any] = field(default_factory=dict)
-    problems: list[tuple[str, str]] = field(default_factory=list)
-
-    def fail(self, refusal: DomainError) -> None:
-        """Note why this row cannot be stored."""
-        self.outcome = Outcome.FAILED
-        if refusal.details:
-            self.problems += [(name, text) for name, sentences in refusal.details.items() for text in sentences]
-        else:
-            self.problems.append(("", refusal.message))
-
-
-@dataclass(slots=True)
-class Counts:
-    """How many rows there were, and what became of them."""
-
-    rows: int = 0
-    created: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    failed: int = 0
-
-    def add(self, outcome: Outcome | None) -> None:
-        """Count a row that has an outcome."""
-        if outcome is not None and outcome is not Outcome.NOT_STORED:
-            setattr(self, outcome, getattr(self, outcome) + 1)
-
-
 class Import:
     """One import of one file. A context manager, because it keeps files on the disk."""
 
@@ -152,12 +102,12 @@ class Import:
         self.order = order
         self.counts = Counts()
         self.things: Things = KINDS[order.kind](self.actor)
-        self._stream = _Counted(stream)
+        self._stream = Counted(stream)
         self._size = max(size, 1)
         self._show = report
-        self._spool = _Spool(self.things)
+        self._spool = Spool(self.things)
         self._late: dict[int, list[tuple[str, str]]] = {}
-        self._report = _Report()
+        self._report = Report()
         self._seen: dict[str, dict[bytes, int]] = {}
         columns = {column.name: column for column in COLUMNS[order.kind]}
         self._known = list(columns)
@@ -413,19 +363,6 @@ class Import:
             self._report.add_sentence(reason)
 
 
-class _Counted:
-    """A stream that knows how much was read of it."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self.stream = stream
-        self.count = 0
-
-    def read(self, size: int) -> bytes:
-        raw = self.stream.read(size)
-        self.count += len(raw)
-        return raw
-
-
 Some = TypeVar("Some")
 
 
@@ -433,68 +370,3 @@ def _batches(entries: Iterable[Some]) -> Iterator[list[Some]]:
     source = iter(entries)
     while batch := list(islice(source, BATCH)):
         yield batch
-
-
-class _Spool:
-    """What was understood of the rows, in their order, on the disk, as one line of JSON each."""
-
-    def __init__(self, things: Things) -> None:
-        self._restored = things.restored
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - `close` closes it
-
-    def add(self, entry: Entry) -> None:
-        # Only what is still to be stored needs its values.
-        values = entry.values if entry.outcome is None else {}
-        line = [entry.number, entry.line, entry.external_id, entry.thing_id, entry.outcome, values, entry.problems]
-        self._file.write(orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE))
-
-    def __iter__(self) -> Iterator[Entry]:
-        self._file.seek(0)
-        for line in self._file:
-            entry = Entry(*orjson.loads(line))
-            entry.outcome = None if entry.outcome is None else Outcome(entry.outcome)
-            for name, restore in self._restored.items():
-                if entry.values.get(name) is not None:
-                    entry.values[name] = restore(entry.values[name])
-            yield entry
-
-    def close(self) -> None:
-        self._file.close()
-
-
-class _Report:
-    """The outcome of each row as CSV, on the disk."""
-
-    def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - `close` closes it
-        self._text = io.TextIOWrapper(self._file, encoding="utf-8", newline="")
-        self._writer = csv.writer(self._text)
-
-    def restart(self) -> None:
-        """Begin again, with nothing but the header."""
-        self._text.seek(0)
-        self._text.truncate()
-        self._writer.writerow(REPORT)
-
-    def add(self, entry: Entry) -> None:
-        """Write the outcome of a row, a line for each thing that is wrong with it."""
-        start = (entry.number, entry.line, guard(entry.external_id or "") if entry.external_id else "")
-        for name, reason in entry.problems or [("", "")]:
-            self._writer.writerow((*start, entry.thing_id or "", entry.outcome, _cell(name), _cell(reason)))
-
-    def add_sentence(self, reason: str) -> None:
-        """Write what is wrong with the file itself."""
-        self._writer.writerow(("", "", "", "", Outcome.FAILED, "", _cell(reason)))
-
-    def rewound(self) -> IO[bytes]:
-        """Return all that was written, from its beginning."""
-        self._text.flush()
-        self._file.seek(0)
-        return self._file
-
-    def close(self) -> None:
-        self._text.close()
-
-
-def _cell(text: str) -> str:
-    return guard(text) if text else ""

@@ -17,7 +17,7 @@ from core.mail.model import MailKind
 from core.mail.preferences import unsubscribe_token
 from core.users.model import User
 from tests.conftest import empty
-from tests.support.people import Person, make_person
+from tests.support.people import Person, make_people
 
 IDENTITIES = (
     "anonymous",
@@ -175,11 +175,8 @@ class World:
 
     def __init__(self, app: Flask) -> None:
         self.app = app
-        self.people = {
-            name: make_person(app, name, Role.ADMIN if name == "admin" else Role.USER)
-            for name in IDENTITIES
-            if name not in ("anonymous", "key")
-        }
+        roles = {name: Role.USER for name in IDENTITIES if name not in ("anonymous", "key")}
+        self.people = make_people(app, roles | {"admin": Role.ADMIN})
         self.people["anonymous"] = Person(app)
         boss, owner = self.people["project_owner"], self.people["owner"]
         self.project_id = boss.post("/projects", {"key": "OPS", "name": "Operations"}).get_json()["data"]["id"]

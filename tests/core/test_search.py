@@ -1,5 +1,6 @@
 """The search: what matches, in which order, how it is shown, and that the index is always in step."""
 
+import itertools
 import unicodedata
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -507,20 +508,24 @@ def many(person: Person, number: int) -> None:
         session.execute(insert(Task), rows)
 
 
-@pytest.mark.parametrize("role", list(Role))
-@pytest.mark.parametrize("newest", [False, True])
-def test_a_rare_word_is_looked_up_in_the_index(context: None, ada: Person, role: Role, newest: bool) -> None:
-    many(ada, 3000)
+def test_a_rare_word_is_looked_up_in_the_index(context: None, ada: Person) -> None:
+    # SQLite decides by its rules, PostgreSQL by how much there is.
+    many(ada, 3000 if db.engine.dialect.name == "postgresql" else 30)
     if db.engine.dialect.name == "postgresql":
         with transaction() as session:
             session.execute(text("ANALYZE tasks"))
+    for role, newest in itertools.product(Role, (False, True)):
+        check_plan(Actor(ada.user_id, role), newest=newest)
+
+
+def check_plan(actor: Actor, *, newest: bool) -> None:
     seen: list[tuple[str, Any]] = []
 
     def note(connection: Connection, cursor: Any, statement: str, parameters: Any, *rest: Any) -> None:
         seen.append((statement, parameters))
 
     event.listen(db.engine, "before_cursor_execute", note)
-    service.search(Actor(ada.user_id, role), text="needle", newest=newest)
+    service.search(actor, text="needle", newest=newest)
     event.remove(db.engine, "before_cursor_execute", note)
     statement, parameters = next(pair for pair in seen if pair[0].startswith("SELECT"))
     explain = "EXPLAIN QUERY PLAN " if db.engine.dialect.name == "sqlite" else "EXPLAIN "

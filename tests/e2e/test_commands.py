@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from click.testing import CliRunner
 from flask import Flask
 from sqlalchemy import delete, update
 
@@ -17,6 +18,7 @@ from core.config import ROOT, load_settings
 from core.db import db, transaction
 from core.jobs.model import Job, JobState
 from core.tasks import service as tasks
+from manage import cli
 from tests.support import smtp
 
 
@@ -145,13 +147,20 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(instance: Path, command: str) -> None:
-    done = manage(instance, *command.split(), "--help")
-    assert done.returncode == 0
+def test_every_command_explains_itself(instance: Path, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TASKLANE_INSTANCE_PATH", str(instance))
+    done = CliRunner().invoke(cli, [*command.split(), "--help"])
+    assert done.exit_code == 0
     assert done.stdout.startswith("Usage: ")
     assert len(done.stdout.splitlines()) >= 5
     assert "exit-with-parent" not in done.stdout
     assert not instance.exists(), "asking for help must not create anything"
+
+
+def test_help_needs_no_database_and_no_folder(instance: Path) -> None:
+    done = manage(instance, "serve", "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not instance.exists()
 
 
 def order(instance: Path, count: int) -> list[str]:

@@ -1,6 +1,5 @@
 """`manage.py dev` as a newcomer runs it: one command, everything works, nothing is left behind."""
 
-import json
 import os
 import re
 import signal
@@ -8,8 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,86 +15,9 @@ import psutil
 import pytest
 
 from core.config import ROOT
+from tests.support.dev import Dev
 from tests.support.processes import free_port
 from tests.support.servers import PostgresServer, RedisServer
-
-
-class Dev:
-    """A running `manage.py dev` and a client for it."""
-
-    def __init__(self, instance: Path, **environ: str) -> None:
-        self.instance = instance
-        self.port = free_port()
-        self.environ = {
-            "PATH": os.environ["PATH"],
-            "TASKLANE_INSTANCE_PATH": str(instance),
-            "TASKLANE_PROCESSING__STEP_SECONDS": "0.05",
-            **{name: value for name, value in os.environ.items() if name.startswith("COV")},
-            **environ,
-        }
-        self.log = instance.parent / "dev.log"
-        self.token = ""
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> "Dev":
-        self.log.write_text("")
-        with self.log.open("ab") as file:
-            self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "manage.py"), "dev", "--port", str(self.port)],
-                env=self.environ,
-                stdout=file,
-                stderr=file,
-                start_new_session=True,
-            )
-        self.wait_for_line("Swagger UI: ")
-        return self
-
-    def wait_for_line(self, text: str, *, seconds: float = 30) -> None:
-        deadline = time.monotonic() + seconds
-        while text not in self.log.read_text():
-            assert self.process is None or self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < deadline, self.log.read_text()
-            time.sleep(0.05)
-
-    def family(self) -> list[psutil.Process]:
-        assert self.process is not None
-        parent = psutil.Process(self.process.pid)
-        return [parent, *parent.children(recursive=True)]
-
-    def stop(self, number: int = signal.SIGINT) -> tuple[int, float, list[psutil.Process]]:
-        """Send a signal; return the exit code, the seconds it took, and who is still alive."""
-        assert self.process is not None
-        family = self.family()
-        start = time.monotonic()
-        self.process.send_signal(number)
-        code = self.process.wait(20)
-        self.process = None
-        return code, time.monotonic() - start, [p for p in family if p.is_running() and p.status() != "zombie"]
-
-    def call(self, method: str, path: str, body: Any = None, *, form: str | None = None) -> tuple[int, Any, Any]:
-        url = path if path.startswith("http") else f"http://127.0.0.1:{self.port}/api/v1{path}"
-        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        data = None
-        if body is not None:
-            data, headers["Content-Type"] = json.dumps(body).encode(), "application/json"
-        if form is not None:
-            data, headers["Content-Type"] = form.encode(), "application/x-www-form-urlencoded"
-        request = urllib.request.Request(url, data, headers, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=10) as response:
-                raw = response.read()
-                return response.status, json.loads(raw) if raw else None, response.headers
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, json.loads(error.read()), error.headers
-
-    def passwords(self) -> dict[str, str]:
-        return dict(re.findall(r"username (\S+) +password (\S+)", self.log.read_text()))
-
-    def log_in(self, username: str, password: str) -> None:
-        status, answer, _ = self.call("POST", "/auth/login", {"username": username, "password": password})
-        assert status == 200
-        self.token = answer["access_token"]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from tests.support.servers import RedisServer
 def test_a_write_is_visible_to_the_next_read_of_anybody_at_any_process(
     new_database_url: Callable[[], str], own_redis_server: RedisServer, tmp_path: Path
 ) -> None:
-    found = search(tmp_path, new_database_url(), own_redis_server.url, seconds=4)
+    found = search(tmp_path, new_database_url(), own_redis_server.url, seconds=2)
     assert found.broken == []
     assert found.stale == []
     assert found.writes > 20

@@ -45,6 +45,11 @@ class PostgresServer:
         self._server.psql(f"CREATE DATABASE {name};")
         return str(self._server.get_uri()).replace("/postgres?", f"/{name}?")
 
+    @property
+    def tools(self) -> Path:
+        """Return the folder of its programs, such as `psql`."""
+        return Path(self._server.bin_path)
+
     def crash(self) -> None:
         """End it at once, without a word to its clients, as a power cut would."""
         self._control("stop", "-m", "immediate")

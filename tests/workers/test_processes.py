@@ -17,6 +17,9 @@ from tests.support.processes import PATIENCE, children_of, kill_tree, log_of, pr
 from tests.support.servers import RedisServer
 from workers.worker import KILLED
 
+# For what processes do to each other, whatever the database is.
+ON_ONE_ENGINE = pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)
+
 
 def job_of(person: Person, job_id: str) -> Any:
     return person.get(f"/jobs/{job_id}").get_json()["data"]
@@ -61,6 +64,7 @@ def test_a_worker_that_is_killed_in_the_middle_costs_time_and_nothing_else(app: 
     assert ada.get(f"/tasks/{task_id}").get_json()["data"]["description"] == "Before [Processed]"
 
 
+@ON_ONE_ENGINE
 def test_a_stopping_worker_lets_a_short_job_finish_and_ignores_a_second_signal(app: Flask, ada: Person) -> None:
     _, job_id = process_task(ada)
     with process(app, "scheduler"), process(app, "worker", TASKLANE_PROCESSING__STEP_SECONDS="0.3") as worker:
@@ -130,6 +134,7 @@ def test_a_worker_outlives_redis_and_so_does_its_job(
         assert worker.poll() is None
 
 
+@ON_ONE_ENGINE
 def test_a_worker_waits_for_a_redis_that_is_not_there_yet(
     remake_app: Callable[..., Flask], ada: Person, own_redis_server: RedisServer
 ) -> None:
@@ -159,6 +164,7 @@ def test_a_job_that_does_not_react_to_being_stopped_does_not_hold_up_its_worker(
     assert (job["state"], job["attempts"], job["error"]) == ("retrying", 1, KILLED)
 
 
+@ON_ONE_ENGINE
 @pytest.mark.parametrize("arguments", [("worker", "--queues", "high,urgent"), ("worker", "--queues", "")])
 def test_an_unknown_queue_is_refused(app: Flask, arguments: tuple[str, ...]) -> None:
     command = [sys.executable, str(ROOT / "manage.py"), *arguments]
@@ -194,6 +200,7 @@ def test_the_job_of_a_killed_child_is_tried_again_without_waiting_for_its_lease(
     assert ada.get(f"/tasks/{task_id}").get_json()["data"]["description"] == "Before [Processed]"
 
 
+@ON_ONE_ENGINE
 def test_several_processes_work_at_once_and_are_replaced_when_they_die(app: Flask, ada: Person) -> None:
     slow = {"TASKLANE_PROCESSING__STEP_SECONDS": "0.5"}
     first, second = process_task(ada), process_task(ada)
@@ -214,6 +221,7 @@ def test_several_processes_work_at_once_and_are_replaced_when_they_die(app: Flas
     assert [child for child in family if child.is_running() and child.status() != "zombie"] == []
 
 
+@ON_ONE_ENGINE
 def test_a_pool_is_rolled_one_process_after_the_other(app: Flask, ada: Person) -> None:
     with process(app, "scheduler"), process(app, "worker", "--concurrency", "2") as pool:
         parent = psutil.Process(pool.pid)
@@ -225,6 +233,7 @@ def test_a_pool_is_rolled_one_process_after_the_other(app: Flask, ada: Person) -
         wait_for(lambda: job_of(ada, job_id), lambda job: job["state"] == "succeeded")
 
 
+@ON_ONE_ENGINE
 def test_a_host_with_cron_only_can_run_the_scheduler_now_and_then(app: Flask, ada: Person) -> None:
     _, job_id = process_task(ada)
     with process(app, "scheduler", "--once") as scheduler:

@@ -234,7 +234,7 @@ def test_a_report_without_tasks_says_so(ada: Person) -> None:
         assert sentence in text
 
 
-@pytest.mark.parametrize("days", [1, 7, 93, 1098])
+@pytest.mark.parametrize("days", [1, 1098])
 def test_one_task_is_enough_for_a_report_of_any_length(app: Flask, ada: Person, days: int) -> None:
     store_tasks(app, tasks(ada, 1))
     pdf, _ = drawn(ada, **{"from": str(date(2026, 11, 20) - timedelta(days=days - 1))})
@@ -243,9 +243,9 @@ def test_one_task_is_enough_for_a_report_of_any_length(app: Flask, ada: Person, 
 
 
 def test_many_tasks_make_no_larger_a_report(app: Flask, ada: Person) -> None:
-    store_tasks(app, tasks(ada, 10_000))
+    store_tasks(app, tasks(ada, 2000))
     pdf, _ = drawn(ada, **{"from": "2025-09-01"})
-    assert "10,000 tasks created by 20 Nov 2026" in text_of(pdf)
+    assert "2,000 tasks created by 20 Nov 2026" in text_of(pdf)
 
 
 def test_a_range_may_end_in_the_future(app: Flask, ada: Person) -> None:

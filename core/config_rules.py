@@ -1,0 +1,173 @@
+"""What values the configuration may have, beyond their types."""
+
+from collections.abc import Mapping
+from email.errors import MessageError
+from email.policy import SMTP
+from typing import Any
+from urllib.parse import urlsplit
+
+from limits import parse_many
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+KNOWN_DEFAULTS = ("changeme", "change-me", "change_me", "change this", "replace-me", "your-secret")
+MIN_SECRET_BYTES = 32
+
+_POSITIVE = (
+    "threads",
+    "security_event_days",
+    "auth.access_token_minutes",
+    "auth.refresh_token_days",
+    "auth.browser_session_hours",
+    "processing.steps",
+    "jobs.lease_seconds",
+    "jobs.poll_seconds",
+    "jobs.result_days",
+    "jobs.history_days",
+    "tasks.trash_days",
+    "mail.timeout_seconds",
+    "mail.reply_seconds",
+    "paging.cursor_max_age_days",
+)
+_NOT_NEGATIVE = (
+    "trusted_proxies",
+    "processes",
+    "drain_seconds",
+    "processing.step_seconds",
+    "jobs.shutdown_grace_seconds",
+)
+# The time limit of an e-mail job (core/jobs/kinds.py) leaves room for this.
+LONGEST_REPLY_SECONDS = 300
+# A century of seconds; beyond it moments can no longer be computed.
+_LARGEST = 100 * 366 * 24 * 3600
+_LARGEST_DAYS = 36_600
+_LIMITS = (
+    "auth.login_limit",
+    "auth.address_limit",
+    "auth.password_limit",
+    "limits.user",
+    "limits.admin",
+    "limits.api_key",
+    "limits.address",
+)
+
+
+def problems(env: str, values: Mapping[str, Any]) -> list[str]:
+    """Return what would be unsafe or cannot work, each as a clause of one sentence."""
+    found = []
+    if env == "production":
+        for key in ("jwt_secret_key", "secret_key"):
+            found += _secret_problems(key.upper(), values[key])
+        for key in values["jwt_previous_secret_keys"]:
+            found += _secret_problems("An entry of JWT_PREVIOUS_SECRET_KEYS", key)
+        if not values["database_url"]:
+            found.append("DATABASE_URL is not set")
+    rules = {
+        f"port {values['port']} is not between 0 and 65535": 0 <= values["port"] <= 65535,
+        "processes must not be greater than 64": values["processes"] <= 64,
+        f"log_level {values['log_level']!r} is not a logging level": values["log_level"].upper() in LOG_LEVELS,
+        f"log_format {values['log_format']!r} is neither text nor json": values["log_format"] in ("text", "json"),
+        **{f"{key} must not be negative": values[key] >= 0 for key in _NOT_NEGATIVE},
+        **{f"{key} must be greater than 0": values[key] > 0 for key in _POSITIVE},
+        **{f"{key} is too large": not values[key] > _LARGEST for key in (*_POSITIVE, *_NOT_NEGATIVE)},
+        **{f"{key} is too large": values[key] <= _LARGEST_DAYS for key in values if key.endswith("_days")},
+        **{f"{key} {values[key]!r} is not a limit such as '5 per minute'": _is_limit(values[key]) for key in _LIMITS},
+        "limits.api_keys has an entry that is not like '12: 6000 per minute'": all(
+            _is_key_limit(line) for line in values["limits.api_keys"]
+        ),
+        "DATABASE_URL is neither sqlite:// nor postgresql://": _is_database_url(values["database_url"]),
+        f"mail.reminder_hour {values['mail.reminder_hour']} is not between 0 and 23": (
+            0 <= values["mail.reminder_hour"] <= 23
+        ),
+        f"mail.reply_seconds must not be more than {LONGEST_REPLY_SECONDS}": (
+            values["mail.reply_seconds"] <= LONGEST_REPLY_SECONDS
+        ),
+        f"mail.sender {values['mail.sender']!r} is not an address such as 'Tasklane <tl@example.com>'": (
+            _is_sender(values["mail.sender"])
+        ),
+        "public_url is not an address such as https://tasks.example.com": _is_public_url(values["public_url"]),
+        "REDIS_URL is none of redis://, rediss://, unix://": _is_redis_url(values["redis_url"]),
+        "CACHE_URL is none of redis://, rediss://, unix://": _is_redis_url(values["cache.url"]),
+        f"cache.backend {values['cache.backend']!r} is neither memory nor redis": values["cache.backend"]
+        in ("memory", "redis"),
+    }
+    return found + [problem for problem, holds in rules.items() if not holds]
+
+
+def split_key_limit(line: str) -> tuple[int, str]:
+    """Return the number of a key and its limit. Raises ValueError."""
+    number, separator, limit = line.partition(":")
+    if not separator:
+        raise ValueError
+    return int(number), limit.strip()
+
+
+def _is_key_limit(line: str) -> bool:
+    try:
+        return _is_limit(split_key_limit(line)[1])
+    except ValueError:
+        return False
+
+
+def _is_limit(text: str) -> bool:
+    try:
+        return bool(parse_many(text))
+    except ValueError:
+        return False
+
+
+def _is_database_url(url: str) -> bool:
+    try:
+        return not url or make_url(sqlalchemy_url(url)).get_backend_name() in ("sqlite", "postgresql")
+    except (ArgumentError, ValueError):
+        return False
+
+
+def _is_redis_url(url: str) -> bool:
+    return not url or url.partition("://")[0] in ("redis", "rediss", "unix")
+
+
+def _is_sender(text: str) -> bool:
+    """Return whether a text can be the From of a message: one address of plain ASCII, with or without a name."""
+    if not text.isprintable():
+        return False
+    try:
+        header = SMTP.header_factory("From", text)
+    except (IndexError, MessageError):  # The parser stumbles over an address that ends too early.
+        return False
+    addresses = [address for address in header.addresses if address.username and address.domain.isascii()]
+    return len(header.addresses) == len(addresses) == 1 and addresses[0].username.isascii() and not header.defects
+
+
+def _is_public_url(url: str) -> bool:
+    if not url:
+        return True
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - it raises for what is no port
+    except ValueError:
+        return False
+    plain = url.isascii() and url.isprintable() and not any(character in url for character in ' <>"\\^`{|}')
+    has_more = parts.query or parts.fragment or "@" in parts.netloc or "?" in url or "#" in url
+    # A header of an e-mail has room for this.
+    return len(url) <= 500 and plain and parts.scheme in ("http", "https") and bool(parts.hostname) and not has_more
+
+
+def _secret_problems(name: str, value: str) -> list[str]:
+    if not value:
+        return [f"{name} is not set"]
+    if any(word in value.lower() for word in KNOWN_DEFAULTS):
+        return [f"{name} is a known default"]
+    if len(value.encode()) < MIN_SECRET_BYTES:
+        return [f"{name} is shorter than {MIN_SECRET_BYTES} bytes"]
+    return []
+
+
+def sqlalchemy_url(url: str) -> str:
+    """Return a database URL as SQLAlchemy spells it."""
+    # Heroku and others still hand out postgres://, which SQLAlchemy dropped.
+    for scheme in ("postgres://", "postgresql://"):
+        if url.startswith(scheme):
+            return "postgresql+psycopg://" + url.removeprefix(scheme)
+    return url

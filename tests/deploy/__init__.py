@@ -1,0 +1,1 @@
+"""The files in deploy/, used as far as a machine without containers can."""

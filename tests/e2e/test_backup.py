@@ -1,0 +1,268 @@
+"""Backups of both databases, made while Tasklane works, and restored as an operator does it."""
+
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import flask_migrate
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+
+from api import create_app
+from core.backup import service
+from core.backup.engines import BackupError
+from core.config import ROOT, load_settings
+from core.db import db
+from core.health import known_revisions
+from core.jobs.model import Job
+from core.tasks.model import Task, TaskChange
+from tests.support.people import Person, make_person
+from tests.support.servers import PostgresServer
+
+
+@dataclass
+class Installation:
+    """A database and an instance folder, and the commands of Tasklane on them."""
+
+    folder: Path
+    database_url: str
+    tools: str
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {
+            "PATH": f"{self.tools}:{os.environ['PATH']}",
+            "TASKLANE_INSTANCE_PATH": str(self.folder),
+            "DATABASE_URL": self.database_url,
+        }
+
+    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
+        command = [sys.executable, str(ROOT / "manage.py"), *map(str, arguments)]
+        return subprocess.Popen(
+            command, env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=self.folder.parent
+        )
+
+    def manage(self, *arguments: str | Path) -> tuple[int, str, str]:
+        running = self.start(*arguments)
+        out, err = running.communicate(timeout=60)
+        return running.returncode, out, err
+
+    def app(self) -> Flask:
+        app = create_app(settings=load_settings(environ=self.environ))
+        with app.app_context():
+            flask_migrate.upgrade()
+        return app
+
+
+@pytest.fixture
+def install(
+    new_database_url: Callable[[], str], engine_name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> Callable[[str], Installation]:
+    tools = ""
+    if engine_name == "postgresql":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        tools = str(server.tools)
+
+    def make(name: str) -> Installation:
+        folder = tmp_path / name
+        folder.mkdir()
+        return Installation(folder, new_database_url(), tools)
+
+    return make
+
+
+def close(app: Flask) -> None:
+    with app.app_context():
+        db.engine.dispose()
+
+
+def test_a_backup_is_one_moment_and_comes_back_on_another_machine(
+    install: Callable[[str], Installation], tmp_path: Path
+) -> None:
+    here, there = install("here"), install("there")
+    app = here.app()
+    ada = make_person(app, "ada")
+    key = ada.post("/auth/keys", {"name": "CI", "scopes": ["tasks:read"]}).get_json()["data"]["key"]
+    done, written = threading.Event(), []
+
+    def write() -> None:
+        while not done.is_set():
+            written.append(ada.create_task()["id"])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        status, said, wrong = here.manage("backup", tmp_path / "one.tar.gz")
+    finally:
+        done.set()
+        writer.join()
+    assert (status, wrong) == (0, "")
+    assert said.startswith(f"{tmp_path / 'one.tar.gz'} has the ")
+    assert (tmp_path / "one.tar.gz").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    close(app)
+
+    status, said, wrong = there.manage("restore", tmp_path / "one.tar.gz")
+    assert (status, wrong) == (0, ""), wrong
+    restored = there.app()
+    assert restored.extensions["tasklane"].secret_key == app.extensions["tasklane"].secret_key
+    with restored.app_context():
+        count = db.session.scalar(select(func.count()).select_from(Task)) or 0
+        # Every task was stored together with its history and the job of its e-mail, and is here with them.
+        assert db.session.scalar(select(func.count(TaskChange.task_id.distinct()))) == count
+        assert db.session.scalar(select(func.count()).select_from(Job).where(Job.kind == "email.task_created")) == count
+    assert 0 < count < len(written)
+    # Neither tokens nor keys notice that it is another machine, and the next number is a new one.
+    same = Person(restored, "ada", ada.user_id, ada.role, ada.tokens)
+    assert same.get("/tasks", token="", headers={"X-API-Key": key}).status_code == 200
+    assert same.create_task()["id"] > count
+    found = same.get("/search?q=plants").get_json()
+    assert found["data"]
+    close(restored)
+
+
+def test_what_is_there_is_only_replaced_on_demand_and_never_under_somebody(
+    install: Callable[[str], Installation], tmp_path: Path
+) -> None:
+    here = install("here")
+    app = here.app()
+    ada = make_person(app, "ada")
+    first = ada.create_task(title="In the backup")
+    close(app)
+    assert here.manage("backup", tmp_path / "one.tar.gz")[0] == 0
+    assert here.manage("backup", tmp_path / "one.tar.gz")[2] == f"tasklane: {tmp_path / 'one.tar.gz'} exists already.\n"
+    later = ada.create_task(title="After it")
+    close(app)
+
+    status, _, wrong = here.manage("restore", tmp_path / "one.tar.gz")
+    assert (status, "--replace" in wrong) == (1, True)
+    with app.app_context(), db.engine.connect() as connection:
+        connection.exec_driver_sql("SELECT 1")
+        status, _, wrong = here.manage("restore", "--replace", tmp_path / "one.tar.gz")
+        assert (status, wrong) == (1, "tasklane: The database is in use. Stop Tasklane, then restore.\n")
+    close(app)
+    assert ada.get(f"/tasks/{later['id']}").status_code == 200
+    close(app)
+
+    assert here.manage("restore", "--replace", tmp_path / "one.tar.gz")[0] == 0
+    assert ada.get(f"/tasks/{first['id']}").get_json()["data"]["title"] == "In the backup"
+    assert ada.get(f"/tasks/{later['id']}").status_code == 404
+    close(app)
+
+
+def test_a_restore_that_is_killed_leaves_the_old_state_or_the_new_one(
+    install: Callable[[str], Installation], tmp_path: Path
+) -> None:
+    here = install("here")
+    app = here.app()
+    ada = make_person(app, "ada")
+    for _ in range(20):
+        ada.create_task(description="x" * 5000)
+    close(app)
+    assert here.manage("backup", tmp_path / "one.tar.gz")[0] == 0
+    assert ada.delete("/tasks/1").status_code == 204
+    close(app)
+    seen = set()
+    for milliseconds in (600, 800, 5000):
+        running = here.start("restore", "--replace", tmp_path / "one.tar.gz")
+        time.sleep(0 if milliseconds == 5000 else milliseconds / 1000)
+        if milliseconds < 5000:
+            running.send_signal(signal.SIGKILL)
+        running.communicate(timeout=60)
+        # PostgreSQL notices only when it next writes to the client that is gone.
+        status = ada.get("/tasks/1").status_code
+        tasks = ada.get("/tasks").get_json()["meta"]["pagination"]["total"]
+        assert (status, tasks) in ((404, 19), (200, 20))
+        seen.add(status)
+        close(app)
+    assert 200 in seen
+
+
+def test_what_is_no_whole_backup_is_refused_and_changes_nothing(
+    install: Callable[[str], Installation], tmp_path: Path, engine_name: str
+) -> None:
+    here = install("here")
+    app = here.app()
+    ada = make_person(app, "ada")
+    ada.create_task()
+    close(app)
+    assert here.manage("backup", tmp_path / "whole.tar.gz")[0] == 0
+    whole = (tmp_path / "whole.tar.gz").read_bytes()
+    (tmp_path / "short.tar.gz").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "text.tar.gz").write_text("no backup")
+    settings = app.extensions["tasklane"]
+    with tarfile.open(tmp_path / "whole.tar.gz") as archive:
+        archive.extractall(tmp_path / "parts", filter="data")
+    for name, change in (
+        ("newer", ('"revision": "', '"revision": "9')),
+        ("format", ('"format": 1', '"format": 2')),
+        ("engine", (f'"{engine_name}"', '"oracle"')),
+        ("digest", ('"sha256": "', '"sha256": "0')),
+    ):
+        manifest = (tmp_path / "parts" / "manifest.json").read_text()
+        changed = tmp_path / "manifest.json"
+        changed.write_text(manifest.replace(*change))
+        with tarfile.open(tmp_path / f"{name}.tar.gz", "w:gz") as archive:
+            archive.add(changed, "manifest.json")
+            archive.add(tmp_path / "parts" / "database", "database")
+    for name, reason in (
+        ("short", "is not a backup of Tasklane, or damaged"),
+        ("text", "is not a backup of Tasklane, or damaged"),
+        ("newer", "by a newer version of Tasklane"),
+        ("format", "by a newer version of Tasklane"),
+        ("engine", "The backup is of oracle"),
+        ("digest", "is damaged"),
+        ("absent", "There is no file"),
+    ):
+        with pytest.raises(BackupError, match=reason):
+            service.restore(settings, tmp_path / f"{name}.tar.gz", replace=True, known_revisions=known_revisions())
+    status, said, wrong = here.manage("restore", "--replace", tmp_path / "text.tar.gz")
+    assert (status, said, wrong.count("\n")) == (1, "", 1)
+    assert here.manage("restore", "--check", tmp_path / "whole.tar.gz")[1].endswith(" MB).\n")
+    assert ada.get("/tasks/1").status_code == 200
+    assert sorted(path.name for path in here.folder.iterdir() if path.name.startswith(".")) == []
+    close(app)
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
+def test_only_the_newest_are_kept(install: Callable[[str], Installation], tmp_path: Path) -> None:
+    here = install("here")
+    assert here.manage("backup", tmp_path)[2] == "tasklane: The database is empty, so there is nothing to back up.\n"
+    close(here.app())
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    for day in (1, 2, 3):
+        (folder / f"tasklane-2025010{day}T000000Z.tar.gz").touch()
+    (folder / "something-else.tar.gz").touch()
+    status, said, _ = here.manage("backup", folder, "--keep", "2")
+    assert status == 0
+    assert said.count("is deleted") == 2
+    kept = sorted(path.name for path in folder.iterdir())
+    assert kept[:2] == ["something-else.tar.gz", "tasklane-20250103T000000Z.tar.gz"]
+    assert len(kept) == 3
+    assert here.manage("backup", folder / "new.tar.gz", "--keep", "2")[2] == "tasklane: --keep needs a folder.\n"
+
+
+@pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)
+def test_without_the_tools_of_postgresql_it_says_what_to_install(
+    install: Callable[[str], Installation], tmp_path: Path
+) -> None:
+    here = install("here")
+    close(here.app())
+    running = subprocess.run(
+        [sys.executable, str(ROOT / "manage.py"), "backup", str(tmp_path)],
+        env={**here.environ, "PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert running.returncode == 1
+    assert running.stderr.startswith("tasklane: pg_dump is not installed.")
