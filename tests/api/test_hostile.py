@@ -186,6 +186,10 @@ def test_a_header_that_means_nothing_here_changes_nothing(attack: Attack) -> Non
         response = hostile.send(attack.app, replace(post, headers=(*post.headers, (name, value))))
         attack.wrong += [f"{name}: {value}: {fault}" for fault in faults(post, response)]
         assert response.status_code == 201
+    # JSON is UTF-8, whatever it calls itself (RFC 8259, section 8.1).
+    for media_type in values.ODD_CHARSETS:
+        response = hostile.send(attack.app, replace(post, headers=(*post.headers, ("Content-Type", media_type))))
+        assert response.status_code == 201, media_type
     assert not attack.wrong, report(attack.wrong)
 
 
