@@ -29,6 +29,8 @@ BEYOND_THE_DOCUMENT = {
     "Must be an integer": "A pattern has no bounds, and a value of any type none at all.",
     "This is not your password.": "Only its owner knows it.",
     "Unknown field.": "It does say that; parts of earlier answers are tried as fields even so.",
+    "Must not have an exponent beyond 308.": "As above, of 1e-310.",
+    "Giver and receiver are the same.": "A field cannot be compared with another.",
     "At least one field is needed.": "Flask-RESTX knows no minProperties.",
 }
 
