@@ -31,6 +31,7 @@ BEYOND_THE_DOCUMENT = {
     "Unknown field.": "It does say that; parts of earlier answers are tried as fields even so.",
     "Must not have an exponent beyond 308.": "As above, of 1e-310.",
     "Giver and receiver are the same.": "A field cannot be compared with another.",
+    "Must not be blank.": "Which characters are space is not the same for all regular expressions.",
     "At least one field is needed.": "Flask-RESTX knows no minProperties.",
 }
 
