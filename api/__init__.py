@@ -1,17 +1,18 @@
 """The web application: the core application plus HTTP plumbing plus version 1."""
 
 from flask import Flask, redirect
-from flask_cors import CORS
 from werkzeug.routing import BaseConverter, IntegerConverter
 from werkzeug.wrappers import Response as BaseResponse
 
 from api.http.access_log import init_access_log
+from api.http.cors import init_cors
 from api.http.errors import init_errors
 from api.http.headers import init_headers
-from api.http.idempotency import REPLAYED
+from api.http.hosts import init_hosts
 from api.http.json import OrjsonProvider
 from api.http.limits import init_limits
-from api.http.request_id import HEADER, init_request_ids
+from api.http.metrics import init_metrics
+from api.http.request_id import init_request_ids
 from api.http.tokens import init_tokens
 from api.http.waiting import init_waiting
 from api.v1 import create_blueprint
@@ -58,22 +59,20 @@ def create_app(config_name: str | None = None, *, settings: Settings | None = No
     app.url_map.converters["int"] = IdConverter
     app.url_map.converters["rest"] = RestConverter
 
+    with app.app_context():
+        settings = current_settings()
     # after_request functions run last to first: headers must see what the others set.
+    init_metrics(app, settings)
     init_access_log(app)
-    init_headers(app)
+    init_headers(app, settings)
     init_request_ids(app)
     init_errors(app)
+    init_hosts(app, settings)
     init_tokens(app)
     with app.app_context():
-        init_limits(app, current_settings())
+        init_limits(app, settings)
         init_waiting(app)
-        origins = current_settings().cors_origins
-    if origins:
-        CORS(
-            app,
-            origins=origins,
-            expose_headers=[HEADER, "ETag", "Location", "Link", REPLAYED, "Retry-After", "WWW-Authenticate"],
-        )
+    init_cors(app, settings)
     app.register_blueprint(create_blueprint())
     _register_root(app)
     return app

@@ -111,6 +111,8 @@ def _type(schema: dict[str, Any]) -> str:
         # An envelope is named after what it holds.
         if name.endswith("ListAnswer"):
             return f"list of {_link(name.removesuffix('ListAnswer'))}"
+        if name == "AnythingAnswer":
+            return "any JSON value"
         return _link(name.removesuffix("Answer"))
     if "allOf" in schema:
         return _type(schema["allOf"][0])

@@ -10,11 +10,14 @@ from core import models
 from core.cache import cache
 from core.config import ROOT, ConfigError, Settings, load_settings
 from core.db import db, init_db
+from core.health import Writing
 from core.logs import configure_logging
+from core.sentry import init_sentry
 from core.upstreams.registry import Registry
 
 EXTENSION = "tasklane"
 UPSTREAMS = "tasklane.upstreams"
+WRITING = "tasklane.writing"
 
 
 def create_core_app(config_name: str | None = None, *, settings: Settings | None = None) -> Flask:
@@ -27,6 +30,7 @@ def create_core_app(config_name: str | None = None, *, settings: Settings | None
     app = Flask("tasklane", root_path=str(ROOT), instance_path=str(settings.instance_path), static_folder=None)
     app.extensions[EXTENSION] = settings
     app.extensions[UPSTREAMS] = Registry(settings.upstreams)
+    app.extensions[WRITING] = Writing()
     app.testing = settings.env == "testing"
     app.config.update(
         SECRET_KEY=settings.secret_key,
@@ -37,6 +41,7 @@ def create_core_app(config_name: str | None = None, *, settings: Settings | None
     except OSError as error:
         raise ConfigError(f"The instance folder {settings.instance_path} is not usable: {error.strerror}.") from None
     configure_logging(settings)
+    init_sentry(settings)
     init_db(app, settings.database_url)
     cache.init_app(app, settings)
     # Batch mode rewrites a table where SQLite cannot alter it in place.
@@ -56,9 +61,22 @@ def current_upstreams() -> Registry:
     return registry
 
 
+def current_writing() -> Writing:
+    """Return what knows whether the database of the application in whose context this runs can be written."""
+    writing: Writing = current_app.extensions[WRITING]
+    return writing
+
+
 def upgrade_database() -> None:
     """Bring the database of the application in whose context this runs to the newest version."""
     upgrade()
 
 
-__all__ = ["create_core_app", "current_settings", "current_upstreams", "models", "upgrade_database"]
+__all__ = [
+    "create_core_app",
+    "current_settings",
+    "current_upstreams",
+    "current_writing",
+    "models",
+    "upgrade_database",
+]

@@ -12,7 +12,6 @@ can put words into the mouth of the API, and nothing is ever unpickled.
 import hashlib
 import hmac
 import logging
-import threading
 from collections.abc import Callable
 from functools import cache as once
 from typing import Any, TypeVar
@@ -24,7 +23,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.orm import Session
 
-from core import clock, redis
+from core import redis
 from core.changes import service as changes
 from core.changes.model import Topic
 from core.changes.repository import ChangeRepository
@@ -73,9 +72,7 @@ class RedisBytes(BaseCache):
         super().__init__(default_timeout=SECONDS)
         self._client = client
         self._signing_key = signing_key
-        self._lock = threading.Lock()
-        self._is_down = False
-        self._next_try = 0.0
+        self._absence = redis.Absence(REDIS_PAUSE)
 
     @classmethod
     def factory(cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]) -> "RedisBytes":
@@ -102,32 +99,16 @@ class RedisBytes(BaseCache):
         return hashlib.blake2b(text, key=self._signing_key, digest_size=_SIGNATURE_BYTES).digest()
 
     def _ask(self, question: Callable[["Redis"], Value]) -> Value | None:
-        if not self._may_try():
+        if not self._absence.may_try():
             return None
         try:
             answer = question(self._client)
         except (RedisError, OSError) as error:
-            self._note_failure(error)
-            return None
-        self._is_down = False
-        return answer
-
-    def _may_try(self) -> bool:
-        """Return whether to ask; while the server is down, one request after each pause does."""
-        if not self._is_down:
-            return True
-        with self._lock:
-            if clock.monotonic() < self._next_try:
-                return False
-            self._next_try = clock.monotonic() + REDIS_PAUSE
-            return True
-
-    def _note_failure(self, error: Exception) -> None:
-        with self._lock:
-            if not self._is_down:
+            if self._absence.note_failure():
                 log.warning("The cache does not answer, so answers are made anew: %s", type(error).__name__)
-            self._is_down = True
-            self._next_try = clock.monotonic() + REDIS_PAUSE
+            return None
+        self._absence.note_answer()
+        return answer
 
 
 def _tell(client: "Redis", *command: str | bytes | int) -> bool:
@@ -170,7 +151,11 @@ class StampedCache:
         """
         entry: bytes = self._choose(near).get(self._name(key)) or b""
         made_from, _, value = entry.partition(b"\n")
-        return value if made_from == stamp.encode() else None
+        is_hit = made_from == stamp.encode()
+        meters = current_app.extensions.get(METERS)
+        if meters is not None:
+            meters.count_lookup(is_near=near, is_hit=is_hit)
+        return value if is_hit else None
 
     def set(self, key: str, value: bytes, *, stamp: str, near: bool = False) -> None:
         """Keep a value that was made from the data of this stamp, instead of an earlier one."""
@@ -214,6 +199,8 @@ class StampedCache:
 
 
 _EDITION = "tasklane.edition"
+# Under this name the web application keeps who counts look-ups, if anybody does.
+METERS = "tasklane.meters"
 
 
 @once

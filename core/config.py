@@ -17,12 +17,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from dotenv import dotenv_values
 from sqlalchemy.engine import URL
 
 from core import config_rules, config_tables
 from core.config_rules import MIN_SECRET_BYTES, split_key_limit, sqlalchemy_url
+from core.redaction import is_secret_name
 from core.upstreams.settings import UpstreamSettings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,6 +42,8 @@ PLAIN_NAMES = {
     "PORT": "port",
     "WEB_CONCURRENCY": "processes",
     "CORS_ORIGINS": "cors_origins",
+    "TRUSTED_HOSTS": "trusted_hosts",
+    "SENTRY_DSN": "sentry.dsn",
     "LOG_LEVEL": "log_level",
     "MAIL_SERVER": "mail.server",
     "MAIL_PORT": "mail.port",
@@ -52,8 +56,8 @@ PLAIN_NAMES = {
 # These two choose the layers themselves, so they are read before any file.
 SELECTORS = ("TASKLANE_ENV", "TASKLANE_INSTANCE_PATH")
 
-SECRET_KEYS = frozenset({"secret_key", "jwt_secret_key", "jwt_previous_secret_keys", "mail.password"})
-URL_KEYS = frozenset({"database_url", "redis_url", "cache.url"})
+SECRET_KEYS = frozenset({"secret_key", "jwt_secret_key", "jwt_previous_secret_keys", "mail.password", "metrics.token"})
+URL_KEYS = frozenset({"database_url", "redis_url", "cache.url", "sentry.dsn"})
 
 
 class ConfigError(Exception):
@@ -94,6 +98,31 @@ class LimitSettings:
 class CacheSettings:
     backend: str
     url: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """Where the log is written beside standard output."""
+
+    file: str
+    max_bytes: int
+    backups: int
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsSettings:
+    """Whether there is /metrics, and who may read it."""
+
+    enabled: bool
+    token: str = field(repr=False)
+    addresses: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SentrySettings:
+    """Where unexpected errors are reported."""
+
+    dsn: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +181,11 @@ class Settings:
     log_level: str
     log_format: str
     cors_origins: list[str]
+    cors_credentials: bool
+    trusted_hosts: list[str]
     trusted_proxies: int
+    https_redirect: bool
+    hsts_seconds: int
     processes: int
     threads: int
     drain_seconds: float
@@ -164,6 +197,9 @@ class Settings:
     auth: AuthSettings
     cache: CacheSettings
     limits: LimitSettings
+    log: LogSettings
+    metrics: MetricsSettings
+    sentry: SentrySettings
     paging: PagingSettings
     processing: ProcessingSettings
     jobs: JobSettings
@@ -346,6 +382,22 @@ def load_settings(
         raise ConfigError(f"Tasklane cannot start in {env}: " + "; ".join(problems) + ".")
     _fill_in(env, instance_path, values, sources)
     return _build(Settings, values, "", env=env, instance_path=instance_path, sources=sources, **tables)  # type: ignore[no-any-return]
+
+
+def secret_values(settings: "Settings") -> set[str]:
+    """Return every secret in the settings, also those within URLs, to keep them out of logs."""
+    found: set[str] = {settings.secret_key, settings.jwt_secret_key, *settings.jwt_previous_secret_keys}
+    found |= {settings.mail.password, settings.metrics.token}
+    urls = [settings.database_url, settings.redis_url, settings.cache.url, settings.sentry.dsn]
+    for url in [*urls, *(upstream.base_url for upstream in settings.upstreams.values())]:
+        with contextlib.suppress(ValueError):
+            parts = urlsplit(url)
+            found |= {parts.password or "", unquote(parts.password or "")}
+            found |= {value for name, value in parse_qsl(parts.query) if is_secret_name(name)}
+    found |= {urlsplit(settings.sentry.dsn).username or ""}
+    for upstream in settings.upstreams.values():
+        found |= set(upstream.headers.values())
+    return found - {""}
 
 
 def masked_url(url: str) -> str:

@@ -1,8 +1,10 @@
 """What values the configuration may have, beyond their types."""
 
+import re
 from collections.abc import Mapping
 from email.errors import MessageError
 from email.policy import SMTP
+from ipaddress import ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -34,6 +36,9 @@ _NOT_NEGATIVE = (
     "trusted_proxies",
     "processes",
     "drain_seconds",
+    "hsts_seconds",
+    "log.max_bytes",
+    "log.backups",
     "processing.step_seconds",
     "jobs.shutdown_grace_seconds",
 )
@@ -59,6 +64,10 @@ def problems(env: str, values: Mapping[str, Any]) -> list[str]:
     if env == "production":
         for key in ("jwt_secret_key", "secret_key"):
             found += _secret_problems(key.upper(), values[key])
+        if values["metrics.enabled"] and not (values["metrics.token"] or values["metrics.addresses"]):
+            found.append("metrics.enabled needs metrics.token or metrics.addresses, because anybody could read them")
+        if values["metrics.token"]:
+            found += _secret_problems("metrics.token", values["metrics.token"])
         for key in values["jwt_previous_secret_keys"]:
             found += _secret_problems("An entry of JWT_PREVIOUS_SECRET_KEYS", key)
         if not values["database_url"]:
@@ -87,6 +96,20 @@ def problems(env: str, values: Mapping[str, Any]) -> list[str]:
             _is_sender(values["mail.sender"])
         ),
         "public_url is not an address such as https://tasks.example.com": _is_public_url(values["public_url"]),
+        "cors_origins has an entry that is not like https://app.example.com": all(
+            origin == "*" or _ORIGIN.fullmatch(origin) for origin in values["cors_origins"]
+        ),
+        "cors_origins must name the origins if cors_credentials is on, so * is not possible": not (
+            values["cors_credentials"] and "*" in values["cors_origins"]
+        ),
+        "trusted_hosts has an entry that is not like tasks.example.com or .example.com": all(
+            _HOST.fullmatch(host) for host in values["trusted_hosts"]
+        ),
+        "metrics.addresses has an entry that is not like 10.0.0.7 or 10.0.0.0/8": all(
+            _is_network(text) for text in values["metrics.addresses"]
+        ),
+        "log.backups must be greater than 0 if log.max_bytes is": not values["log.max_bytes"] or values["log.backups"],
+        "sentry.dsn is not an address such as https://key@sentry.example/1": _is_sentry_dsn(values["sentry.dsn"]),
         "REDIS_URL is none of redis://, rediss://, unix://": _is_redis_url(values["redis_url"]),
         "CACHE_URL is none of redis://, rediss://, unix://": _is_redis_url(values["cache.url"]),
         f"cache.backend {values['cache.backend']!r} is neither memory nor redis": values["cache.backend"]
@@ -152,6 +175,30 @@ def _is_public_url(url: str) -> bool:
     has_more = parts.query or parts.fragment or "@" in parts.netloc or "?" in url or "#" in url
     # A header of an e-mail has room for this.
     return len(url) <= 500 and plain and parts.scheme in ("http", "https") and bool(parts.hostname) and not has_more
+
+
+_NAME = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?"
+# A name or an address, or a dot and the name below which all are meant. Without a port: it decides nothing.
+_HOST = re.compile(rf"\.?{_NAME}|\[[0-9A-Fa-f:.]+\]")
+# What a browser says in `Origin` (RFC 6454). Nothing in it can be taken for a pattern.
+_ORIGIN = re.compile(rf"https?://{_NAME}(?::[0-9]{{1,5}})?")
+
+
+def _is_network(text: str) -> bool:
+    try:
+        return bool(ip_network(text))
+    except ValueError:
+        return False
+
+
+def _is_sentry_dsn(url: str) -> bool:
+    if not url:
+        return True
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.username and parts.hostname and parts.path.strip("/"))
 
 
 def _secret_problems(name: str, value: str) -> list[str]:

@@ -7,12 +7,14 @@ SQLite cannot turn a read transaction into a write transaction safely.
 
 import re
 import threading
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, TypeVar
 
 from flask import Flask
@@ -41,6 +43,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from core import preconditions, texts
 from core.errors import Conflict
+from core.outages import Trouble, guard_file, locked, trouble_of
 
 # Explicit names let a later migration drop a constraint on either engine.
 NAMING_CONVENTION = {
@@ -52,7 +55,19 @@ NAMING_CONVENTION = {
 }
 
 MAX_ID = 2**63 - 1
-SQLITE_BUSY_SECONDS = 15
+
+# How long a transaction waits for what another one has locked. Then its request is answered with
+# 503, and its thread is free for somebody else.
+LOCK_SECONDS = 15.0
+
+# What keeps a request from waiting for a server that has gone without a word. The names are libpq's.
+_POSTGRESQL_PATIENCE = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 15_000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -127,6 +142,7 @@ db = SQLAlchemy(metadata=Base.metadata, session_options={"expire_on_commit": Fal
 _sqlite_writer = threading.Lock()
 
 _WRITING = "tasklane_writing"
+_DEADLINE = "tasklane_deadline"
 
 
 def init_db(app: Flask, url: str) -> None:
@@ -134,16 +150,31 @@ def init_db(app: Flask, url: str) -> None:
     parsed = make_url(url)
     options: dict[str, Any]
     if parsed.get_backend_name() == "sqlite":
-        options = {"connect_args": {"timeout": SQLITE_BUSY_SECONDS}}
+        options = {"connect_args": {"timeout": LOCK_SECONDS}}
     else:
-        # A dead connection in the pool must not become a failed request, and
-        # a database that does not answer must not hang one.
-        options = {"pool_pre_ping": True, "pool_timeout": 5, "connect_args": {"connect_timeout": 5}}
+        # A dead connection in the pool must not become a failed request, and a database that
+        # does not answer must not hang one. What the URL says wins.
+        patience = {name: value for name, value in _POSTGRESQL_PATIENCE.items() if name not in parsed.query}
+        options = {"pool_pre_ping": True, "pool_timeout": 5, "connect_args": patience}
+    # Values of statements, hashes of passwords among them, would be part of every error and so of the log.
+    options["hide_parameters"] = True
     app.config.update(SQLALCHEMY_DATABASE_URI=url, SQLALCHEMY_ENGINE_OPTIONS=options)
     db.init_app(app)
     with app.app_context():
-        if db.engine.dialect.name == "sqlite":
-            _configure_sqlite(db.engine)
+        if db.engine.dialect.name != "sqlite":
+            _configure_postgresql(db.engine)
+            return
+        _configure_sqlite(db.engine)
+        if db.engine.url.database not in (None, "", ":memory:"):
+            guard_file(db.engine, Path(str(db.engine.url.database)))
+
+
+def _configure_postgresql(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def set_patience(connection: Any, record: Any) -> None:
+        # Said here and not when connecting, because some poolers in between refuse options.
+        connection.execute(f"SET lock_timeout = {int(LOCK_SECONDS * 1000)}")
+        connection.commit()
 
 
 def _lower(value: Any) -> Any:
@@ -169,8 +200,11 @@ def _configure_sqlite(engine: Engine) -> None:
     def begin(connection: Connection) -> None:
         # A deferred transaction that reads first and writes later fails with
         # "database is locked" at once, whatever the busy timeout.
-        writing = connection.get_execution_options().get(_WRITING, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+        options = connection.get_execution_options()
+        seconds = max(options[_DEADLINE] - time.monotonic(), 0) if _DEADLINE in options else LOCK_SECONDS
+        driver: Any = connection.connection.driver_connection
+        driver.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(_WRITING, False) else "BEGIN")
 
 
 @event.listens_for(Session, "before_flush")
@@ -180,11 +214,24 @@ def _refuse_stray_writes(session: Session, context: Any, instances: Any) -> None
 
 
 @contextmanager
-def transaction() -> Iterator[Session]:
+def _turn(deadline: float) -> Iterator[None]:
+    """Wait for the turn of this thread to write to SQLite. Waiting here is a part of what a transaction may wait."""
+    if not _sqlite_writer.acquire(timeout=max(deadline - time.monotonic(), 0)):
+        raise locked()
+    try:
+        yield
+    finally:
+        _sqlite_writer.release()
+
+
+@contextmanager
+def transaction(*, patience: float | None = None) -> Iterator[Session]:
     """Run one write transaction: all of it is stored, or nothing.
 
     A service called inside another's transaction joins it. Raises Conflict,
-    naming the field, when a unique constraint refuses the change.
+    naming the field, when a unique constraint refuses the change, and
+    OperationalError when something is locked for more than `patience` seconds, or
+    LOCK_SECONDS.
     """
     session: Session = db.session()
     if session.info.get(_WRITING):
@@ -194,10 +241,13 @@ def transaction() -> Iterator[Session]:
     if session.in_transaction():
         session.commit()  # Ends the reading so far; nothing can be pending.
     is_sqlite = db.engine.dialect.name == "sqlite"
-    with _sqlite_writer if is_sqlite else nullcontext():
+    deadline = time.monotonic() + (LOCK_SECONDS if patience is None else patience)
+    with _turn(deadline) if is_sqlite else nullcontext():
         session.info[_WRITING] = True
         try:
-            session.connection(execution_options={_WRITING: True})
+            session.connection(execution_options={_WRITING: True, _DEADLINE: deadline})
+            if patience is not None and not is_sqlite:
+                set_lock_timeout(session, patience)
             yield session
             preconditions.require_checked()
             session.commit()
@@ -222,6 +272,18 @@ def transaction() -> Iterator[Session]:
 def is_writing() -> bool:
     """Return whether this thread is inside `transaction()`."""
     return bool(db.session().info.get(_WRITING))
+
+
+def hurry(session: Session, seconds: float) -> None:
+    """Begin to read, and wait no longer than this for locks, until the reading ends."""
+    session.connection(execution_options={_DEADLINE: time.monotonic() + seconds})
+    if db.engine.dialect.name != "sqlite":
+        set_lock_timeout(session, seconds)
+
+
+def set_lock_timeout(session: Session, seconds: float) -> None:
+    """Wait no longer than this for each lock of PostgreSQL, until the transaction ends."""
+    session.execute(text(f"SET LOCAL lock_timeout = {int(seconds * 1000)}"))
 
 
 @contextmanager
@@ -289,14 +351,14 @@ def lock_patience(session: Session, seconds: int) -> Iterator[None]:
     if session.get_bind().dialect.name == "sqlite":
         yield
         return
-    session.execute(text(f"SET LOCAL lock_timeout = '{seconds}s'"))
+    set_lock_timeout(session, seconds)
     try:
         yield
     except OperationalError as error:
-        if getattr(error.orig, "sqlstate", None) == "55P03":  # lock_not_available
+        if trouble_of(error) is Trouble.LOCKED:
             raise LockedTooLong from error
         raise
-    session.execute(text("SET LOCAL lock_timeout = DEFAULT"))
+    set_lock_timeout(session, LOCK_SECONDS)
 
 
 def insert_if_absent(session: Session, model: type[Base], **values: Any) -> bool:

@@ -1,62 +1,184 @@
 """Whether each part of the service works, asked with short patience."""
 
 import logging
+import shutil
+import threading
+from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as NoAnswer
 from rq import Worker
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from core import redis
+from core import clock, redis
 from core.config import ROOT, Settings
-from core.db import db
+from core.db import db, hurry, transaction
+from core.jobs.kinds import EMAILS
+from core.jobs.model import JobState
 from core.jobs.repository import JobRepository
+from core.outages import Trouble, trouble_of
 from core.upstreams import service as upstreams
 from core.upstreams.registry import Registry
 
 log = logging.getLogger("tasklane.health")
 
+# Seconds that readiness waits for what somebody else has locked.
+PATIENCE = 1.0
+# Anybody may ask, as often as they like, but no process writes more often than this to find out whether it can.
+WRITE_EVERY = 1.0
+# Bytes. On a disk with less, SQLite may have room for the little that is written here, and for nothing else.
+LEAST_FREE = 2**20
+# A job that has waited for this long shows that nobody takes it.
+UNNOTICED = timedelta(seconds=10)
 
-def check(settings: Settings, registry: Registry) -> dict[str, Any]:
-    """Return the state of database, migrations, Redis, workers and upstreams, and the open jobs."""
-    database, migrations, open_jobs = _check_database()
-    workers = count_workers(settings)
-    redis_state = "down" if workers is None else "ok"
+# What must be "ok" for the service to do all that it is for.
+_NEEDED = ("database", "migrations", "redis")
+
+
+@dataclass(slots=True)
+class _Jobs:
+    """What is told of the open jobs."""
+
+    depth: dict[str, int] = field(default_factory=dict)
+    are_waiting: bool = False
+    mail: str = "unknown"
+
+
+@dataclass(slots=True)
+class _Queue:
+    """What Redis tells."""
+
+    state: str
+    workers: int | None = None
+    has_scheduler: bool | None = None
+
+
+class Writing:
+    """Whether this process can write to the database, found out by doing it, and not too often."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asked_at = float("-inf")
+        self._state = "ok"
+
+    def state(self) -> str:
+        """Return "ok" or what is wrong. Raises SQLAlchemyError if the database cannot be asked."""
+        with self._lock:
+            if clock.monotonic() - self._asked_at >= WRITE_EVERY:
+                self._state = _try_to_write()
+                self._asked_at = clock.monotonic()
+            return self._state
+
+
+def check(settings: Settings, registry: Registry, writing: Writing) -> dict[str, Any]:
+    """Return the state of each part, the open jobs, and in `faults` which parts do not do what is needed of them."""
+    database, migrations, jobs = _check_database(settings, writing)
+    queue = _ask_queue(settings)
+    checks = {
+        "database": database,
+        "migrations": migrations,
+        "redis": queue.state,
+        "workers": _presence(queue.workers),
+        "scheduler": _presence(queue.has_scheduler),
+        # Only told, like the upstreams: one server of one recipient may be what is wrong.
+        "mail": jobs.mail,
+    }
+    faults = [part for part in _NEEDED if checks[part] not in ("ok", "ahead", "unknown")]
+    if jobs.are_waiting:
+        faults += [part for part in ("workers", "scheduler") if checks[part] == "none"]
     is_down = database == "down" or migrations == "pending"
-    status = "down" if is_down else "ok" if redis_state == "ok" else "degraded"
     return {
-        "status": status,
-        "checks": {"database": database, "migrations": migrations, "redis": redis_state},
-        "workers": workers,
-        "queue_depth": open_jobs,
-        # Only told: the service is ready without any of them.
+        "status": "down" if is_down else "degraded" if faults else "ok",
+        "faults": faults,
+        "checks": checks,
+        "workers": queue.workers,
+        "queue_depth": jobs.depth,
         "upstreams": upstreams.states(registry),
     }
 
 
-def _check_database() -> tuple[str, str, dict[str, int]]:
+def _presence(number: int | None) -> str:
+    return "unknown" if number is None else "ok" if number else "none"
+
+
+# --- the database -------------------------------------------------------------------
+
+
+def _check_database(settings: Settings, writing: Writing) -> tuple[str, str, _Jobs]:
+    """Return the states of the database and of its migrations, and what is told of the jobs."""
     try:
-        session = db.session()
-        heads = MigrationContext.configure(session.connection()).get_current_heads()
-        if not set(heads) <= known_revisions():
-            # A newer release has migrated already; this code still works on what it has added to.
-            return "ok", "ahead", _open_jobs(session)
-        if set(heads) != _expected_heads():
-            return "ok", "pending", {}
-        return "ok", "ok", _open_jobs(session)
+        migrations = _check_migrations()
+        # Else there is no table of jobs, or another one.
+        if migrations == "pending":
+            return "ok", migrations, _Jobs()
+        jobs = _look_at_jobs(settings)
+        return writing.state(), migrations, jobs
     except (SQLAlchemyError, OSError) as error:
-        log.warning("The database does not answer: %s", type(error).__name__)
+        trouble = trouble_of(error)
+        log.warning("The database does not answer: %s", trouble or type(error).__name__)
+        return trouble or "down", "unknown", _Jobs()
+    finally:
         db.session.remove()
-        return "down", "unknown", {}
 
 
-def _open_jobs(session: Session) -> dict[str, int]:
-    return {state.value: count for state, count in JobRepository(session).count_open().items()}
+def _check_migrations() -> str:
+    session = db.session()
+    hurry(session, PATIENCE)
+    heads = set(MigrationContext.configure(session.connection()).get_current_heads())
+    if not heads <= known_revisions():
+        # A newer release has migrated already; this code still works on what it has added to.
+        return "ahead"
+    return "ok" if heads == _expected_heads() else "pending"
+
+
+def _look_at_jobs(settings: Settings) -> _Jobs:
+    now = clock.now()
+    soon = now + timedelta(seconds=settings.jobs.lease_seconds)
+    jobs = _Jobs(mail="ok")
+    for row in JobRepository(db.session()).count_open(ordered_before=now - UNNOTICED, due_before=soon):
+        jobs.depth[row.state] = jobs.depth.get(row.state, 0) + row.number
+        jobs.are_waiting = jobs.are_waiting or row.waiting > 0
+        if row.state is JobState.RETRYING and row.kind in EMAILS:
+            jobs.mail = "delayed"
+    return jobs
+
+
+def _try_to_write() -> str:
+    """Write what is there already; return "ok" or what is wrong."""
+    try:
+        with transaction(patience=PATIENCE) as session:
+            session.execute(text("UPDATE alembic_version SET version_num = version_num"))
+            if db.engine.dialect.name == "sqlite":
+                return Trouble.FULL if _free_bytes() < LEAST_FREE else "ok"
+            if session.scalar(_WAITING, {"seconds": PATIENCE}):
+                return Trouble.LOCKED
+    except DBAPIError as error:
+        trouble = trouble_of(error)
+        if trouble is None:
+            raise
+        log.warning("The database cannot be written: %s", trouble)
+        return trouble
+    return "ok"
+
+
+def _free_bytes() -> int:
+    """Return how much room there is beside the file of SQLite."""
+    return shutil.disk_usage(Path(str(db.engine.url.database)).absolute().parent).free
+
+
+# A lock of PostgreSQL stops only those who need what is locked, so they are asked.
+_WAITING = text(
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    " AND query_start < clock_timestamp() - make_interval(secs => :seconds)"
+)
 
 
 @lru_cache(maxsize=1)
@@ -77,10 +199,26 @@ def known_revisions() -> set[str]:
     return {script.revision for script in _scripts().walk_revisions()}
 
 
-def count_workers(settings: Settings) -> int | None:
-    """Return how many workers have registered, or None if Redis does not answer."""
+# --- the queue ----------------------------------------------------------------------
+
+
+def _ask_queue(settings: Settings) -> _Queue:
+    """Return how Redis is, how many workers have shown themselves there lately, and whether a scheduler has."""
     try:
         with redis.connect(settings) as connection:
-            return Worker.count(connection=connection)
+            with connection.pipeline(transaction=False) as pipeline:
+                # A server that has no memory or disk left answers, and takes nothing.
+                pipeline.set(redis.PROBE_KEY, "1", ex=60)
+                pipeline.exists(redis.SCHEDULER_KEY)
+                pipeline.smembers(Worker.redis_workers_keys)
+                written, has_scheduler, keys = pipeline.execute(raise_on_error=False)
+            for answer in (has_scheduler, keys):
+                if isinstance(answer, ResponseError):
+                    raise answer
+            # The set also names workers that could not say goodbye.
+            workers = connection.exists(*keys) if keys else 0
+            return _Queue("refusing" if isinstance(written, ResponseError) else "ok", workers, bool(has_scheduler))
+    except NoAnswer:
+        return _Queue("hung")
     except (RedisError, OSError):
-        return None
+        return _Queue("down")

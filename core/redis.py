@@ -1,16 +1,23 @@
 """Connections to the Redis-protocol server."""
 
+import threading
 from typing import Any
 
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from core import clock
 from core.config import Settings
 
 # A request must never wait for a server that is gone; redis-py's defaults
 # would retry ten times and block for up to a minute.
 SHORT_TIMEOUT = 0.5
+
+# Says that a scheduler runs, for as long as it exists.
+SCHEDULER_KEY = "tasklane:scheduler"
+# What readiness writes, to see whether anything can be written.
+PROBE_KEY = "tasklane:probe"
 
 
 def connect(settings: Settings, *, url: str = "", timeout: float = SHORT_TIMEOUT) -> "Redis":
@@ -40,3 +47,34 @@ def tls_options(settings: Settings) -> dict[str, Any]:
     if settings.redis_verify_certificate or not settings.redis_url.startswith("rediss://"):
         return {}
     return {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
+
+
+class Absence:
+    """Remembers that a server is away, so that only one request after each pause finds out whether it still is."""
+
+    def __init__(self, pause: float) -> None:
+        self._pause = pause
+        self._lock = threading.Lock()
+        self._is_away = False
+        self._next_try = 0.0
+
+    def may_try(self) -> bool:
+        """Return whether to ask the server. Who may has to tell how it went."""
+        if not self._is_away:
+            return True
+        with self._lock:
+            if clock.monotonic() < self._next_try:
+                return False
+            self._next_try = clock.monotonic() + self._pause
+            return True
+
+    def note_answer(self) -> None:
+        self._is_away = False
+
+    def note_failure(self) -> bool:
+        """Leave the server alone for a while; return whether that is news."""
+        with self._lock:
+            is_news = not self._is_away
+            self._is_away = True
+            self._next_try = clock.monotonic() + self._pause
+            return is_news

@@ -62,6 +62,9 @@ class Supervisor:
     def start(self, name: str, command: Sequence[str], environ: Mapping[str, str] | None = None) -> Child:
         """Start a child in a process group of its own, so that Ctrl-C reaches only the supervisor."""
         variables = {**os.environ, "PYTHONUNBUFFERED": "1", **(environ or {})}
+        if sys.stdout.isatty():
+            # Children write into a pipe, and would take it for nobody looking. NO_COLOR still wins.
+            variables.setdefault("FORCE_COLOR", "1")
         colour = COLOURS[len(self._children) % len(COLOURS)]
         child = Child(name, command, variables, colour, self._spawn(command, variables))
         self._children.append(child)

@@ -33,7 +33,9 @@ def run(connection: Connection) -> None:
     context.configure(connection=connection, **options)
     with context.begin_transaction():
         if connection.dialect.name == "postgresql":
-            # Several release processes may start at once; the lock ends with the transaction.
+            # Several release processes may start at once, and wait for each other as long as it
+            # takes; the lock ends with the transaction.
+            connection.execute(text("SET LOCAL lock_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
         context.run_migrations()
 

@@ -7,6 +7,7 @@ beyond not blocking.
 
 import logging
 import threading
+from contextlib import suppress
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -15,7 +16,7 @@ from rq.exceptions import DuplicateJobError
 from rq.serializers import JSONSerializer
 from sqlalchemy.exc import SQLAlchemyError
 
-from core import redis
+from core import clock, redis
 from core.config import Settings
 from core.db import db
 from core.jobs import lifecycle
@@ -31,6 +32,12 @@ PAUSE_WHEN_DOWN = 1.0
 # As many messages as a queue may hold: the rest waits in the database, where it costs Redis nothing.
 ROOM = 1000
 BATCH = 50
+
+# How often it is told that a scheduler runs, and for how long that counts.
+ALIVE_EVERY = 5.0
+ALIVE_SECONDS = 20
+# One that is started by cron again and again is not missed in between.
+ALIVE_SECONDS_ONCE = 300
 
 # What nobody will ever take, such as the lost message of a job that was cancelled, is not kept for ever.
 MESSAGE_SECONDS = 24 * 3600
@@ -51,11 +58,13 @@ class Relay:
             for name in QUEUES
         }
         self._was_down = False
+        self._told_at = float("-inf")
 
     def run(self, stop: threading.Event) -> None:
         """Send due jobs until told to stop; survive whatever the database or Redis does."""
         while not stop.is_set():
             pause = self.poll_seconds
+            self.tell_of_life()
             try:
                 if self.send_due() == 0 and self._was_down:
                     pause = PAUSE_WHEN_DOWN
@@ -69,6 +78,14 @@ class Relay:
             finally:
                 db.session.remove()
             stop.wait(pause)
+
+    def tell_of_life(self, seconds: int = ALIVE_SECONDS) -> None:
+        """Tell Redis that a scheduler runs, but not too often, and without being hurt if it does not listen."""
+        if clock.monotonic() - self._told_at < ALIVE_EVERY:
+            return
+        self._told_at = clock.monotonic()
+        with suppress(RedisError, OSError):
+            self.connection.set(redis.SCHEDULER_KEY, "1", ex=seconds)
 
     def send_due(self) -> int:
         """Send everything that is due and finds room on its queue; return how many messages were sent."""

@@ -15,11 +15,11 @@ from uuid import UUID
 from flask import Flask, current_app
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
-from core import clock, logs
+from core import clock, logs, redaction, sentry
 from core.bootstrap import current_settings
 from core.db import db
 from core.errors import DomainError, JobFailed
-from core.jobs import lifecycle
+from core.jobs import lifecycle, tally
 from core.jobs.kinds import KINDS
 from core.jobs.lifecycle import LeaseLost, Run
 
@@ -65,6 +65,7 @@ def run_job(job_id: str, attempt: int) -> None:
     tried again.
     """
     logs.job_id.set(job_id)
+    redaction.forget_confided()
     settings = current_settings()
     run = lifecycle.claim(UUID(job_id), attempt, lease_seconds=settings.jobs.lease_seconds)
     if run is None:
@@ -78,17 +79,29 @@ def run_job(job_id: str, attempt: int) -> None:
             _call(run)
     except (LeaseLost, Taken):
         db.session.rollback()
-        log.warning("%s was cancelled, or taken from this run; nothing of it was stored.", run.kind)
+        _end(run, "taken", "%s was cancelled, or taken from this run; nothing of it was stored.", run.kind)
     except Stopping:
         db.session.rollback()
-        log.warning("%s is handed back, because this worker stops", run.kind)
+        _end(run, "handed_back", "%s is handed back, because this worker stops", run.kind)
         _unless_over(run.hand_back)
     except TimeUp:
         db.session.rollback()
-        log.warning("%s took too long", run.kind)
+        _end(run, "timed_out", "%s took too long", run.kind)
         _unless_over(partial(run.fail, f"The job took longer than {KINDS[run.kind].timeout_seconds} s."))
     finally:
         db.session.remove()
+        # The child ends without running what waits for the end of a process.
+        sentry.flush()
+
+
+def _end(
+    run: Run, outcome: str, words: str, *arguments: object, level: int = logging.WARNING, exc_info: bool = False
+) -> None:
+    """Write the last line of an attempt, and count it."""
+    seconds = clock.monotonic() - run.began_at
+    fields = {"outcome": outcome, "duration_ms": round(seconds * 1000, 1)}
+    log.log(level, f"{words} [%.3f s]", *arguments, seconds, exc_info=exc_info, extra=fields)
+    tally.count(current_settings(), kind=run.kind, outcome=outcome, seconds=seconds)
 
 
 def _unless_over(record: Callable[[], None]) -> None:
@@ -150,20 +163,25 @@ def _call(run: Run) -> None:
         if not run.is_finished:
             with run.completing(**(result or {})):
                 pass
-        log.info("%s succeeded", run.kind)
+        _end(run, "succeeded", "%s succeeded", run.kind, level=logging.INFO)
     except LeaseLost:
         raise
     except JobFailed as error:
-        log.warning("%s failed for good: %s", run.kind, error.message)
+        _end(run, "failed", "%s failed for good: %s", run.kind, error.message)
         if not run.is_finished:
             run.fail(error.message, permanently=True)
     except DomainError as error:
-        log.warning("%s failed: %s", run.kind, error.message)
+        _end(run, _failure(run), "%s failed: %s", run.kind, error.message)
         run.fail(error.message)
-    except Exception as error:
-        log.exception("%s failed", run.kind)
+    except Exception as error:  # noqa: BLE001 - it is logged with its traceback
+        _end(run, _failure(run), "%s failed", run.kind, level=logging.ERROR, exc_info=True)
         # The log has the rest; a user must not read of hosts, paths or SQL.
         run.fail(f"The job failed unexpectedly ({type(error).__name__}).")
+
+
+def _failure(run: Run) -> str:
+    """Return what a failed attempt means for its job."""
+    return "retrying" if run.attempt < run.max_attempts else "failed"
 
 
 def resolve(name: str) -> Callable[..., dict[str, Any] | None]:

@@ -13,7 +13,7 @@ from core.bootstrap import current_settings
 from core.db import db
 from core.jobs import schedule
 from core.jobs.schedule import SCHEDULE, Entry
-from workers.relay import Relay
+from workers.relay import ALIVE_SECONDS_ONCE, Relay
 
 log = logging.getLogger("tasklane.scheduler")
 
@@ -40,7 +40,9 @@ def run(app: Flask, *, once: bool = False) -> None:
 
 def _run_once() -> None:
     ordered = schedule.order_due(clock.now())
-    sent = Relay(current_settings()).send_due()
+    relay = Relay(current_settings())
+    relay.tell_of_life(ALIVE_SECONDS_ONCE)
+    sent = relay.send_due()
     log.info("%s scheduled jobs ordered, %s jobs sent", ordered, sent)
 
 

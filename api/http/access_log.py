@@ -6,7 +6,13 @@ from urllib.parse import quote
 
 from flask import Flask, Response, g, request
 
+from core import logs
+from core.redaction import REDACTED, is_secret_name
+
 log = logging.getLogger("tasklane.access")
+
+# What answered a path that there is not.
+UNMATCHED = "unmatched"
 
 
 def init_access_log(app: Flask) -> None:
@@ -18,7 +24,45 @@ def init_access_log(app: Flask) -> None:
 
     @app.after_request
     def write(response: Response) -> Response:
-        milliseconds = (time.perf_counter() - g.get("began_at", time.perf_counter())) * 1000
-        # Quoted again, so that no path can forge a line; without the query, which may hold anything.
-        log.info("%s %s %s %.1f ms", request.method, quote(request.path), response.status_code, milliseconds)
+        if log.isEnabledFor(logging.INFO):
+            _write(response)
         return response
+
+
+def _write(response: Response) -> None:
+    milliseconds = round(seconds_so_far() * 1000, 1)
+    # An answer in pieces says itself how long it will be, or nobody knows yet.
+    size = response.content_length if response.is_streamed else response.calculate_content_length()
+    if request.method == "HEAD":
+        size = 0
+    fields = {
+        "method": request.method,
+        "route": route(),
+        "path": shown_path(),
+        "status": response.status_code,
+        "duration_ms": milliseconds,
+        "bytes": size,
+        "address": logs.address.get(),
+    }
+    words = f"{request.method} {fields['path']} {response.status_code} {milliseconds} ms"
+    log.info(words if size is None else f"{words} {size} B", extra=fields)
+
+
+def seconds_so_far() -> float:
+    """Return how long the request being answered has taken."""
+    now = time.perf_counter()
+    return now - float(g.get("began_at", now))
+
+
+def route() -> str:
+    """Return the template of the route that answers, of which there are only so many."""
+    return UNMATCHED if request.url_rule is None else request.url_rule.rule
+
+
+def shown_path() -> str:
+    """Return the path for a log: quoted again, so that it cannot forge a line, and without its query and its tokens."""
+    path = quote(request.path)
+    for name, value in (request.view_args or {}).items():
+        if is_secret_name(name):
+            path = path.replace(quote(str(value)), REDACTED)
+    return path

@@ -4,6 +4,7 @@ from ipaddress import IPv6Address, ip_address
 
 from flask import request
 
+from core import redaction
 from core.errors import Malformed
 
 
@@ -19,6 +20,7 @@ def presented_credentials() -> dict[str, str] | None:
         return None  # Werkzeug only expects ASCII.
     if request.get_data() or sent is None or sent.type != "basic" or sent.username is None:
         return None
+    redaction.confide(sent.password)
     return {"username": sent.username, "password": sent.password or ""}
 
 

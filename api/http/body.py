@@ -17,7 +17,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from api.http import json
 from api.http.fields import NOT_BLANK
-from core import texts
+from core import redaction, texts
 from core.errors import Invalid, Malformed
 
 SERVER_OWNED = frozenset(
@@ -84,6 +84,7 @@ def load_object() -> dict[str, Any]:
     value = json.parse(raw)
     if not isinstance(value, dict):
         raise Malformed("The body must be a JSON object.")
+    redaction.confide(*(item for name, item in value.items() if redaction.is_secret_name(name)))
     return value
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from flask import Flask, Response, current_app, request
 from flask_limiter import RateLimitExceeded
 from redis.exceptions import RedisError
-from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
@@ -21,8 +21,10 @@ from werkzeug.routing import RequestRedirect
 
 from api.http.request_id import current_request_id
 from core import errors as domain
+from core.cache import METERS
 from core.db import db
 from core.json_out import dump
+from core.outages import is_outage
 
 log = logging.getLogger("tasklane.http")
 
@@ -82,9 +84,19 @@ def respond(error: Exception) -> Response:
     if isinstance(error, RequestRedirect):
         return Response(status=error.code, headers={"Location": error.new_url})
     failure = describe(error)
+    if failure.status == 429:
+        _count_refusal(error)
     # A failed request must leave no half-read transaction to the code that runs after it.
     db.session.remove()
     return render(failure)
+
+
+def _count_refusal(error: Exception) -> None:
+    meters = current_app.extensions.get(METERS)
+    if meters is not None:
+        # What the limiters do not refuse was refused because somebody guesses at an account.
+        limit = error.limit.scope if isinstance(error, RateLimitExceeded) else "lockout"
+        meters.count_refusal(str(limit))
 
 
 def describe(error: Exception) -> Failure:
@@ -109,7 +121,7 @@ def describe(error: Exception) -> Failure:
     if isinstance(error, DataError):
         log.warning("The database refused a value that the service let through.", exc_info=error)
         return Failure(422, "validation_failed", "The request has a value that cannot be stored.")
-    if isinstance(error, OperationalError | InterfaceError | PoolTimeout | RedisError):
+    if is_outage(error) or isinstance(error, PoolTimeout | RedisError):
         log.error("A dependency does not answer: %s", type(error).__name__, exc_info=error)
         return Failure(503, "unavailable", "A part of the service does not answer. Try again.", headers=_headers(503))
     log.error("Unexpected error", exc_info=error)

@@ -2,19 +2,35 @@
 
 from flask import Flask, Response, request
 
-# Retry-After means "come back later" (RFC 9110, section 10.2.3), never "you may stay".
-RETRY_STATUSES = (202, 413, 429, 503)
-# Where a good answer may say when to look again.
-POLLED_ENDPOINTS = ("api.jobs_job", "api.jobs_job_alias")
+from core.config import Settings
+
+# The limiters tell here, with every answer, when their window ends; it stays inside this process.
+WINDOW_ENDS = "X-Tasklane-Window-Ends"
+
+# An answer is data. Whatever it says, a browser must load nothing for it, run nothing and show it in no frame.
+POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+# What every answer has, unless it has its own. Also what the server itself refuses.
+ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
 
 
-def init_headers(app: Flask) -> None:
-    """Say how an answer may be cached, and by what it varies."""
+def init_headers(app: Flask, settings: Settings) -> None:
+    """Say how an answer may be cached, by what it varies, and what a browser may do with it."""
+    strict_transport = f"max-age={settings.hsts_seconds}"
 
     @app.after_request
     def add_headers(response: Response) -> Response:
-        if response.status_code not in RETRY_STATUSES and request.endpoint not in POLLED_ENDPOINTS:
-            response.headers.pop("Retry-After", None)
+        window_ends = response.headers.pop(WINDOW_ENDS, None)
+        # Retry-After means "come back later" (RFC 9110, section 10.2.3), never "you may stay"; and whoever
+        # has said when, such as a job, a lock or an upstream, knows better than a limiter.
+        if response.status_code == 429 and window_ends is not None:
+            response.headers.setdefault("Retry-After", str(max(1, int(window_ends))))
         if response.status_code in (204, 304):
             response.headers.pop("Content-Type", None)  # Of a body that is not there.
         if request.path.startswith("/api/v1"):
@@ -24,5 +40,9 @@ def init_headers(app: Flask) -> None:
                 # A reader may keep its copy, but has to ask whether it still holds.
                 is_read = request.method in ("GET", "HEAD")
                 response.headers["Cache-Control"] = "private, no-cache" if is_read else "no-store"
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        for name, value in ALWAYS.items():
+            response.headers.setdefault(name, value)
+        # Over plain http, browsers ignore it (RFC 6797, section 7.2), because anybody could have put it there.
+        if settings.hsts_seconds and request.is_secure:
+            response.headers["Strict-Transport-Security"] = strict_transport
         return response

@@ -6,23 +6,36 @@ Who calls is known only when the credentials have been verified, so requests are
 counted after that; a made-up token gives nobody a bucket of their own.
 """
 
+import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Flask, Response, g, request
-from flask_limiter import Limiter, RateLimitExceeded
+from flask_limiter import HeaderNames, Limiter, RateLimitExceeded
 from flask_limiter.util import get_remote_address
+from limits import RateLimitItem, WindowStats
+from limits.storage import MemoryStorage
+from limits.strategies import STRATEGIES, RateLimiter
+from redis.exceptions import RedisError
 
 from api.http import errors, json
 from api.http.basic import presented_credentials
+from api.http.cors import is_preflight
+from api.http.headers import WINDOW_ENDS
 from core import redis, texts
 from core.access import Actor
 from core.bootstrap import current_settings
 from core.config import Settings
 from core.errors import DomainError
 
-# Seconds that a Redis which hangs may cost a request.
-PATIENCE = 0.2
+# Seconds that one question to a Redis which hangs may take. A log-in is counted twice, so it may ask twice.
+PATIENCE = 0.1
+# Seconds until somebody finds out whether a Redis that was away is still away.
+PAUSE = 2.0
+
+log = logging.getLogger("tasklane.limits")
+
+Value = TypeVar("Value")
 
 
 def caller_key() -> str:
@@ -33,9 +46,46 @@ def caller_key() -> str:
     return f"user {actor.user_id}" if actor.key_id is None else f"key {actor.key_id}"
 
 
+class Enduring(RateLimiter):
+    """Counts in one place, and while that is away in another.
+
+    Flask-Limiter has a fallback of its own, which only the first thread to notice
+    takes: the requests of the others, on their way to Redis at that moment, fail,
+    and those whose headers are written then fail although their work is done.
+    """
+
+    def __init__(self, first: RateLimiter, second: RateLimiter) -> None:
+        self.storage = first.storage
+        self._first = first
+        self._second = second
+        self._absence = redis.Absence(PAUSE)
+
+    def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
+        return self._ask(lambda limiter: limiter.hit(item, *identifiers, cost=cost))
+
+    def test(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
+        return self._ask(lambda limiter: limiter.test(item, *identifiers, cost=cost))
+
+    def get_window_stats(self, item: RateLimitItem, *identifiers: str) -> WindowStats:
+        return self._ask(lambda limiter: limiter.get_window_stats(item, *identifiers))
+
+    def _ask(self, question: Callable[[RateLimiter], Value]) -> Value:
+        if self._absence.may_try():
+            try:
+                answer = question(self._first)
+            except (RedisError, OSError) as error:
+                if self._absence.note_failure():
+                    log.warning("Redis does not answer (%s); requests are counted here.", type(error).__name__)
+            else:
+                self._absence.note_answer()
+                return answer
+        return question(self._second)
+
+
 # The application is bound later, so importing this has no effect.
-limiter = Limiter(key_func=caller_key, strategy="sliding-window-counter", headers_enabled=True)
-credentials_limiter = Limiter(key_func=get_remote_address, strategy="moving-window", headers_enabled=True)
+_headers: dict[str, Any] = {"headers_enabled": True, "header_name_mapping": {HeaderNames.RETRY_AFTER: WINDOW_ENDS}}
+limiter = Limiter(key_func=caller_key, strategy="sliding-window-counter", **_headers)
+credentials_limiter = Limiter(key_func=get_remote_address, strategy="moving-window", **_headers)
 
 
 def init_limits(app: Flask, settings: Settings) -> None:
@@ -44,7 +94,6 @@ def init_limits(app: Flask, settings: Settings) -> None:
         RATELIMIT_ENABLED=settings.ratelimit_enabled,
         RATELIMIT_STORAGE_URI=_storage_url(settings.redis_url),
         RATELIMIT_STORAGE_OPTIONS=_storage_options(settings),
-        RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=True,
         RATELIMIT_KEY_PREFIX="tasklane",
         # A path that does not exist is counted as well.
         RATELIMIT_REQUEST_IDENTIFIER=lambda: request.endpoint or "nowhere",
@@ -52,6 +101,9 @@ def init_limits(app: Flask, settings: Settings) -> None:
     for each in (limiter, credentials_limiter):
         each.enabled = settings.ratelimit_enabled
         each.init_app(app)
+        if each.enabled:
+            # There is no public way to say how to count.
+            each._limiter = Enduring(each.limiter, STRATEGIES[str(each._strategy)](MemoryStorage()))
     # Runs before the limiters write their headers, because it is registered after them.
     app.after_request(_count_the_rest)
 
@@ -103,8 +155,12 @@ def count_request(actor: Actor | None) -> None:
 
 
 def _count_the_rest(response: Response) -> Response:
-    """Count what was answered before anybody was verified, such as an unknown path."""
-    if g.get("is_counted") or not request.path.startswith("/api/v1"):
+    """Count what was answered before anybody was verified, such as an unknown path.
+
+    What a limit has refused already counts nowhere, and tells of that limit alone.
+    """
+    is_ours = request.path.startswith("/api/v1") and not is_preflight()
+    if g.get("is_counted") or response.status_code == 429 or not is_ours:
         return response
     try:
         count_request(None)

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from flask import Flask, Response, g, request
 
-from core import logs
+from core import logs, redaction
 
 HEADER = "X-Request-ID"
 _SANE = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
@@ -19,6 +19,8 @@ def init_request_ids(app: Flask) -> None:
         g.request_id = choose(request.headers.get(HEADER, ""))
         logs.request_id.set(g.request_id)
         logs.user_id.set(None)
+        logs.key_id.set(None)
+        redaction.forget_confided()
         logs.address.set(request.remote_addr)
 
     @app.after_request

@@ -331,6 +331,10 @@ def refuses(*codes: int) -> Callable[[Verb], Verb]:
     """Document error codes that an operation has beside those that all have."""
 
     def decorate(verb: Verb) -> Verb:
-        return document(verb, responses={code: (REFUSALS[code], error_out, {}) for code in codes})
+        # What a verb has said itself of a code, such as readiness of 503, stays.
+        known = getattr(verb, "__apidoc__", {}).get("responses", {})
+        return document(
+            verb, responses={code: (REFUSALS[code], error_out, {}) for code in codes if str(code) not in known}
+        )
 
     return decorate

@@ -25,7 +25,6 @@ from core.access import SCOPES, Actor, Permission
 from core.errors import Forbidden
 from core.paging import PageRequest
 from core.security import service as security
-from core.security.model import EventKind
 
 VERBS = ("get", "post", "put", "patch", "delete")
 SECURITY: list[dict[str, list[str]]] = [{"Password": []}, {"Bearer": []}, {"ApiKey": []}]
@@ -129,7 +128,8 @@ class SecureResource(Resource):
                 lambda: self._answer(*args, **kwargs),
                 effect=self.effect,
                 actor=actor,
-                content=self.content() if form is None else fingerprint(self.body),
+                # What a repetition of this request must have in common with it.
+                content=request.get_data() if form is None else fingerprint(self.body),
             )
         return self._answer(*args, **kwargs)
 
@@ -142,10 +142,6 @@ class SecureResource(Resource):
         if self.conditional_on is None:
             return response
         return conditional.answer_write(response, place=self.conditional_at)
-
-    def content(self) -> bytes:
-        """Return what a repetition of this request must have in common with it."""
-        return request.get_data()
 
     def read_body(self, model: ModelBase) -> dict[str, Any]:
         """Return the parsed body; a resource with another media type overrides this."""
@@ -161,6 +157,7 @@ class SecureResource(Resource):
             return None
         actor = tokens.verify(refresh=permission is Permission.SESSION_REFRESH)
         logs.user_id.set(actor.user_id)
+        logs.key_id.set(actor.key_id)
         return actor
 
     def _authorise(self, actor: Actor | None, permission: Permission) -> None:
@@ -168,9 +165,7 @@ class SecureResource(Resource):
             return
         self.actor = actor
         if not actor.has(permission):
-            security.record_alone(
-                EventKind.FORBIDDEN, user_id=actor.user_id, actor_id=actor.user_id, permission=str(permission)
-            )
+            security.record_refusal(actor, permission=str(permission))
             raise Forbidden(f"This needs the permission {permission}.")
 
 

@@ -20,7 +20,8 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 
-from api.http import errors, request_id
+from api.http import errors, headers, request_id
+from core import logs
 
 log = logging.getLogger("tasklane.server")
 
@@ -90,12 +91,17 @@ class _Refusal(ErrorTask):
         own_id = request_id.choose(self.request.headers.get("X_REQUEST_ID", ""))
         error = self.request.error
         body = errors.server_refusal(error.code, own_id)
-        log.info("Refused before the application saw it: %s %s [request_id=%s]", error.code, error.reason, own_id)
+        # This thread may have answered somebody before.
+        logs.request_id.set(own_id)
+        logs.user_id.set(None)
+        logs.key_id.set(None)
+        fields = {"status": error.code, "address": self.channel.addr[0]}
+        log.info("Refused before the application saw it: %s %s", error.code, error.reason, extra=fields)
         self.status = f"{error.code} {error.reason}"
         self.response_headers += [
             ("Content-Type", errors.JSON),
             ("Cache-Control", "no-store"),
-            ("X-Content-Type-Options", "nosniff"),
+            *headers.ALWAYS.items(),
             (request_id.HEADER, own_id),
         ]
         self.set_close_on_finish()

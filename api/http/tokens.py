@@ -17,7 +17,7 @@ from flask_jwt_extended.exceptions import CSRFError, JWTExtendedException
 from jwt.exceptions import ExpiredSignatureError, PyJWTError
 
 from api.http.responses import on_answer
-from core import clock, texts
+from core import clock, redaction, texts
 from core.access import Actor
 from core.auth import keys
 from core.auth import service as auth
@@ -152,10 +152,13 @@ def verify(*, refresh: bool) -> Actor:
     a browser without being asked, so only it needs the CSRF token.
     """
     if "Authorization" in request.headers:
+        redaction.confide(request.headers["Authorization"].rpartition(" ")[2])
         return _verify_jwt("headers", refresh=refresh)
     if KEY_HEADER in request.headers:
+        redaction.confide(request.headers[KEY_HEADER])
         return keys.authenticate(key=request.headers[KEY_HEADER], hashing_key=current_settings().secret_key)
     if SESSION_COOKIE in request.cookies and not refresh:
+        redaction.confide(request.cookies[SESSION_COOKIE], request.headers.get(CSRF_HEADER))
         return _verify_jwt("cookies", refresh=False)
     raise Unauthenticated("Credentials are needed.")
 

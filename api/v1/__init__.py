@@ -7,6 +7,7 @@ from flask import Blueprint, Response
 from flask_restx import Api
 
 from api.http.responses import shared
+from api.http.swagger import swagger_page
 from api.http.tokens import KEY_HEADER
 from api.v1 import (
     auth,
@@ -104,6 +105,7 @@ def create_blueprint() -> Blueprint:
         doc="/",
         validate=False,
     )
+    api.documentation(lambda: swagger_page(api))
     for namespace in NAMESPACES:
         api.add_namespace(namespace)
     return blueprint

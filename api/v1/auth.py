@@ -21,6 +21,7 @@ from core.auth import service as auth
 from core.bootstrap import current_settings
 from core.changes.model import Topic
 from core.errors import Malformed
+from core.redaction import confide
 from core.users import service as users
 from core.users.model import User
 
@@ -135,6 +136,7 @@ class Login(SecureResource):
             raise Malformed("Only the password grant is offered.", details={"grant_type": ["Must be password."]})
         # Clients send client_id, client_secret and scope too; RFC 6749 lets a server ignore them.
         form = {name: request.form[name] for name in ("username", "password") if name in request.form}
+        confide(form.get("password"))
         json.require_storable(form)
         return check(model, form, missing_status=400)
 

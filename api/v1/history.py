@@ -59,6 +59,8 @@ class TaskHistory(SecureResource):
 @ns.route("/<int:task_id>/restore")
 @ns.doc(params={"task_id": "The number of the task."})
 class TaskRestoration(SecureResource):
+    conditional_on = task_out
+    conditional_at = "api.tasks_task_item"
     permissions = {"POST": Permission.TASKS_WRITE}
 
     @refuses(403, 404, 409)

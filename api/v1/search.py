@@ -67,7 +67,7 @@ class Search(SecureResource):
         description=(
             f"Ranks the newest {MOST_RANKED:,} matches of each type, and counts no more than those. Words in a title"
             " weigh more than any in the text. Case and accents of Latin letters do not matter, and nothing in `q`"
-            " but double quotes has a meaning. There is no cursor."
+            " but double quotes has a meaning. There is no cursor. An API key finds only what its scopes let it read."
         )
     )
     @kept_page(Topic.TASKS, Topic.POSTS, Topic.ITEMS, Topic.PROJECT_MEMBERS)

@@ -12,7 +12,7 @@ from api.http.responses import returns, returns_bare
 from api.http.security import SecureResource
 from core import health
 from core.access import Permission
-from core.bootstrap import current_settings, current_upstreams
+from core.bootstrap import current_settings, current_upstreams, current_writing
 from core.errors import Malformed
 
 VERSION = "1.0.0"
@@ -40,25 +40,50 @@ echo_out = ns.model(
         "request_id": fields.String(required=True),
     },
 )
+
+
+def _state(*states: str, says: str | None = None) -> fields.String:
+    return fields.String(required=True, enum=list(states), description=says, example=states[0])
+
+
 health_out = ns.model("Health", {"status": fields.String(required=True, enum=["ok"], example="ok")})
 readiness_out = ns.model(
     "Readiness",
     {
         "status": fields.String(required=True, enum=["ok", "degraded", "down"], example="ok"),
+        "faults": fields.List(
+            fields.String(enum=["database", "migrations", "redis", "workers", "scheduler"]),
+            required=True,
+            description="The checks because of which the status is not ok.",
+            example=[],
+        ),
         "checks": fields.Nested(
             ns.model(
                 "Checks",
                 {
-                    "database": fields.String(required=True, enum=["ok", "down"]),
-                    "migrations": fields.String(required=True, enum=["ok", "pending", "ahead", "unknown"]),
-                    "redis": fields.String(required=True, enum=["ok", "down"]),
+                    "database": _state(
+                        "ok",
+                        "locked",
+                        "full",
+                        "read_only",
+                        "failing",
+                        "down",
+                        says="All but ok and down: only readable.",
+                    ),
+                    "migrations": _state("ok", "pending", "ahead", "unknown"),
+                    "redis": _state(
+                        "ok", "refusing", "hung", "down", says="refusing: it answers, but can store nothing more."
+                    ),
+                    "workers": _state("ok", "none", "unknown", says="none: a fault only while a job waits for one."),
+                    "scheduler": _state("ok", "none", "unknown", says="none: a fault only while a job waits for one."),
+                    "mail": _state("ok", "delayed", "unknown", says="delayed: an e-mail could not be sent yet."),
                 },
             ),
             required=True,
         ),
         "workers": NullableInteger(
             required=True,
-            description="Registered workers, a killed one for some minutes more; null without Redis.",
+            description="Workers that have shown themselves within half a minute; null without Redis.",
         ),
         "queue_depth": fields.Raw(required=True, description="Unfinished jobs by state.", example={"queued": 0}),
         "upstreams": fields.Raw(
@@ -146,9 +171,9 @@ class Readiness(SecureResource):
     needs_database = False
     count = limits.uncounted
 
-    @ns.response(503, "The database does not answer.", readiness_out)
-    @returns_bare(readiness_out, "Ready, or degraded while only Redis is down.")
+    @ns.response(503, "The database does not answer, or is not migrated.", readiness_out)
+    @returns_bare(readiness_out, "Ready, or degraded: `faults` says which parts do not do what is needed of them.")
     def get(self) -> tuple[dict[str, Any], int]:
-        """Say whether each part works: database, migrations, Redis, workers, upstreams."""
-        report = health.check(current_settings(), current_upstreams())
+        """Say whether each part works: database, migrations, Redis, workers, scheduler, e-mail, upstreams."""
+        report = health.check(current_settings(), current_upstreams(), current_writing())
         return report, 503 if report["status"] == "down" else 200

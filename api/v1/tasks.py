@@ -190,6 +190,7 @@ class TaskStatusItem(SecureResource):
 @ns.route("/<int:task_id>/process")
 @ns.doc(params={"task_id": "The number of the task."})
 class TaskProcessing(SecureResource):
+    conditional_on = task_out
     permissions = {"POST": Permission.TASKS_WRITE}
 
     @refuses(403, 404, 409)

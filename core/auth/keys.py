@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from core import clock, preconditions
 from core.access import Actor, Permission
@@ -21,6 +21,7 @@ from core.auth.repository import KeyRepository
 from core.changes import service as changes
 from core.db import db, transaction
 from core.errors import Forbidden, Invalid, InvalidToken, NotFound
+from core.outages import is_outage
 from core.paging import Page, PageRequest, paginate
 from core.security import service as security
 from core.security.model import EventKind
@@ -37,6 +38,8 @@ NOT_VALID = "This API key is not valid."
 
 # Recording every use would turn every read into a write.
 USE_RECORDED_EVERY = timedelta(minutes=1)
+# Seconds that a read may wait for that.
+USE_PATIENCE = 0.5
 # How often an event tells of it.
 USE_TOLD_EVERY = timedelta(hours=1)
 
@@ -135,13 +138,15 @@ def authenticate(*, key: str, hashing_key: str) -> Actor:
 
 def _note_use(holder: Any, now: datetime, *, is_news: bool) -> None:
     try:
-        with transaction() as session:
+        with transaction(patience=USE_PATIENCE) as session:
             KeyRepository(session).note_use(holder.id, now, unless_after=now - USE_RECORDED_EVERY)
             if is_news:
                 security.record(
                     session, EventKind.KEY_USED, user_id=holder.user_id, actor_id=holder.user_id, key=holder.id
                 )
-    except OperationalError as error:
+    except DBAPIError as error:
+        if not is_outage(error):
+            raise
         # A read must not fail because the trace of it could not be written.
         log.warning("The use of API key %s was not recorded: %s", holder.id, type(error.orig).__name__)
 

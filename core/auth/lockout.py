@@ -36,7 +36,8 @@ def require_unlocked(name: str, user: User | None, address: str, *, hashing_key:
     now = clock.now()
     if until is None or until <= now:
         return
-    if user is not None and repository.is_known(user.id, _hash("address", address, hashing_key)):
+    # Asked for nobody's account too, because the time that it takes would tell of one.
+    if repository.is_known(user.id if user else 0, _hash("address", address, hashing_key)):
         return
     seconds = int((until - now).total_seconds()) + 1
     raise TooManyAttempts("There were too many wrong passwords for this name. Try again later.", retry_after=seconds)
@@ -59,10 +60,14 @@ def note_failure(name: str, user: User | None, *, hashing_key: str) -> None:
 
 def note_success(session: Session, user: User, address: str, *, hashing_key: str) -> None:
     """Forget the failures for all names of the user, and remember where they came from."""
-    names = (user.username, user.email)
-    repository = SecurityRepository(session)
-    repository.forgive(*(_hash("name", texts.login_name(name), hashing_key) for name in names))
-    repository.know(user.id, _hash("address", address, hashing_key), clock.now())
+    forgive(session, user, hashing_key=hashing_key)
+    SecurityRepository(session).know(user.id, _hash("address", address, hashing_key), clock.now())
+
+
+def forgive(session: Session, user: User, *, hashing_key: str) -> None:
+    """Forget the failures for all names of the user, which ends their locks."""
+    hashes = (_hash("name", texts.login_name(name), hashing_key) for name in (user.username, user.email))
+    SecurityRepository(session).forgive(*hashes)
 
 
 def _hash(purpose: str, value: str, hashing_key: str) -> str:

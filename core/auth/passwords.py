@@ -11,8 +11,8 @@ _hasher = PasswordHasher(memory_cost=19 * 1024, time_cost=2, parallelism=1)
 # A burst of logins must not take all memory and every request thread.
 _slots = threading.BoundedSemaphore(4)
 
-# The hash of nobody's password, with the parameters above, made at first need.
-_dummy_hash: str | None = None
+# A hash with the parameters above of a password that nobody knows.
+NOBODYS_HASH = "$argon2id$v=19$m=19456,t=2,p=1$v35vll+lmQFR3NKxNBGqgw$2EFWpWl/54sTWaSE/7Z/c9LbrTind8bqSiyc0OpyK2A"
 
 
 def hash_password(password: str) -> str:
@@ -23,12 +23,9 @@ def hash_password(password: str) -> str:
 
 def verify_password(password_hash: str | None, password: str) -> bool:
     """Return whether the password is right, in the same time whether there is a hash or not."""
-    global _dummy_hash  # noqa: PLW0603 - computed once, on purpose not at import
-    if password_hash is None and _dummy_hash is None:
-        _dummy_hash = hash_password("nobody's password")
     with _slots:
         try:
-            right = _hasher.verify(password_hash or _dummy_hash or "", password)
+            right = _hasher.verify(password_hash or NOBODYS_HASH, password)
         except (VerificationError, InvalidHashError, UnicodeEncodeError):
             return False
     return right and password_hash is not None

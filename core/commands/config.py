@@ -4,13 +4,18 @@ import json
 
 import click
 
+from core import config_reference
 from core.config import KEYS, is_secret, is_url, load_settings, masked_url
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def config(as_json: bool) -> None:
+@click.option("--reference", is_flag=True, help="Print what every setting means, as Markdown: docs/configuration.md.")
+def config(as_json: bool, reference: bool) -> None:
     """Print the effective settings and where each comes from. Secrets are masked."""
+    if reference:
+        click.echo(config_reference.markdown())
+        return
     settings = load_settings()
     rows: list[tuple[str, object, str]] = [
         ("env", settings.env, "TASKLANE_ENV"),

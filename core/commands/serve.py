@@ -12,6 +12,7 @@ from contextlib import suppress
 import click
 from sqlalchemy.engine import make_url
 
+from core import slots
 from core.commands.process import MANAGE, Failure, exit_with_parent_option, refuse_address
 from core.config import Settings, load_settings
 from core.logs import configure_logging
@@ -62,6 +63,8 @@ def serve(
         shown = f"[{address}]" if each.family == socket.AF_INET6 else address
         log.info("Listening on http://%s:%s, processes: %s, threads of each: %s", shown, number, processes, threads)
     _allow_many_files()
+    # Set even while metrics are off: SIGHUP may bring settings that switch them on.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(slots.new_folder(settings.instance_path / "metrics", f"{os.getpid()}"))
     descriptors = [each.detach() for each in sockets]
     command = [*MANAGE, "serve-process", "--threads", str(threads)]
     command += [part for descriptor in descriptors for part in ("--socket-fd", str(descriptor))]

@@ -5,6 +5,7 @@ import sys
 import click
 
 from core.access import OPERATOR, Role
+from core.bootstrap import current_settings
 from core.commands.common import in_app, refusals
 from core.users import service as users
 
@@ -60,7 +61,7 @@ def set_password(name: str, password_stdin: bool) -> None:
     password = _read_password(password_stdin)
     with refusals():
         row = users.get_by_login(name)
-        users.set_password(user_id=row.id, password=password)
+        users.set_password(user_id=row.id, password=password, hashing_key=current_settings().secret_key)
     click.echo(f"{row.username} has a new password.")
 
 

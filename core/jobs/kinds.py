@@ -71,3 +71,5 @@ KINDS = {
 
 # In order of precedence: a worker empties the first before it looks at the next.
 QUEUES = ("high", "default", "low")
+
+EMAILS = frozenset(name for name in KINDS if name.startswith("email."))

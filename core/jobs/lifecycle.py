@@ -10,7 +10,7 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from core import clock
 from core.db import db, is_writing, transaction
 from core.jobs.kinds import KINDS, LONGEST_PAUSE, JobKind
-from core.jobs.model import Job, JobState
+from core.jobs.model import WAITING_STATES, Job, JobState
 from core.jobs.repository import JobRepository
 
 # For a kind that this version does not know.
@@ -58,20 +58,21 @@ def take_due(*, lease_seconds: float, limit: int = 50, kinds: Collection[str] | 
     sendings = []
     with transaction() as session:
         for job in JobRepository(session).lock_due(now, kinds, limit):
-            if job.state is JobState.STARTED and not _give_another_attempt(job):
+            # A worker that started it shows no sign of life.
+            if job.state is JobState.STARTED and not _retry_or_fail(job, LOST, now):
                 continue
             job.due_at = now + timedelta(seconds=lease_seconds)
             sendings.append(Sending(job.id, job.kind, job.attempts))
     return sendings
 
 
-def _give_another_attempt(job: Job) -> bool:
-    """Take the job from a worker that shows no sign of life; return whether it may run again."""
+def _retry_or_fail(job: Job, error: str, now: datetime) -> bool:
+    """Take a job from the run that holds it; return whether it may run again. If it may not, `error` says why."""
     job.lease_token = None
     if job.attempts < job.max_attempts:
-        job.state = JobState.RETRYING
+        job.state, job.due_at = JobState.RETRYING, now
         return True
-    job.state, job.error, job.finished_at = JobState.FAILED, LOST, clock.now()
+    job.state, job.error, job.finished_at = JobState.FAILED, error, now
     return False
 
 
@@ -83,7 +84,7 @@ def postpone(sendings: list[Sending], *, seconds: float) -> None:
             jobs.change(
                 sending.job_id,
                 Job.attempts == sending.attempt,
-                Job.state.in_((JobState.QUEUED, JobState.RETRYING)),
+                Job.state.in_(WAITING_STATES),
                 due_at=clock.now() + timedelta(seconds=seconds),
             )
 
@@ -97,7 +98,7 @@ def claim(job_id: UUID, attempt: int, *, lease_seconds: float) -> "Run | None":
         claimed = jobs.change(
             job_id,
             Job.attempts == attempt,
-            Job.state.in_((JobState.QUEUED, JobState.RETRYING)),
+            Job.state.in_(WAITING_STATES),
             state=JobState.STARTED,
             attempts=attempt + 1,
             lease_token=token,
@@ -112,19 +113,18 @@ def claim(job_id: UUID, attempt: int, *, lease_seconds: float) -> "Run | None":
     return Run(job_id, token, job.kind, attempt + 1, job.max_attempts, job.owner_id, job.payload, lease_seconds)
 
 
-def give_up(job_id: UUID, attempt: int, *, error: str, retry_seconds: float = 0) -> None:
-    """Record that the process of an attempt has died, so that nobody waits for its lease to end."""
+def give_up(job_id: UUID, attempt: int, *, error: str) -> str | None:
+    """Record that the process of an attempt has died, so that nobody waits for its lease to end.
+
+    Return the kind of the job, or None if the attempt was over already.
+    """
     with transaction() as session:
-        jobs = JobRepository(session)
-        job = jobs.find_for_update(job_id)
+        job = JobRepository(session).find_for_update(job_id)
         if job is None or job.state is not JobState.STARTED or job.attempts != attempt:
-            return
-        now = clock.now()
-        job.lease_token, job.error = None, error
-        if job.attempts < job.max_attempts:
-            job.state, job.due_at = JobState.RETRYING, now + timedelta(seconds=retry_seconds)
-        else:
-            job.state, job.finished_at = JobState.FAILED, now
+            return None
+        job.error = error
+        _retry_or_fail(job, error, clock.now())
+        return job.kind
 
 
 def pause_after(kind: JobKind, failures: int) -> float:
@@ -166,6 +166,7 @@ class Run:
     is_finished: bool = False
     # What came of it so far; the end of the job stores it.
     result: dict[str, Any] = field(default_factory=dict)
+    began_at: float = field(default_factory=clock.monotonic, repr=False)
     _reported_at: float = field(default=-1.0, repr=False)
 
     def report(self, progress: int) -> None:
@@ -206,16 +207,8 @@ class Run:
         This is what makes the effect happen once: either both are stored or
         neither. Raises LeaseLost, and stores nothing, if another run took over.
         """
-        with self._ending() as session:
+        with self._ending(result, state=JobState.SUCCEEDED, progress=100) as session:
             yield session
-            self._change(
-                session,
-                state=JobState.SUCCEEDED,
-                progress=100,
-                result={**self.result, **result} or None,
-                lease_token=None,
-                finished_at=clock.now(),
-            )
 
     @contextmanager
     def failing(self, error: str) -> Iterator[Session]:
@@ -223,22 +216,16 @@ class Run:
 
         Raises LeaseLost, and stores nothing, if another run took over.
         """
-        with self._ending() as session:
+        with self._ending({}, state=JobState.FAILED, error=error) as session:
             yield session
-            self._change(
-                session,
-                state=JobState.FAILED,
-                error=error,
-                result=self.result or None,
-                lease_token=None,
-                finished_at=clock.now(),
-            )
 
     @contextmanager
-    def _ending(self) -> Iterator[Session]:
+    def _ending(self, result: dict[str, Any], **values: Any) -> Iterator[Session]:
         try:
             with transaction() as session:
                 yield session
+                values |= {"result": {**self.result, **result} or None, "lease_token": None, "finished_at": clock.now()}
+                self._change(session, **values)
                 # From the commit on, a look at the lease must not take this run for one that lost it.
                 self.is_finished = True
         except BaseException:

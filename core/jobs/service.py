@@ -1,5 +1,6 @@
 """Ordering background work, following it, and intervening."""
 
+import logging
 import math
 import threading
 from collections.abc import Collection
@@ -10,7 +11,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.orm import Session
 
-from core import clock, preconditions
+from core import clock, logs, preconditions
 from core.access import Actor
 from core.db import db, transaction
 from core.errors import Conflict, Expired, Forbidden, NotFound
@@ -22,6 +23,8 @@ from core.jobs.model import OPEN_STATES, WAITING_STATES, Job, JobState
 from core.jobs.repository import JobRepository
 from core.paging import Page, PageRequest, paginate
 from core.ranges import Range
+
+log = logging.getLogger("tasklane.jobs")
 
 SORTABLE = {"created_at": Job.created_at}
 
@@ -58,6 +61,10 @@ def enqueue(
         max_attempts=kind.attempts,
         dedupe_key=dedupe_key,
     )
+    if logs.request_id.get():
+        # The worker's lines name the job only; this one tells which request it comes from.
+        fields = {"ordered_job_id": str(job.id), "ordered_job_kind": job.kind}
+        log.info("%s is ordered, as job %s", job.kind, job.id, extra=fields)
     return jobs.add(job)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, exists, false, true
 
-from core.access import Actor
+from core.access import Actor, Permission
 from core.db import db
 from core.paging import Page
 from core.posts import policy as posts_policy
@@ -19,6 +19,13 @@ from core.search.snippets import snippet
 from core.search.terms import Term
 from core.tasks import policy as tasks_policy
 from core.tasks.model import Task
+
+# Whoever may not read a kind does not find it either: a key may have one scope without the other.
+_READABLE_BY = {
+    Kind.TASK: Permission.TASKS_READ,
+    Kind.POST: Permission.POSTS_READ,
+    Kind.ITEM: Permission.ITEMS_READ,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +52,14 @@ def search(
 ) -> Page:
     """Return a page of what the actor may see and has all the words of `text`, best first or newest first.
 
-    Raises Malformed if the text is too long. Text without words finds nothing.
+    Raises Malformed if the text is too long. Text without words finds nothing, and
+    an API key nothing of a kind that it may not read.
     """
     terms = queries.parse(text)
-    if not terms:
+    readable = [kind for kind in dict.fromkeys(kinds) if actor.has(_READABLE_BY[kind])]
+    if not terms or not readable:
         return Page(items=[], number=number, size=size, total=0, next_cursor=None)
-    conditions = {kind: _conditions(actor, kind, project_id) for kind in dict.fromkeys(kinds)}
+    conditions = {kind: _conditions(actor, kind, project_id) for kind in readable}
     index = SearchRepository(db.session())
     rows = index.hits(terms, conditions, newest=newest, limit=size, offset=(number - 1) * size)
     total = rows[0].total if rows else 0

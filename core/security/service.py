@@ -3,6 +3,7 @@
 import logging
 from typing import Any
 
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from core import clock, logs
@@ -37,10 +38,18 @@ def record(
     log.info("%s account=%s actor=%s address=%s %s", kind, user_id, actor_id, event.address, words)
 
 
-def record_alone(kind: EventKind, *, user_id: int | None, actor_id: int | None = None, **detail: Any) -> None:
-    """Record an event that belongs to no change."""
-    with transaction() as session:
-        record(session, kind, user_id=user_id, actor_id=actor_id, **detail)
+def record_refusal(actor: Actor, **detail: Any) -> None:
+    """Record that the actor was refused something.
+
+    The answer does not depend on it: if the database cannot write, there is only
+    a line in the log.
+    """
+    try:
+        with transaction() as session:
+            record(session, EventKind.FORBIDDEN, user_id=actor.user_id, actor_id=actor.user_id, **detail)
+    except OperationalError as error:
+        reason = type(error.orig).__name__
+        log.warning("forbidden account=%s %s was not stored: %s", actor.user_id, detail, reason)
 
 
 def list_visible(

@@ -232,6 +232,7 @@ def restore(actor: Actor, *, task_id: int) -> Task:
         if access.task.deleted_at is None:
             raise Conflict("This task is not in the trash.")
         _require_open_project(access)
+        preconditions.check(lambda: access.task)
         access.task.deleted_at = None
         recording.record(session, actor.author, TaskAction.RESTORED, access.task)
     return access.task
@@ -250,6 +251,7 @@ def start_processing(actor: Actor, *, task_id: int) -> Job:
         _require_open_project(access)
         if access.task.status is TaskStatus.CANCELLED:
             raise Conflict("A cancelled task cannot be processed. Set its status first.")
+        preconditions.check(lambda: access.task)
         return jobs.enqueue(session, PROCESS_TASK, owner_id=actor.user_id, task_id=task_id)
 
 

@@ -66,7 +66,7 @@ def exchange(
 ) -> Answer:
     """Send one request and return the checked answer. Raises Failed and Unusable.
 
-    Runs inside `transport.deadline`.
+    Runs inside `transport.call`.
     """
     request = client.build_request(
         method,
@@ -84,6 +84,9 @@ def exchange(
             response.close()
     except transport.FAILURES as error:
         raise Failed(type(error).__name__, may_pass=True) from error
+    except httpx.HTTPError as error:
+        # The client reads where a redirect leads, although it does not go there.
+        raise Unusable(type(error).__name__) from error
 
 
 def _credentials(settings: UpstreamSettings) -> httpx.BasicAuth | None:

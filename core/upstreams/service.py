@@ -150,7 +150,7 @@ def _try(
     settings = upstream.settings
     ends_at = clock.monotonic() + settings.timeout_seconds
     pause = settings.retry_pause_seconds
-    with transport.deadline(ends_at):
+    with transport.call(ends_at=ends_at, allow_private=settings.allow_private):
         for left in range(retries, -1, -1):
             try:
                 return exchange(client, settings, method=method, address=target, headers=headers, body=body)

@@ -34,6 +34,7 @@ class UpstreamSettings:
     base_url: str = field(repr=False, metadata={"url": True})
     headers: dict[str, str] = field(default_factory=dict, repr=False, metadata={"secret": True})
     allow_post: bool = False
+    allow_private: bool = False
     timeout_seconds: float = 10.0
     connect_timeout_seconds: float = 2.0
     read_timeout_seconds: float = 5.0

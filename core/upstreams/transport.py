@@ -4,6 +4,10 @@ httpx limits each wait, so a peer that sends a byte now and then is never late.
 Here every wait also ends with the call that it belongs to. And a connection is
 used again only if its last answer was exactly as long as it said: what follows
 an answer would otherwise be taken for the answer to somebody else's request.
+
+A name is resolved once, here, and the connection goes to one of the addresses that
+were looked at: so a name of the internet that suddenly leads into a private network
+leads nowhere.
 """
 
 import socket
@@ -16,22 +20,31 @@ from typing import Any
 import httpcore
 import httpx
 
-from core import clock
+from core import addresses, clock
 
 FAILURES = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError)
 
 _PIECE = 16 * 1024
 _ends_at: ContextVar[float] = ContextVar("upstream_deadline")
+_allow_private: ContextVar[bool] = ContextVar("upstream_allow_private")
+
+
+class PrivateAddress(httpcore.ConnectError):
+    """A public name leads only to addresses that it must not lead to."""
 
 
 @contextmanager
-def deadline(moment: float) -> Iterator[None]:
-    """Let everything that is sent and received inside end at `moment` on the monotonic clock."""
-    token = _ends_at.set(moment)
+def call(*, ends_at: float, allow_private: bool) -> Iterator[None]:
+    """Let everything that is sent and received inside end at a moment of the monotonic clock.
+
+    `allow_private` is whether a public name may lead into a private network.
+    """
+    tokens = _ends_at.set(ends_at), _allow_private.set(allow_private)
     try:
         yield
     finally:
-        _ends_at.reset(token)
+        _ends_at.reset(tokens[0])
+        _allow_private.reset(tokens[1])
 
 
 def seconds_left() -> float:
@@ -96,11 +109,14 @@ class _Backend(httpcore.SyncBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
         try:
-            addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        # A name that cannot be spelled in DNS is no name.
+        except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError(str(error)) from error
-        failure: Exception = httpcore.ConnectError("The name has no address.")
-        for address in dict.fromkeys(str(info[4][0]) for info in addresses):
+        failure: Exception = PrivateAddress("The name leads into a private network.")
+        for address in dict.fromkeys(str(info[4][0]) for info in found):
+            if not addresses.may_connect(host, address, allow_private=_allow_private.get()):
+                continue
             try:
                 return _Stream(super().connect_tcp(address, port, _within(timeout), local_address, socket_options))
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from core import preconditions, texts
 from core.access import Actor, Role, Via
-from core.auth import passwords, revocation
+from core.auth import lockout, passwords, revocation
 from core.db import db, transaction
 from core.errors import Conflict, Forbidden, JobFailed, Malformed, NotFound
 from core.jobs import service as jobs
@@ -180,11 +180,17 @@ def _record_change(session: Session, actor: Actor, user: User, *, was: dict[str,
         security.record(session, EventKind.ACCOUNT_CHANGED, user_id=user.id, actor_id=actor.user_id or None, **detail)
 
 
-def set_password(*, user_id: int, password: str) -> None:
-    """Give an account a new password and end all its sessions and API keys; for operators. Raises NotFound, Invalid."""
+def set_password(*, user_id: int, password: str, hashing_key: str) -> None:
+    """Give an account a new password, and end its sessions, its API keys and any lock; for operators.
+
+    Raises NotFound and Invalid.
+    """
     password_hash = passwords.hash_password(texts.password(password))
     with transaction() as session:
-        _require(UserRepository(session).find_for_update(user_id)).password_hash = password_hash
+        user = _require(UserRepository(session).find_for_update(user_id))
+        user.password_hash = password_hash
+        # Somebody without an address that is known would otherwise wait for whoever guesses to stop.
+        lockout.forgive(session, user, hashing_key=hashing_key)
         revocation.end_access(session, user_id=user_id)
         security.record(session, EventKind.PASSWORD_CHANGED, user_id=user_id)
 

@@ -268,6 +268,13 @@ def from_the_trash(survey: Survey, operation: Operation) -> int:
     return survey.ask(operation.sound)
 
 
+def from_the_trash_in_another_state(survey: Survey, operation: Operation) -> int:
+    survey.world.people["owner"].delete(f"/tasks/{survey.world.task_id}")
+    status = survey.ask(operation.but_headers("", If_Match='"zzz"'))
+    survey.renew()
+    return status
+
+
 def when_it_is_empty(survey: Survey, operation: Operation) -> int:
     survey.world.people["admin"].patch(f"/tasks/{survey.world.task_id}", {"project_id": None})
     return survey.ask(operation.sound)
@@ -302,6 +309,7 @@ SPECIAL: dict[tuple[str, int], Provoke] = {
     (f"DELETE {TASK}", 409): in_an_archived_project,
     (f"PUT {TASK}/status", 409): in_an_archived_project,
     (f"POST {TASK}/restore", 200): from_the_trash,
+    (f"POST {TASK}/restore", 412): from_the_trash_in_another_state,
     ("POST /api/v1/tasks/bulk", 404): with_body(operations=[{"op": "delete", "id": 999_999_999}]),
     (f"PUT {ITEM}", 409): with_body(name="Changed", price=1, sku="TAKEN"),
     (f"PATCH {ITEM}", 409): with_body(sku="TAKEN"),

@@ -214,6 +214,19 @@ def test_every_operation_refuses_a_key_without_its_scope_and_all_alike(app: Flas
     assert len(seen) == len(documented)
 
 
+def test_a_key_finds_only_what_it_may_read(ada: Person) -> None:
+    ada.create_task(title="Quagga")
+    ada.create_post(title="Quagga")
+    ada.create_item(name="Quagga")
+    scopes = {"task": "tasks:read", "post": "posts:read", "item": "items:read"}
+    for given in ([], ["task"], ["post", "item"], ["task", "post", "item"]):
+        bearer = script(ada, "search:read", *(scopes[kind] for kind in given))
+        answer = bearer("GET", "/search?q=quagga").get_json()
+        assert sorted(hit["type"] for hit in answer["data"]) == sorted(given)
+        assert answer["meta"]["pagination"]["total"] == len(given)
+        assert len(data(bearer("GET", "/search?q=quagga&type=task"))) == ("task" in given)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [

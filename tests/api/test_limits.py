@@ -9,7 +9,9 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from core.auth import lockout
 from core.config import ConfigError, Settings
+from core.errors import Unavailable
 from tests.support.people import PASSWORD, Person
 from tests.support.servers import RedisServer
 
@@ -46,6 +48,34 @@ def test_every_answer_tells_the_limit_and_only_a_refusal_when_to_come_back(small
     assert refused.get_json()["error"]["code"] == "rate_limited"
     assert 0 < int(refused.headers["Retry-After"]) <= 60
     assert person.post("/tasks", {"title": "A"}).status_code == 429
+
+
+def test_whoever_has_said_when_to_come_back_knows_better_than_a_limit(
+    remake_app: Callable[..., Flask], ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = remake_app(ratelimit_enabled=True)
+    person = as_in(app, ada)
+    ordered = person.post(f"/tasks/{person.create_task()['id']}/process")
+    assert (ordered.status_code, "Retry-After" in ordered.headers) == (202, False)
+    # A job that waits is worth another look after two seconds, although the window ends in a minute.
+    for place in ("/jobs", "/tasks/process/status"):
+        polled = person.get(f"{place}/{ordered.get_json()['data']['job_id']}")
+        assert (polled.headers["Retry-After"], "X-RateLimit-Limit" in polled.headers) == ("2", True)
+    for _ in range(lockout.FREE_FAILURES):
+        with app.app_context():
+            lockout.note_failure("nobody", None, hashing_key=app.extensions["tasklane"].secret_key)
+    locked = Person(app).post("/auth/login", {"username": "nobody", "password": PASSWORD})
+    assert locked.status_code == 429
+    assert 0 < int(locked.headers["Retry-After"]) <= 16
+
+    def fail(*args: object, **kwargs: object) -> None:
+        raise Unavailable("Away.", retry_after=7)
+
+    monkeypatch.setattr("core.tasks.service.create", fail)
+    away = person.post("/tasks", {"title": "A"})
+    assert (away.status_code, away.headers["Retry-After"]) == (503, "7")
+    # Nobody outside hears how that is done.
+    assert not any("X-Tasklane" in str(answer.headers) for answer in (polled, locked, away))
 
 
 def test_a_limit_belongs_to_a_person_and_depends_on_the_role(

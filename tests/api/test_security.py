@@ -8,7 +8,7 @@ from typing import Any
 import jwt
 import pytest
 from flask import Flask
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 
 from core import clock
 from core.auth import lockout
@@ -17,6 +17,7 @@ from core.cleanup import clean_up
 from core.config import ConfigError, load_settings
 from core.db import db, transaction
 from core.security.model import KnownAddress, LoginFailures, SecurityEvent
+from core.users import service as users
 from tests.support.people import PASSWORD, Person
 
 ELSEWHERE = {"REMOTE_ADDR": "192.0.2.7"}
@@ -116,6 +117,32 @@ def test_ended_sessions_are_recorded(ada: Person, admin: Person) -> None:
     ]
 
 
+def test_a_refusal_stays_one_when_it_cannot_be_recorded(
+    app: Flask, ada: Person, admin: Person, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert ada.post("/users", {}).status_code == 403
+    assert kinds(admin) == ["forbidden"]
+    with app.app_context():
+        engine = db.engine
+
+    def full(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        if statement.startswith(("INSERT", "UPDATE", "DELETE")):
+            raise engine.dialect.loaded_dbapi.OperationalError("database or disk is full")
+
+    event.listen(engine, "before_cursor_execute", full)
+    try:
+        assert ada.post("/users", {}).status_code == 403
+        # No guess is free, and nobody is let in.
+        assert [ada.log_in(password).status_code for password in (WRONG, PASSWORD)] == [503, 503]
+        # What cannot be done is another matter.
+        assert ada.post("/tasks", {"title": "New"}).status_code == 503
+    finally:
+        event.remove(engine, "before_cursor_execute", full)
+    assert f"forbidden account={ada.user_id}" in caplog.text
+    assert kinds(admin) == ["forbidden"]
+    assert ada.post("/tasks", {"title": "New"}).status_code == 201
+
+
 def test_old_events_are_forgotten(app: Flask, ada: Person) -> None:
     ada.log_in(WRONG)
     ada.log_in()
@@ -163,6 +190,16 @@ def test_many_wrong_passwords_from_many_addresses_lock_the_name_for_a_while(
     # Which also ends the lock for everybody.
     assert try_in(app, "ada", "203.0.113.5").status_code == 200
     assert "locked_out" in kinds(admin, f"?user_id={ada.user_id}")
+
+
+def test_an_operator_who_sets_a_password_ends_the_lock(app: Flask, ada: Person) -> None:
+    guess(app, "ada", lockout.FREE_FAILURES)
+    guess(app, "ada@example.com", lockout.FREE_FAILURES)
+    assert try_in(app, "ada", "203.0.113.5").status_code == 429
+    with app.app_context():
+        users.set_password(user_id=ada.user_id, password=PASSWORD, hashing_key=current_settings().secret_key)
+    assert try_in(app, "ada@example.com", "203.0.113.5").status_code == 200
+    assert try_in(app, "ada", "203.0.113.6").status_code == 200
 
 
 def test_a_lock_passes_grows_and_never_lasts_long(app: Flask, ada: Person) -> None:

@@ -113,7 +113,16 @@ def test_readiness_names_every_part(ada: Person, path: str) -> None:
     assert response.status_code == 200
     assert response.get_json() == {
         "status": "ok",
-        "checks": {"database": "ok", "migrations": "ok", "redis": "ok"},
+        "faults": [],
+        "checks": {
+            "database": "ok",
+            "migrations": "ok",
+            "redis": "ok",
+            # Nothing has waited for them yet.
+            "workers": "none",
+            "scheduler": "none",
+            "mail": "ok",
+        },
         "workers": 0,
         "queue_depth": {"queued": 1},
         "upstreams": {},

@@ -116,6 +116,32 @@ def test_only_whoever_may_delete_a_task_may_restore_it(
         assert restore(ada, {"id": number}).status_code == 404
 
 
+def test_a_task_is_restored_from_the_state_that_was_meant(ada: Person, bob: Person) -> None:
+    task = ada.create_task()
+    path = f"/tasks/{task['id']}/restore"
+    assert ada.delete(f"/tasks/{task['id']}").status_code == 204
+    stale = ada.post(path, headers={"If-Match": '"0123456789abcdef"'})
+    assert stale.status_code == 412
+    assert bob.post(path, headers={"If-Match": "*"}).status_code == 403
+    assert ada.get(f"/tasks/{task['id']}").status_code == 404
+    done = ada.post(path, headers={"If-Match": stale.headers["ETag"]})
+    assert done.status_code == 200
+    assert done.headers["Content-Location"] == f"/api/v1/tasks/{task['id']}"
+    assert done.headers["ETag"] == ada.get(f"/tasks/{task['id']}").headers["ETag"]
+
+
+def test_a_task_is_processed_in_the_state_that_was_meant(ada: Person) -> None:
+    path = f"/tasks/{ada.create_task()['id']}"
+    tag = ada.get(path).headers["ETag"]
+    assert ada.patch(path, {"title": "Something else"}).status_code == 200
+    jobs = ada.get("/jobs").get_json()["meta"]["pagination"]["total"]
+    stale = ada.post(f"{path}/process", headers={"If-Match": tag})
+    assert (stale.status_code, stale.headers["ETag"]) == (412, ada.get(path).headers["ETag"])
+    assert ada.get("/jobs").get_json()["meta"]["pagination"]["total"] == jobs
+    done = ada.post(f"{path}/process", headers={"If-Match": stale.headers["ETag"]})
+    assert (done.status_code, "ETag" in done.headers) == (202, False)
+
+
 def test_the_past_of_a_deleted_task_is_for_whoever_may_restore_it(
     ada: Person, bob: Person, project: dict[str, Any]
 ) -> None:

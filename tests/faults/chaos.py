@@ -18,7 +18,7 @@ import click
 import psutil
 
 from core import clock
-from core.jobs.model import JobState
+from core.jobs.model import OPEN_STATES, JobState
 from tests.faults.report import table
 from tests.faults.stack import Client, Part, Stack, new_settings
 from tests.support.processes import children_of, kill_all
@@ -34,11 +34,12 @@ PAUSE = (0.3, 1.7)
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of a run. Two lists decide; the rest tells what it was worth."""
+    """What came of a run. Three lists decide; the rest tells what it was worth."""
 
     accepted: int = 0
     refusals: Counter[str] = field(default_factory=Counter)
     lost: list[str] = field(default_factory=list)
+    not_over: list[str] = field(default_factory=list)
     doubled: list[int] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
     deaths: Counter[str] = field(default_factory=Counter)
@@ -49,7 +50,7 @@ class Outcome:
 
     @property
     def is_clean(self) -> bool:
-        return self.accepted > 0 and not self.lost and not self.doubled
+        return self.accepted > 0 and not self.lost and not self.not_over and not self.doubled
 
 
 class Orders:
@@ -258,15 +259,19 @@ def run(
 def count(stack: Stack, accepted: list[tuple[str, int]]) -> Outcome:
     """Compare what was accepted with what the database holds.
 
-    Lost is an accepted job that has not succeeded, or whose task shows fewer
-    effects than jobs; doubled is a task with more effects than jobs.
+    Lost is an accepted job that has failed or is not there, or whose task shows
+    fewer effects than jobs that have succeeded; one that is open still is not
+    over, which is as bad, but something else. Doubled is a task with more effects
+    than jobs.
     """
     outcome = Outcome(accepted=len(accepted))
-    jobs, effects = stack.jobs(), stack.effects()
+    jobs, effects = stack.jobs_and_effects()
     succeeded = Counter(job["payload"]["task_id"] for job in jobs.values() if job["state"] is JobState.SUCCEEDED)
     for job_id, task_id in accepted:
         job = jobs.get(job_id)
-        if job is None or job["state"] is not JobState.SUCCEEDED or effects[task_id] < succeeded[task_id]:
+        if job is not None and job["state"] in OPEN_STATES:
+            outcome.not_over.append(job_id)
+        elif job is None or job["state"] is not JobState.SUCCEEDED or effects[task_id] < succeeded[task_id]:
             outcome.lost.append(job_id)
         if job is not None:
             outcome.attempts[job["attempts"]] += 1
@@ -302,6 +307,7 @@ def show(outcome: Outcome) -> str:
             ("  of them without an end", _listed(outcome.redis["lasting"])),
             ("memory of Redis", f"{outcome.redis['memory'] / 2**20:.1f} MiB"),
             ("LOST", len(outcome.lost)),
+            ("NOT OVER", len(outcome.not_over)),
             ("DOUBLED", len(outcome.doubled)),
         ]
     )

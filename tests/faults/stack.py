@@ -21,7 +21,7 @@ from sqlalchemy import func, insert, select
 from core import clock
 from core.bootstrap import create_core_app
 from core.config import Settings, load_settings
-from core.db import db, transaction
+from core.db import db, snapshot, transaction
 from core.jobs.kinds import PROCESS_TASK
 from core.jobs.model import OPEN_STATES, Job, JobState
 from core.tasks.model import Task
@@ -106,14 +106,19 @@ class Client:
 class Stack:
     """A database, a Redis, a web process and what is added, until the end of the `with` block.
 
-    `environ` is for all processes. Parts that end are started again after a short
+    `web` are options of `serve`, `environ` is for all processes. Parts that end are started again after a short
     while, unless they are not `wanted` any more.
     """
 
-    def __init__(self, settings: Settings, redis: RedisServer, *, seed: int = 0, **environ: str) -> None:
+    def __init__(
+        self, settings: Settings, redis: RedisServer, *, seed: int = 0, web: tuple[str, ...] = (), **environ: str
+    ) -> None:
         self.settings = settings
         self.redis = redis
-        self.environ = environ
+        self.web = web
+        # All web processes, and those that come after them, have to know the same tokens.
+        secrets = {"SECRET_KEY": settings.secret_key, "JWT_SECRET_KEY": settings.jwt_secret_key}
+        self.environ = {**secrets, **environ}
         self.chance = random.Random(seed)
         self.app = create_core_app(settings=settings)
         self.parts: list[Part] = []
@@ -131,7 +136,7 @@ class Stack:
         try:
             # Tokens are to live as long as the run.
             day = {"TASKLANE_AUTH__ACCESS_TOKEN_MINUTES": "1440"}
-            self.add("web", "serve", "--port", self.url.rpartition(":")[2], **day)
+            self.add("web", "serve", "--port", self.url.rpartition(":")[2], *self.web, **day)
             wait_for(self._is_serving, bool, seconds=30)
         except BaseException:
             self.stop()
@@ -199,21 +204,23 @@ class Stack:
 
     def jobs(self) -> dict[str, dict[str, Any]]:
         """Return every job that processes a task, by its id."""
-        columns = (Job.id, Job.state, Job.attempts, Job.max_attempts, Job.payload, Job.started_at, Job.finished_at)
-        with self.app.app_context():
-            rows = db.session.execute(select(*columns).where(Job.kind == PROCESS_TASK.name)).mappings().all()
-            db.session.remove()
-        return {str(row["id"]): {**row} for row in rows}
+        return self.jobs_and_effects()[0]
 
     def job(self, job_id: str) -> dict[str, Any]:
         return self.jobs()[job_id]
 
     def effects(self) -> dict[int, int]:
         """Return how often each task has been processed. There is no index that could hide a second time."""
-        with self.app.app_context():
-            rows = db.session.execute(select(Task.id, Task.description)).all()
-            db.session.remove()
-        return {task_id: (text or "").removeprefix(BEFORE).count(MARK) for task_id, text in rows}
+        return self.jobs_and_effects()[1]
+
+    def jobs_and_effects(self) -> tuple[dict[str, dict[str, Any]], dict[int, int]]:
+        """Return what `jobs` and `effects` return, both at one moment: a job may end between two."""
+        columns = (Job.id, Job.state, Job.attempts, Job.max_attempts, Job.payload, Job.started_at, Job.finished_at)
+        with self.app.app_context(), snapshot() as session:
+            jobs = session.execute(select(*columns).where(Job.kind == PROCESS_TASK.name)).mappings().all()
+            tasks = session.execute(select(Task.id, Task.description)).all()
+        effects = {task_id: (text or "").removeprefix(BEFORE).count(MARK) for task_id, text in tasks}
+        return {str(row["id"]): {**row} for row in jobs}, effects
 
     def unfinished(self) -> dict[str, JobState]:
         """Return the jobs that are not over or have failed."""

@@ -128,6 +128,7 @@ class RedisServer:
 
     def stop(self) -> None:
         if self.process is not None:
+            self.go_on()  # Who is stopped does not hear that it has to end.
             self.process.terminate()
             self.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -72,9 +72,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start(*, tls: ssl.SSLContext | None = None) -> tuple[Mailbox, Controller]:
+def start(*, tls: ssl.SSLContext | None = None, port: int | None = None) -> tuple[Mailbox, Controller]:
     """Start a server that lets in tasklane with the password `secret`; after STARTTLS only, if it has a certificate."""
-    box = Mailbox(free_port())
+    box = Mailbox(port or free_port())
 
     def check(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
         right = isinstance(data, LoginPassword) and (data.login, data.password) == (b"tasklane", box.password.encode())

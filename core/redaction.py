@@ -1,0 +1,154 @@
+"""Taking secrets out of what is about to be written down: logs, and reports of errors.
+
+Three things together find them: the names that stand before them, the shapes that
+they have, and the values that this process knows, because they are configured or
+because the request in work has told them.
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from contextvars import ContextVar
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote
+
+REDACTED = "[redacted]"
+# What is shorter would also be found within words that are no secret.
+SHORTEST_VALUE = 6
+
+# What the request in work has told that nobody else may read, such as the password of a login.
+confided: ContextVar[tuple[str, ...]] = ContextVar("confided", default=())
+
+# Every repetition that something has to follow is bounded, so that no text of a caller can take long to search.
+_WORD = (
+    r"(?:passw(?:or)?d|passwd|pwd|passphrase|secret|token|credential|authori[sz]ation|cookie|csrf|jwt|dsn"
+    r"|(?:api|access|private|signing|secret|encryption)[-_ ]?key)"
+)
+_SECRET_NAME = re.compile(rf"[\w.-]{{0,80}}{_WORD}[\w-]{{0,40}}|key", re.IGNORECASE)
+
+# Quoted, quoted and cut off, or up to where it can end.
+_VALUE = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|["'][^\n]*|[^\s,;&)\]}"'][^\s,;&)\]}]*)"""
+_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), REDACTED),
+    # The user part of a URL may be a secret as well, so everything before the host goes.
+    (re.compile(r"\b([a-z][a-z0-9+.-]{0,20}://)[^\s/'\"]{1,500}@", re.IGNORECASE), rf"\1{REDACTED}@"),
+    # A header that holds nothing else, to the end of its line or its quotation marks.
+    (
+        re.compile(
+            r"""\b((?:proxy-)?authorization|(?:set-)?cookie|x-api-key|x-csrf-token)(["']?\s{0,5}[:=]\s{0,5}|["'],\s?)"""
+            r"""(?:b?"[^"\n]*"|b?'[^'\n]*'|[^\n"']+)""",
+            re.IGNORECASE,
+        ),
+        rf"\1\2{REDACTED}",
+    ),
+    # What is only letters after such a word is the sentence going on.
+    (
+        re.compile(r"\b(Bearer|Basic|Digest|ApiKey)\s{1,5}(?=[A-Za-z]{0,99}[^A-Za-z\s])[\w.~+/=:-]{6,}", re.IGNORECASE),
+        rf"\1 {REDACTED}",
+    ),
+    (
+        # Of a key, its number is no secret.
+        re.compile(
+            rf"""({_WORD}[\w-]{{0,40}}|(?<![\w.-])key(?!=\d{{1,9}}\b))(["']?\s{{0,5}}[:=]\s{{0,5}}b?){_VALUE}""",
+            re.IGNORECASE,
+        ),
+        rf"\1\2{REDACTED}",
+    ),
+    # JSON Web Tokens, API keys of ours, hashes of passwords.
+    (re.compile(r"\beyJ[\w-]{4,}\.[\w-]*(?:\.[\w-]*)?"), REDACTED),
+    (re.compile(r"\btl_[0-9a-f]{9,}", re.IGNORECASE), REDACTED),
+    (re.compile(r"\$argon2[a-z]*\$[\w$=,+/.-]+"), REDACTED),
+)
+# No pattern can match without one of these in small letters, which is much faster to see.
+_HINTS = (
+    *("://", "eyj", "tl_", "$argon2", "private key", "bearer", "basic", "digest", "apikey", "passw", "pwd"),
+    *("passphrase", "secret", "token", "credential", "authori", "cookie", "csrf", "jwt", "dsn", "key"),
+)
+
+_PLAIN = (str, int, float, type(None))
+
+
+def _has_hint(text: str) -> bool:
+    lowered = text.lower()
+    for hint in _HINTS:  # noqa: SIM110 - `any` takes twice as long
+        if hint in lowered:
+            return True
+    return False
+
+
+def confide(*values: object) -> None:
+    """Note values that the request in work has told, so that they are written down nowhere."""
+    found = [value for value in values if isinstance(value, str) and len(value) >= SHORTEST_VALUE]
+    if found:
+        confided.set((*confided.get(), *found))
+
+
+def forget_confided() -> None:
+    """Begin a request or a job that has told nothing yet."""
+    if confided.get():
+        confided.set(())
+
+
+@lru_cache(maxsize=4096)
+def is_secret_name(name: object) -> bool:
+    """Return whether what has this name is to be kept secret."""
+    return _SECRET_NAME.fullmatch(str(name)) is not None
+
+
+class Redactor:
+    """Replaces secrets in texts and structures. `known` are values that must never appear, whatever is around them."""
+
+    def __init__(self, known: Collection[str] = ()) -> None:
+        self._known = _forms(frozenset(known))
+
+    def text(self, text: str) -> str:
+        """Return the text without secrets."""
+        for form in (*self._known, *_forms(confided.get())):
+            if form in text:
+                text = text.replace(form, REDACTED)
+        if _has_hint(text):
+            for pattern, replacement in _PATTERNS:
+                text = pattern.sub(replacement, text)
+        return text
+
+    def _is_clean(self, mapping: Mapping[str, Any]) -> bool:
+        """Return whether a flat mapping has nothing to hide: the quickest way to know, and true for most lines."""
+        texts = []
+        for name, value in mapping.items():
+            if is_secret_name(name) or not isinstance(value, _PLAIN):
+                return False
+            if isinstance(value, str):
+                texts.append(value)
+            if not str(name).isidentifier():
+                texts.append(str(name))
+        text = "\n".join(texts)
+        return not _has_hint(text) and not any(form in text for form in (*self._known, *_forms(confided.get())))
+
+    def structure(self, value: Any, name: str = "") -> Any:
+        """Return a copy of nested mappings and lists without secrets; what has a secret's name goes as a whole."""
+        if name and value is not None and not isinstance(value, bool | int | float) and is_secret_name(name):
+            return REDACTED
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            if self._is_clean(value):
+                return dict(value)
+            return {self.text(str(key)): self.structure(item, str(key)) for key, item in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self.structure(item) for item in value]
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        return self.text(value.decode(errors="replace") if isinstance(value, bytes) else str(value))
+
+
+@lru_cache(maxsize=64)
+def _forms(values: tuple[str, ...] | frozenset[str]) -> tuple[str, ...]:
+    """Return values as they are written, plain, in a URL, in quotation marks.
+
+    The longest come first, so that no rest of one that begins like another remains.
+    """
+    found: set[str] = set()
+    for value in values:
+        if len(value) >= SHORTEST_VALUE:
+            found |= {value, quote(value, safe=""), repr(value)[1:-1]}
+    return tuple(sorted(found, key=len, reverse=True))

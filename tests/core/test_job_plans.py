@@ -1,0 +1,52 @@
+"""That looking for open jobs costs what is open, and not what there ever was."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import event
+from sqlalchemy.engine import Connection
+
+from core import clock
+from core.db import db
+from core.jobs.kinds import KINDS
+from core.jobs.repository import JobRepository
+
+SMALL_INDEXES = ("ix_jobs_due_at", "uq_jobs_dedupe_key")
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda jobs: jobs.any_due(clock.now(), frozenset(KINDS)),
+        lambda jobs: jobs.any_due(clock.now(), None),
+        lambda jobs: jobs.lock_due(clock.now(), frozenset(KINDS), 50),
+        lambda jobs: jobs.count_open(),
+        lambda jobs: jobs.summarise_open(),
+        lambda jobs: jobs.find_open("a key"),
+    ],
+    ids=["any_due of kinds", "any_due", "lock_due", "count_open", "summarise_open", "find_open"],
+)
+def test_open_jobs_are_found_by_the_small_indexes(app: Flask, ask: Callable[[JobRepository], Any]) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    def note(connection: Connection, cursor: Any, statement: str, parameters: Any, *rest: Any) -> None:
+        asked.append((statement, parameters))
+
+    with app.app_context():
+        session = db.session()
+        is_sqlite = db.engine.dialect.name == "sqlite"
+        if not is_sqlite:
+            # A small table is quicker read as a whole, and this one is small.
+            session.connection().exec_driver_sql("SET LOCAL enable_seqscan = off")
+        event.listen(db.engine, "before_cursor_execute", note)
+        try:
+            ask(JobRepository(session))
+        finally:
+            event.remove(db.engine, "before_cursor_execute", note)
+        statement, parameters = asked[-1]
+        explain = "EXPLAIN QUERY PLAN " if is_sqlite else "EXPLAIN "
+        plan = str(session.connection().exec_driver_sql(explain + statement, parameters).all())
+        session.rollback()
+    assert any(index in plan for index in SMALL_INDEXES), plan

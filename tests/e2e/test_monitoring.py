@@ -1,0 +1,77 @@
+"""A whole `serve` under watch: counters that outlive processes, and a log that machines read."""
+
+import http.client
+import json
+import os
+import signal
+from pathlib import Path
+
+from tests.support.prometheus import Samples, samples
+from tests.support.serving import Service
+
+TOKEN = "m" * 40
+
+
+def scrape(service: Service) -> Samples:
+    client = http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)
+    try:
+        client.request("GET", "/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
+        answer = client.getresponse()
+        text = answer.read().decode()
+        assert answer.status == 200, text
+        return samples(text)
+    finally:
+        client.close()
+
+
+def answered(found: Samples) -> float:
+    labels = (("method", "GET"), ("route", "/api/v1/auth/me"), ("status", "200"))
+    return found.get(("tasklane_http_requests_total", labels), 0)
+
+
+def test_counters_are_those_of_all_processes_and_outlive_each(tmp_path: Path) -> None:
+    service = Service(
+        tmp_path,
+        *("--processes", "2"),
+        TASKLANE_METRICS__ENABLED="true",
+        TASKLANE_METRICS__TOKEN=TOKEN,
+        TASKLANE_LOG_FORMAT="json",
+    )
+    service.prepare().start().log_in()
+    try:
+        for _ in range(20):
+            assert service.call("GET", "/auth/me")[0] == 200
+        before = scrape(service)
+        assert answered(before) == 20
+        assert before["tasklane_web_processes", ()] == 2
+
+        first = service.children()
+        victim = min(first)
+        os.kill(victim, signal.SIGKILL)
+        service.wait_for_children(2, without={victim})
+        service.process.send_signal(signal.SIGHUP)  # type: ignore[union-attr]
+        service.wait_for_line("All processes have been replaced")
+        assert service.call("GET", "/auth/me")[0] == 200
+        after = scrape(service)
+        assert answered(after) == 21
+        assert after["tasklane_web_processes", ()] == 2
+        assert after["tasklane_http_requests_in_progress", ()] == 1
+        # What dead processes have left is used again, so there are never more files than processes at once.
+        (family,) = (tmp_path / "instance" / "metrics").iterdir()
+        assert len(list(family.glob("counter_*.db"))) <= 4
+    finally:
+        service.stop()
+    lines = [json.loads(line) for line in service.log.read_text().splitlines()]
+    asked = [line for line in lines if line.get("route") == "/api/v1/auth/me"]
+    assert len(asked) == 21
+    assert {line["user_id"] for line in asked} == {1}
+    assert len({line["request_id"] for line in asked}) == 21
+    assert TOKEN not in service.log.read_text()
+
+    # A new `serve` begins at 0 and tidies up.
+    service.start()
+    try:
+        assert answered(scrape(service)) == 0
+        assert len(list((tmp_path / "instance" / "metrics").iterdir())) == 1
+    finally:
+        service.stop()
