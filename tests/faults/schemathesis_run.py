@@ -23,6 +23,7 @@ from core.config import ROOT
 from tests.support.servers import PostgresServer
 from tests.support.serving import Service
 
+ENGINES = ("sqlite", "postgresql")
 PEOPLE = ("grace", "heidi")
 PASSWORD = "a long password"
 LASTING = {"TASKLANE_AUTH__ACCESS_TOKEN_MINUTES": "1440"}
@@ -103,17 +104,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=5, help="on each database")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--database", help="an empty database of yours; default: one of each kind, made for this")
+    parser.add_argument("--engine", choices=ENGINES, action="append", help="default: both, one after the other")
+    parser.add_argument("--database", help="the URL of an empty database of yours, instead")
     options = parser.parse_args()
     is_clean = True
     with ExitStack() as stack:
-        if options.database:
-            urls = [options.database]
-        else:
-            postgres = PostgresServer()
-            stack.callback(postgres.stop)
-            sqlite = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "test.db"
-            urls = [f"sqlite:///{sqlite}", postgres.create_database()]
+        urls = [options.database] if options.database else []
+        for engine in () if urls else options.engine or ENGINES:
+            if engine == "sqlite":
+                urls.append(f"sqlite:///{stack.enter_context(tempfile.TemporaryDirectory())}/test.db")
+            else:
+                postgres = PostgresServer()
+                stack.callback(postgres.stop)
+                urls.append(postgres.create_database())
         for url in urls:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             print(f"{url.partition(':')[0]}, seed {options.seed}", flush=True)
