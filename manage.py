@@ -32,6 +32,10 @@ COMMANDS = {
     "user": ("core.commands.users:user", "Create, list, change and delete accounts."),
     "jobs": ("core.commands.jobs:jobs", "Look at background jobs, cancel them, have them tried again."),
     "export": ("api.commands:export", "Write tasks, posts, items or users to a file, all rows of one moment."),
+    "doctor": (
+        "core.commands.doctor:doctor",
+        "Examine the installation: database, Redis, clocks, secrets, mail, workers, disk.",
+    ),
     "backup": (
         "core.commands.backup:backup",
         "Write a backup to TARGET, a folder or a new file, while everything runs.",

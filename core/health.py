@@ -12,6 +12,7 @@ from typing import Any
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as NoAnswer
 from rq import Worker
@@ -210,15 +211,19 @@ def _ask_queue(settings: Settings) -> _Queue:
                 # A server that has no memory or disk left answers, and takes nothing.
                 pipeline.set(redis.PROBE_KEY, "1", ex=60)
                 pipeline.exists(redis.SCHEDULER_KEY)
-                pipeline.smembers(Worker.redis_workers_keys)
-                written, has_scheduler, keys = pipeline.execute(raise_on_error=False)
-            for answer in (has_scheduler, keys):
-                if isinstance(answer, ResponseError):
-                    raise answer
-            # The set also names workers that could not say goodbye.
-            workers = connection.exists(*keys) if keys else 0
+                written, has_scheduler = pipeline.execute(raise_on_error=False)
+            if isinstance(has_scheduler, ResponseError):
+                raise has_scheduler
+            workers = count_workers(connection)
             return _Queue("refusing" if isinstance(written, ResponseError) else "ok", workers, bool(has_scheduler))
     except NoAnswer:
         return _Queue("hung")
     except (RedisError, OSError):
         return _Queue("down")
+
+
+def count_workers(connection: "Redis") -> int:
+    """Return how many workers are alive."""
+    # The set also names workers that could not say goodbye.
+    keys = connection.smembers(Worker.redis_workers_keys)
+    return int(connection.exists(*keys)) if keys else 0

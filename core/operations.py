@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from redis.exceptions import RedisError
-from rq import Worker
 from sqlalchemy.exc import SQLAlchemyError
 
-from core import clock, redis
+from core import clock, health, redis
 from core.config import Settings
 from core.db import db
 from core.jobs import tally
@@ -50,7 +49,7 @@ def look(settings: Settings) -> Operations:
         db.session.remove()
     try:
         with redis.connect(settings) as connection:
-            found.workers = Worker.count(connection=connection)
+            found.workers = health.count_workers(connection)
             found.tallies = tally.read(connection)
         found.is_redis_up = True
     except (RedisError, OSError) as error:

@@ -60,22 +60,43 @@ def delivered(message: EmailMessage, settings: Settings, *, name: str) -> Iterat
 
 def _hand_over(message: EmailMessage, mail: MailSettings) -> smtplib.SMTP:
     """Return the connection over which the server has taken the message."""
-    client: smtplib.SMTP | None = None
-    try:
+    client = _introduced(mail)
+    with _closed_on_error(client):
+        _send(client, message, mail)
+    return client
+
+
+def greet(mail: MailSettings) -> None:
+    """Connect to the server and log in there, send nothing, and leave. Raises MailDelayed."""
+    client = _introduced(mail)
+    with _closed_on_error(client):
+        client.quit()
+
+
+def _introduced(mail: MailSettings) -> smtplib.SMTP:
+    """Return a connection over which messages can be sent."""
+    with _closed_on_error(None):
         client = _connect(mail)
+    with _closed_on_error(client):
         if mail.use_tls and not mail.use_ssl:
             client.starttls(context=ssl.create_default_context())
         if mail.username:
             client.login(mail.username, mail.password)
         client.ehlo_or_helo_if_needed()
-        _send(client, message, mail)
+    return client
+
+
+@contextmanager
+def _closed_on_error(client: smtplib.SMTP | None) -> Iterator[None]:
+    """Close the connection when anything goes wrong, and say that the message has to wait when it is the server's."""
+    try:
+        yield
     except BaseException as error:
         if client is not None:
             client.close()
         if isinstance(error, OSError | smtplib.SMTPException | UnicodeError):
             raise _delayed(error) from error
         raise
-    return client
 
 
 def _connect(mail: MailSettings) -> smtplib.SMTP:

@@ -1,0 +1,248 @@
+"""Examines an installation, part by part, and says what to do about what it finds."""
+
+import os
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from redis.exceptions import RedisError
+from sqlalchemy import text
+
+from core import clock, health, redis
+from core.bootstrap import current_settings, current_upstreams
+from core.config import Settings
+from core.config_rules import MIN_SECRET_BYTES
+from core.db import db
+from core.mail import delivery
+from core.mail.delivery import MailDelayed
+
+# Clocks that differ by more seconds than this end tokens and leases too early or too late.
+CLOCK_WARNING, CLOCK_FAILURE = 2.0, 30.0
+# Bytes that should be free where data is written.
+DISK_WARNING, DISK_FAILURE = 1_000_000_000, 100_000_000
+# Connections that others need: migrations, backups, people who look.
+SPARE_CONNECTIONS = 5
+
+
+class Verdict(StrEnum):
+    """How a part is."""
+
+    OK = "ok"
+    # It works, and one day that may not be enough.
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found of a part, and what to do about it."""
+
+    part: str
+    verdict: Verdict
+    text: str
+    advice: str = ""
+
+
+def examine() -> Iterator[Finding]:
+    """Yield what is found in the installation of the running application, changing nothing that counts."""
+    settings = current_settings()
+    state = health.check(settings, current_upstreams(), health.Writing())
+    yield from _configuration(settings)
+    yield from _secrets(settings)
+    yield from _database(settings, state["checks"])
+    yield from _redis(settings, state["checks"]["redis"])
+    yield from _jobs(state)
+    yield from _mail(settings)
+    yield from _disk(settings)
+    for name, breaker in state["upstreams"].items():
+        is_open = breaker != "closed"
+        yield _found("upstreams", not is_open, f"{name}: {breaker}", "", worse=Verdict.WARNING)
+
+
+def _found(part: str, holds: bool, told: str, advice: str, *, worse: Verdict = Verdict.FAILED) -> Finding:
+    return Finding(part, Verdict.OK if holds else worse, told, "" if holds else advice)
+
+
+# --- configuration ------------------------------------------------------------------
+
+
+def _configuration(settings: Settings) -> Iterator[Finding]:
+    is_production = settings.env == "production"
+    yield _found(
+        "configuration",
+        is_production,
+        f"environment {settings.env}",
+        "Set TASKLANE_ENV=production where others rely on it.",
+        worse=Verdict.WARNING,
+    )
+    if not is_production:
+        return
+    for holds, told, advice in (
+        (
+            settings.public_url,
+            f"public_url {settings.public_url or 'is not set'}",
+            "Set TASKLANE_PUBLIC_URL, or e-mails have no links.",
+        ),
+        (
+            settings.ratelimit_enabled,
+            f"rate limits {'on' if settings.ratelimit_enabled else 'off'}",
+            "Set TASKLANE_RATELIMIT_ENABLED=true.",
+        ),
+        (
+            settings.trusted_proxies,
+            f"trusted_proxies {settings.trusted_proxies}",
+            "If a proxy is in front, set TASKLANE_TRUSTED_PROXIES=1, or all people share one limit.",
+        ),
+        (
+            settings.trusted_hosts,
+            f"trusted_hosts {', '.join(settings.trusted_hosts) or 'any'}",
+            "Set TRUSTED_HOSTS to the names by which people reach it.",
+        ),
+    ):
+        yield _found("configuration", bool(holds), told, advice, worse=Verdict.WARNING)
+
+
+def _secrets(settings: Settings) -> Iterator[Finding]:
+    for name in ("secret_key", "jwt_secret_key"):
+        source = settings.sources[name]
+        is_long = len(getattr(settings, name).encode()) >= MIN_SECRET_BYTES
+        told = f"{name} from {source}"
+        yield _found("secrets", is_long, told, f"Make it {MIN_SECRET_BYTES} random bytes or more.")
+        path = settings.instance_path / name
+        if source.endswith(", generated") and path.exists():
+            others = stat.S_IMODE(path.stat().st_mode) & 0o077
+            yield _found("secrets", not others, f"{path} is readable by its owner only", f"chmod 600 {path}")
+    differ = settings.secret_key != settings.jwt_secret_key
+    told = "the two secrets differ" if differ else "the two secrets are the same"
+    yield _found("secrets", differ, told, "Give each its own value.", worse=Verdict.WARNING)
+
+
+# --- database ---------------------------------------------------------------------
+
+
+def _database(settings: Settings, checks: dict[str, str]) -> Iterator[Finding]:
+    state = checks["database"]
+    yield _found("database", state == "ok", f"{db.engine.dialect.name}: {state}", _DATABASE_ADVICE.get(state, ""))
+    if state == "down":
+        return
+    migrations = checks["migrations"]
+    worse = Verdict.WARNING if migrations == "ahead" else Verdict.FAILED
+    advice = {
+        "pending": "Run `python manage.py db upgrade`.",
+        "ahead": "A newer version has migrated it; deploy that one here too.",
+    }
+    yield _found("database", migrations == "ok", f"migrations: {migrations}", advice.get(migrations, ""), worse=worse)
+    yield from (_sqlite() if db.engine.dialect.name == "sqlite" else _postgresql(settings))
+    db.session.remove()
+
+
+_DATABASE_ADVICE = {
+    "down": "Look at DATABASE_URL, and whether the server runs.",
+    "locked": "Somebody holds a lock: see docs/operations.md.",
+    "full": "Make room on the disk.",
+    "read_only": "DATABASE_URL leads to a stand-by, or the file is write-protected.",
+    "failing": "Look at the disk; the system refuses to write.",
+}
+
+
+def _sqlite() -> Iterator[Finding]:
+    with db.engine.connect() as connection:
+        journal = connection.scalar(text("PRAGMA journal_mode"))
+        damage = connection.scalar(text("PRAGMA quick_check(1)"))
+    yield _found("database", journal == "wal", f"journal: {journal}", "Stop all processes, then start one.")
+    yield _found("database", damage == "ok", f"file: {damage}", "Restore a backup: docs/backups.md.")
+
+
+def _postgresql(settings: Settings) -> Iterator[Finding]:
+    with db.engine.connect() as connection:
+        version = int(connection.scalar(text("SHOW server_version_num")) or 0)
+        limit = int(connection.scalar(text("SHOW max_connections")) or 0)
+        used = int(connection.scalar(text("SELECT count(*) FROM pg_stat_activity")) or 0)
+        now = connection.scalar(text("SELECT clock_timestamp()"))
+    yield _found("database", version >= 130000, f"version {version // 10000}", "Use PostgreSQL 13 or newer.")
+    free = limit - used
+    advice = "Raise max_connections, or run fewer processes and threads."
+    told = f"{used} of {limit} connections in use"
+    yield _found("database", free > SPARE_CONNECTIONS, told, advice, worse=Verdict.WARNING)
+    if isinstance(now, datetime):
+        yield _clock("the database", now)
+
+
+def _clock(where: str, there: datetime) -> Finding:
+    apart = abs((clock.now() - there).total_seconds())
+    worse = Verdict.FAILED if apart > CLOCK_FAILURE else Verdict.WARNING
+    told = f"{apart:.1f} s apart from {where}"
+    return _found("clock", apart <= CLOCK_WARNING, told, "Synchronise the clocks of the machines (NTP).", worse=worse)
+
+
+# --- Redis and jobs -----------------------------------------------------------------
+
+
+def _redis(settings: Settings, state: str) -> Iterator[Finding]:
+    is_embedded = settings.sources["redis_url"] == "embedded"
+    advice = "Start `python manage.py dev`, or set REDIS_URL." if is_embedded else "Look at REDIS_URL and the server."
+    yield _found("redis", state == "ok", state, "Give it memory or disk." if state == "refusing" else advice)
+    if state not in ("ok", "refusing"):
+        return
+    try:
+        with redis.connect(settings) as connection:
+            before = time.time()
+            seconds, microseconds = connection.time()
+            way = time.time() - before
+            told = connection.info()
+    except (RedisError, OSError) as error:
+        yield Finding("redis", Verdict.WARNING, f"INFO is refused ({type(error).__name__})", "Allow it to this user.")
+        return
+    policy = told.get("maxmemory_policy", "unknown")
+    yield _found(
+        "redis", policy == "noeviction", f"maxmemory-policy {policy}", "Set it to noeviction: it must not forget jobs."
+    )
+    keeps = bool(told.get("aof_enabled"))
+    advice = "Set appendonly yes. Without it nothing is lost, but its restart sends all waiting jobs anew."
+    yield _found("redis", keeps, f"appendonly {'yes' if keeps else 'no'}", advice, worse=Verdict.WARNING)
+    yield _clock("Redis", datetime.fromtimestamp(seconds + microseconds / 1e6 + way / 2, UTC))
+
+
+def _jobs(state: dict[str, Any]) -> Iterator[Finding]:
+    for part, command in (("workers", "worker"), ("scheduler", "scheduler")):
+        found = state["checks"][part]
+        told = f"{state['workers']} alive" if part == "workers" and found == "ok" else found
+        worse = Verdict.FAILED if part in state["faults"] else Verdict.WARNING
+        advice = f"Start `python manage.py {command}`; jobs wait meanwhile."
+        yield _found(part, found == "ok", told, advice, worse=worse)
+
+
+# --- the rest ---------------------------------------------------------------------
+
+
+def _mail(settings: Settings) -> Iterator[Finding]:
+    mail = settings.mail
+    if not mail.server:
+        where = settings.instance_path / "outbox"
+        yield Finding("mail", Verdict.WARNING, f"no server; messages are files in {where}", "Set MAIL_SERVER.")
+        return
+    try:
+        delivery.greet(mail)
+    except MailDelayed as error:
+        yield Finding("mail", Verdict.FAILED, f"{mail.server}:{mail.port}: {error.reply}", error.message)
+        return
+    yield Finding("mail", Verdict.OK, f"{mail.server}:{mail.port} lets us in; `mail test ADDRESS` sends a message")
+
+
+def _disk(settings: Settings) -> Iterator[Finding]:
+    places = {settings.instance_path}
+    if db.engine.dialect.name == "sqlite":
+        places.add(Path(db.engine.url.database or "").parent)
+    for place in sorted(places):
+        free = shutil.disk_usage(place).free
+        worse = Verdict.FAILED if free < DISK_FAILURE else Verdict.WARNING
+        yield _found("disk", free >= DISK_WARNING, f"{free / 1e9:,.1f} GB free at {place}", "Make room.", worse=worse)
+        can_write = os.access(place, os.W_OK)
+        if not can_write:
+            yield Finding("disk", Verdict.FAILED, f"{place} cannot be written", "Give it to the user that runs this.")
