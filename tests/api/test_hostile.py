@@ -169,6 +169,7 @@ def test_every_operation_refuses_what_is_hostile_and_stores_nothing(attack: Atta
 def test_what_only_some_operations_know_is_refused_as_well(attack: Attack) -> None:
     sounds = {f"{one.sound.method} {one.rule}": one.sound for one in attack.operations}
     attack.refuse(hostile.nowhere())
+    attack.refuse(hostile.greetings())
     attack.refuse(hostile.nested(sounds))
     attack.refuse(hostile.forms(sounds["POST /api/v1/imports"]))
     attack.refuse(hostile.logins(sounds["POST /api/v1/auth/login"]))

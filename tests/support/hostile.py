@@ -308,6 +308,13 @@ def nowhere() -> Iterator[Request]:
         yield Request("nowhere", method, path, frozenset({404, 405}))
 
 
+def greetings() -> Iterator[Request]:
+    """Yield names of nobody. What is text at all may be greeted; no route takes a path with a line break in front."""
+    for part in values.PATH_NUMBERS:
+        for method in ("GET", "HEAD"):
+            yield Request("a name", method, f"/api/v1/greet/{part}", frozenset({200, 400, 404}))
+
+
 def forged_tokens(sound: Request, claims: Mapping[str, Any], secret: str) -> Iterator[Request]:
     """Yield tokens that say something else than ours, or are signed by somebody else. `sound` asks for anything."""
 
