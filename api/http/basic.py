@@ -14,7 +14,10 @@ def presented_credentials() -> dict[str, str] | None:
     With a body, the header is not looked at: the form of Swagger UI comes with
     an empty one.
     """
-    sent = request.authorization
+    try:
+        sent = request.authorization
+    except ValueError:
+        return None  # Werkzeug only expects ASCII.
     if request.get_data() or sent is None or sent.type != "basic" or sent.username is None:
         return None
     redaction.confide(sent.password)

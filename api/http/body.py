@@ -99,7 +99,8 @@ def check(model: ModelBase, value: dict[str, Any], *, missing_status: int = 422)
     for error in shape.validator.iter_errors(value):
         missing = missing or error.validator == "required"
         for path, sentence in _sentences(error):
-            details.setdefault(path, []).append(sentence)
+            if sentence not in details.setdefault(path, []):
+                details[path].append(sentence)
     if details:
         if missing and missing_status == 400:
             raise Malformed("The request lacks required fields.", details=details)

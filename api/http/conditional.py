@@ -30,6 +30,7 @@ _READ_PARAMETERS = {
     IF_NONE_MATCH: {
         "in": "header",
         "type": "string",
+        "pattern": etags.PATTERN,
         "description": "The ETag of a copy that you have: 304 if it still holds.",
     }
 }
@@ -37,6 +38,7 @@ _WRITE_PARAMETERS = {
     IF_MATCH: {
         "in": "header",
         "type": "string",
+        "pattern": etags.PATTERN,
         "description": "Only if the resource still has this ETag, else 412; `*` for any. Some installations demand it.",
     }
 }
@@ -44,6 +46,7 @@ _CREATE_PARAMETERS = {
     IF_NONE_MATCH: {
         "in": "header",
         "type": "string",
+        "pattern": etags.PATTERN,
         "description": "`*`: only if there is none yet, else 412.",
     }
 }

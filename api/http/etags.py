@@ -13,6 +13,8 @@ IF_MATCH, IF_NONE_MATCH = "If-Match", "If-None-Match"
 
 _TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 _WEAK = "W/"
+# What may be sent, for the document.
+PATTERN = r'^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$'
 
 
 def strong(content: bytes) -> str:

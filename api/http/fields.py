@@ -35,6 +35,11 @@ class Line(fields.String):
         kwargs.setdefault("min_length", 1)
         super().__init__(*args, **kwargs)
 
+    def schema(self) -> dict[str, Any]:
+        # What is left of a blank text is too short, which only the pattern tells those who read the document.
+        schema = super().schema()
+        return {**schema, "pattern": schema.get("pattern") or NOT_BLANK}
+
 
 class Email(Line):
     __schema_format__ = "email"

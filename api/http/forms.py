@@ -94,6 +94,8 @@ def _parts(target: FormParser, spool: Any) -> dict[str, list[Any]]:
         _, form, files = parser.parse(request.stream, request.mimetype, request.content_length, request.mimetype_params)
     except ValueError:
         raise Malformed(f"The body is not {MULTIPART} (RFC 7578).") from None
+    if None in form or None in files:
+        raise Malformed("Each part of a form needs a name (RFC 7578, section 4.2).")
     if any(_size(file) > target.max_bytes for file in files.values()):
         raise RequestEntityTooLarge
     parts: dict[str, list[Any]] = {}

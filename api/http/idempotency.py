@@ -24,6 +24,7 @@ PARAMETER = {
         "type": "string",
         "minLength": 1,
         "maxLength": 255,
+        "pattern": "^[ -~]+$",
         "description": (
             "Chosen by the client for this one request. Repeating the request under the same key within 24 hours"
             f" does nothing again and gives the same answer, with the header {REPLAYED}: true."

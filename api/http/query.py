@@ -57,7 +57,7 @@ def one_or_more(choices: Iterable[str]) -> Converter:
         return [by_word[word] for word in words]
 
     schema = {"type": "string", "enum": list(by_word)}
-    return _documented(convert, type="array", items=schema, collectionFormat="csv")
+    return _documented(convert, type="array", items=schema, collectionFormat="csv", minItems=1)
 
 
 def one_of(choices: Iterable[str]) -> Converter:
@@ -140,7 +140,7 @@ def words(value: str) -> str:
 _documented(boolean, type="boolean")
 _documented(day, type="string", format="date")
 _documented(moment, type="string", format="date-time")
-_documented(user_reference, type="string", pattern="^(me|[0-9]+)$")
+_documented(user_reference, type="string", pattern="^(me|[1-9][0-9]{0,18})$")
 _documented(amount, type="number", format="decimal", minimum=0, maximum=int(texts.MONEY_LIMIT), exclusiveMaximum=True)
 _documented(zone, type="string", example="Europe/Berlin")
 _documented(words, type="string", minLength=1, maxLength=200)
@@ -162,9 +162,17 @@ def list_parser(sortable: Mapping[str, Any], default_sort: str, *, identity: str
     add(target, "page", integer(maximum=MAX_PAGE), "The number of the page, from 1.")
     add(target, "per_page", integer(maximum=MAX_PER_PAGE), "Entries on a page; 20 unless told.")
     add(target, "cursor", str, "next_cursor of the page before; empty for the first. Instead of page.")
-    names = ", ".join(sorted({*sortable, identity}))
-    add(target, "sort", str, f"Comma-separated, '-' for descending: {names}. Default: {default_sort}.")
+    names = sorted({*sortable, identity})
+    order = f"Comma-separated, '-' for descending, each at most once: {', '.join(names)}. Default: {default_sort}."
+    add(target, "sort", _order_by(names), order)
     return target
+
+
+def _order_by(names: Sequence[str]) -> Converter:
+    """Return a converter for a sort order, which `core.paging` understands, that documents its words."""
+    words = [sign + name for name in names for sign in ("", "-")]
+    items = {"type": "string", "enum": words}
+    return _documented(lambda value: value, type="array", items=items, collectionFormat="csv", minItems=1)
 
 
 def add_range(target: reqparse.RequestParser, name: str, convert: Converter) -> None:

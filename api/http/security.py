@@ -48,6 +48,8 @@ class SecureResource(Resource):
     takes_any_query: ClassVar[bool] = False
     # Whether a good answer is a file, whose type only it knows; a refusal is JSON even so.
     answers_files: ClassVar[bool] = False
+    # Whether it must fail while the database is away.
+    needs_database: ClassVar[bool] = True
     # Where the effect of a POST is, which decides how its answer is kept for a repetition.
     effect: ClassVar[Effect] = Effect.TRANSACTION
     # What this resource's requests are counted as, once it is known who asks.
@@ -71,12 +73,11 @@ class SecureResource(Resource):
             if name.upper() not in cls.permissions:
                 raise TypeError(f"{cls.__name__}.{name} names no permission; say Permission.PUBLIC if it needs none.")
             is_public = cls.permissions[name.upper()] is Permission.PUBLIC
-            codes = {400, 406, 500, 503}
+            codes = {400, 413, 500}
+            codes |= set() if cls.answers_files else {406}
+            codes |= {503} if cls.needs_database else set()
             codes |= set() if is_public else {401, 403}
             codes |= {429} if cls.count is not limits.uncounted else set()
-            codes |= set() if name == "get" else {413}
-            # Whatever is written may meet a change by somebody else, the end of the caller's account included.
-            codes |= set() if is_public or name == "get" else {409}
             codes |= {415, 422} if _body_model(verb) or _form_parser(verb) else set()
             if name == "get":
                 codes |= {412}

@@ -52,7 +52,7 @@ HARDENED: dict[str, Any] = {
 
 
 class _Parser(HTTPRequestParser):
-    """Knows when its request began, and refuses what waitress would choke on."""
+    """Knows when its request began, and refuses what waitress would choke on or another server would read otherwise."""
 
     def __init__(self, adj: Adjustments) -> None:
         super().__init__(adj)
@@ -64,6 +64,14 @@ class _Parser(HTTPRequestParser):
         except ValueError as error:
             # For example a host in brackets that is no address, or a length of 5,000 digits.
             raise ParsingError("The request line or the length is invalid.") from error
+        if "TRANSFER_ENCODING" in self.headers or (self.chunked and "CONTENT_LENGTH" in self.headers):
+            # RFC 9112, section 6.1: whoever is in front may have found another end of this request.
+            raise ParsingError("The end of the body is not clear.")
+        if self.version == "1.1" and "HOST" not in self.headers:
+            raise ParsingError("HTTP/1.1 needs a Host.")  # RFC 9112, section 3.2
+        if self.body_rcv is None:
+            # Nobody waits for leave to send nothing. Waitress would take the next request for a part of this one.
+            self.expect_continue = False
 
 
 class _Task(WSGITask):

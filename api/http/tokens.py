@@ -17,7 +17,7 @@ from flask_jwt_extended.exceptions import CSRFError, JWTExtendedException
 from jwt.exceptions import ExpiredSignatureError, PyJWTError
 
 from api.http.responses import on_answer
-from core import clock, redaction
+from core import clock, redaction, texts
 from core.access import Actor
 from core.auth import keys
 from core.auth import service as auth
@@ -179,7 +179,7 @@ def _verify_jwt(location: str, *, refresh: bool) -> Actor:
         raise InvalidToken(NOT_VALID) from None
     claims = get_jwt()
     session_id = claims.get("sid")
-    if not isinstance(session_id, str):
+    if not isinstance(session_id, str) or texts.UNSTORABLE.search(session_id):
         raise InvalidToken(NOT_VALID)
     actor = auth.authenticate(session_id=session_id)
     if claims.get("sub") != str(actor.user_id):

@@ -48,6 +48,7 @@ class Notifications(SecureResource):
         return preferences.get(self.actor)
 
     @ns.expect(preferences_patch, validate=True)
+    @refuses(409)
     @returns(preferences_out)
     def patch(self) -> dict[str, bool]:
         """Choose which e-mails to get; what is not given stays. New kinds are on."""

@@ -98,6 +98,7 @@ readiness_out = ns.model(
 @ns.route("/welcome")
 class Welcome(SecureResource):
     permissions = {"GET": Permission.PUBLIC}
+    needs_database = False
 
     @returns(welcome_out)
     def get(self) -> dict[str, Any]:
@@ -119,6 +120,7 @@ def _endpoints() -> list[str]:
 @ns.doc(params={"name": {"description": "Whom to greet, 1 to 100 characters.", "example": "Ada"}})
 class Greeting(SecureResource):
     permissions = {"GET": Permission.PUBLIC}
+    needs_database = False
 
     @returns(greeting_out)
     def get(self, name: str) -> dict[str, str]:
@@ -135,6 +137,7 @@ class Greeting(SecureResource):
 @ns.route("/echo")
 class Echo(SecureResource):
     permissions = {"GET": Permission.PUBLIC}
+    needs_database = False
 
     @returns(echo_out)
     def get(self) -> dict[str, Any]:
@@ -153,6 +156,7 @@ class Echo(SecureResource):
 @ns.route("/health")
 class Health(SecureResource):
     permissions = {"GET": Permission.PUBLIC}
+    needs_database = False
     count = limits.uncounted
 
     @returns_bare(health_out)
@@ -164,6 +168,7 @@ class Health(SecureResource):
 @ns.route("/health/ready")
 class Readiness(SecureResource):
     permissions = {"GET": Permission.PUBLIC}
+    needs_database = False
     count = limits.uncounted
 
     @ns.response(503, "The database does not answer, or is not migrated.", readiness_out)

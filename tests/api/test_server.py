@@ -281,9 +281,9 @@ def test_what_never_ends_is_cut_when_the_time_is_over(run: Callable[..., Running
         ("GET http://[::1 HTTP/1.1\r\n\r\n", 400, "bad_request"),
         ("POST / HTTP/1.1\r\nContent-Length: minus\r\n\r\n", 400, "bad_request"),
         (f"POST / HTTP/1.1\r\nContent-Length: {'9' * 5000}\r\n\r\n", 400, "bad_request"),
-        ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n", 400, "bad_request"),
+        ("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n", 400, "bad_request"),
         ("POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 501, "not_implemented"),
-        ("POST / HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n", 413, "content_too_large"),
+        ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n", 413, "content_too_large"),
         (f"GET / HTTP/1.1\r\nX: {'a' * 33_000}\r\n\r\n", 431, "header_too_large"),
         ("GET /break HTTP/1.1\r\nHost: x\r\n\r\n", 500, "internal_error"),
     ],
@@ -304,7 +304,7 @@ def test_what_does_not_reach_the_application_is_refused_in_the_envelope(
 
 def test_a_refusal_keeps_the_request_id_that_was_sent(run: Callable[..., Running]) -> None:
     client = run().client()
-    client.send("POST / HTTP/1.1\r\nX-Request-ID: abc-1\r\nContent-Length: 99999999999\r\n\r\n")
+    client.send("POST / HTTP/1.1\r\nHost: x\r\nX-Request-ID: abc-1\r\nContent-Length: 99999999999\r\n\r\n")
     assert json.loads(client.read()[2])["error"]["request_id"] == "abc-1"
 
 
@@ -343,7 +343,7 @@ def test_a_header_that_comes_drop_by_drop_is_not_waited_for(
 def test_slow_clients_take_no_thread_from_others(run: Callable[..., Running]) -> None:
     running = run(threads=1)
     for _ in range(50):
-        running.client().send("POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\n")
+        running.client().send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
     client = running.client()
     client.ask("/quick")
     assert client.read()[0] == 200

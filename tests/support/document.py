@@ -1,6 +1,5 @@
 """Holds every answer against the OpenAPI document, so that the document cannot lie."""
 
-import json
 from functools import cache
 from typing import Any
 
@@ -20,16 +19,34 @@ def document_of(app: Flask) -> dict[str, Any]:
     return document
 
 
-def operation_of(app: Flask, path: str, method: str) -> dict[str, Any] | None:
-    """Return the documented operation that answers this request, or None if no route does."""
+def operation_of(app: Flask, path: str, method: str) -> tuple[str, str] | None:
+    """Return template and verb of the documented operation that answers this request, or None if no route does."""
     try:
         rule, _ = app.url_map.bind("localhost").match(path, method=method, return_rule=True)
     except HTTPException:
         return None
     template = extract_path(rule.rule).removeprefix("/api")
-    name = "get" if method == "HEAD" else method.lower()
-    operation: dict[str, Any] | None = document_of(app)["paths"].get(template, {}).get(name)
-    return operation
+    verb = "get" if method == "HEAD" else method.lower()
+    return (template, verb) if verb in document_of(app)["paths"].get(template, {}) else None
+
+
+@cache
+def answers_of(app: Flask, template: str, verb: str) -> dict[str, dict[str, Any]]:
+    """Return what an operation may answer, by status."""
+    answers: dict[str, dict[str, Any]] = document_of(app)["paths"][template][verb]["responses"]
+    return answers
+
+
+@cache
+def _validator(app: Flask, template: str, verb: str, status: str) -> Draft4Validator:
+    """Return what knows whether a body fits an answer; made once, because every request of every test asks it."""
+    schema = answers_of(app, template, verb)[status]["schema"]
+    return Draft4Validator({**_plain(schema), "definitions": _definitions(app)})
+
+
+@cache
+def _definitions(app: Flask) -> dict[str, Any]:
+    return {name: _plain(body) for name, body in document_of(app)["definitions"].items()}
 
 
 def check_answer(app: Flask, path: str, method: str, response: TestResponse) -> None:
@@ -37,7 +54,7 @@ def check_answer(app: Flask, path: str, method: str, response: TestResponse) -> 
     operation = operation_of(app, path, method)
     if operation is None:
         return
-    announced = operation["responses"]
+    announced = answers_of(app, *operation)
     status = str(response.status_code)
     assert status in announced, f"{method} {path} answered {status}, which is not documented: {sorted(announced)}"
     if response.mimetype == "application/problem+json" or method == "HEAD":
@@ -49,17 +66,7 @@ def check_answer(app: Flask, path: str, method: str, response: TestResponse) -> 
         assert response.data == b""
         return
     assert response.mimetype == "application/json"
-    _validator(app, json.dumps(schema)).validate(response.get_json())
-
-
-@cache
-def _definitions(app: Flask) -> dict[str, Any]:
-    return {name: _plain(body) for name, body in document_of(app)["definitions"].items()}
-
-
-@cache
-def _validator(app: Flask, schema: str) -> Draft4Validator:
-    return Draft4Validator({**_plain(json.loads(schema)), "definitions": _definitions(app)})
+    _validator(app, *operation, status).validate(response.get_json())
 
 
 def _plain(schema: Any) -> Any:

@@ -1,0 +1,363 @@
+"""Every status that the document announces can happen: each is provoked, on each operation that announces it."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from itsdangerous import URLSafeTimedSerializer
+from sqlalchemy import update
+
+from api.http import tokens
+from api.http.security import SecureResource
+from core import clock
+from core.access import OPERATOR
+from core.db import transaction
+from core.files.model import StoredFile
+from core.idempotency import service as idempotency
+from core.idempotency.service import Ticket
+from core.users import service as users
+from tests.api.test_matrix import World, permission_of
+from tests.conftest import empty
+from tests.support import hostile
+from tests.support.hostile import Operation, Request
+from tests.support.operations import operations
+from tests.support.upstream import UpstreamServer
+from tests.support.work import run
+
+ABSENT = {
+    "<int:task_id>": "999999999",
+    "<int:user_id>": "999999999",
+    "<int:project_id>": "999999999",
+    "<int:post_id>": "999999999",
+    "<int:item_id>": "999999999",
+    "<int:key_id>": "999999999",
+    "<job_id>": "00000000-0000-4000-8000-000000000000",
+    "<token>": "nothing",
+    "<rest:sku>": "nothing",
+    "<name>/<path:path>": "nothing/nothing",
+}
+RELAY = "/api/v1/upstreams/<name>/<path:path>"
+RESULT = "/api/v1/jobs/<job_id>/result"
+
+Provoke = Callable[["Survey", Operation], int]
+
+
+class Survey:
+    """Asks operations for each status that the document announces for them."""
+
+    def __init__(
+        self,
+        app: Flask,
+        remake_app: Callable[..., Flask],
+        monkeypatch: pytest.MonkeyPatch,
+        upstream: UpstreamServer,
+    ) -> None:
+        options = {"upstreams__far__base_url": upstream.url, "upstreams__far__allow_post": True}
+        self.app = remake_app(**options, upstreams__far__cache_seconds=0)
+        self.closed = remake_app(registration_open=False)
+        self.strict = remake_app(require_if_match=True)
+        self.lost = remake_app(database_url="sqlite:////nowhere/at/all.db", **options)
+        self.remake_app = remake_app
+        self.monkeypatch = monkeypatch
+        self.upstream = upstream
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin with a world that nothing has happened to yet."""
+        empty(self.app)
+        self.world = World(self.app)
+        owner, boss = self.world.people["owner"], self.world.people["project_owner"]
+        self.boss_id = boss.user_id
+        boss.post("/projects", {"key": "TAKEN", "name": "Another"})
+        owner.post("/items", {"name": "Another", "price": 1, "sku": "TAKEN"})
+        made = owner.post("/exports", {"kind": "tasks", "format": "csv"}).get_json()["data"]["job_id"]
+        run(self.app, UUID(made))
+        self.finished, self.waiting = made, self.world.job_id
+        self.operations = {}
+        places = {RELAY: {"<name>/<path:path>": "far/home"}, RESULT: {"<job_id>": made}}
+        for one in operations(self.app, self.world):
+            sound = replace(one.sound, path=one.path(places.get(one.rule, {})))
+            self.operations[f"{sound.method} {one.rule}"] = replace(one, sound=sound)
+
+    def ask(self, request: Request, app: Flask | None = None) -> int:
+        """Return the status of the answer. Who changes something leaves another world behind."""
+        status = hostile.send(app or self.app, request).status_code
+        if status < 300 and request.method != "GET":
+            self.renew()
+        return status
+
+
+# --- how each status is provoked ----------------------------------------------------
+
+
+def with_query(query: str) -> Provoke:
+    return lambda survey, operation: survey.ask(operation.but("", query=query))
+
+
+def with_headers(**headers: str | None) -> Provoke:
+    return lambda survey, operation: survey.ask(operation.but_headers("", **headers))
+
+
+def with_body(**body: Any) -> Provoke:
+    return lambda survey, operation: survey.ask(operation.but("", body=json.dumps(body).encode()))
+
+
+def at(**place: str) -> Provoke:
+    return lambda survey, operation: survey.ask(operation.but("", path=operation.path(place)))
+
+
+def elsewhere(survey: Survey, operation: Operation) -> int:
+    return survey.ask(operation.but("", path=operation.path(ABSENT)))
+
+
+def in_strict_app(survey: Survey, operation: Operation) -> int:
+    return survey.ask(operation.sound, survey.strict)
+
+
+def in_lost_app(survey: Survey, operation: Operation) -> int:
+    return survey.ask(operation.sound, survey.lost)
+
+
+def as_it_is(survey: Survey, operation: Operation) -> int:
+    return survey.ask(operation.sound)
+
+
+def by_a_narrow_key(survey: Survey, operation: Operation) -> int:
+    key = survey.world.key_without(permission_of(survey.app, operation.sound.method, operation.rule))
+    return survey.ask(operation.but_headers("", Authorization=None, X_API_Key=key))
+
+
+def by_an_old_cursor(survey: Survey, operation: Operation) -> int:
+    secret = survey.app.extensions["tasklane"].secret_key
+    with survey.monkeypatch.context() as patch:
+        patch.setattr("itsdangerous.timed.time.time", lambda: 0)
+        cursor = str(URLSafeTimedSerializer(secret, salt="paging").dumps(["", []]))
+    return survey.ask(operation.but("", query=f"cursor={cursor}"))
+
+
+def by_a_bug(survey: Survey, operation: Operation) -> int:
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("A bug.")
+
+    with survey.monkeypatch.context() as patch:
+        patch.setattr(SecureResource, "_answer", fail)
+        return survey.ask(operation.sound)
+
+
+def with_a_key_that_is_taken(change: Callable[[Ticket], Ticket]) -> Provoke:
+    """Have somebody else claim the idempotency key at the same moment."""
+
+    def provoke(survey: Survey, operation: Operation) -> int:
+        find = idempotency.find
+
+        def find_late(ticket: Ticket) -> Any:
+            with transaction() as session:
+                idempotency.claim(session, change(ticket))
+            return find(ticket)
+
+        with survey.monkeypatch.context() as patch:
+            patch.setattr(idempotency, "find", find_late)
+            return survey.ask(operation.but_headers("", Idempotency_Key=f"{operation.rule} {id(change)}"))
+
+    return provoke
+
+
+at_the_same_time = with_a_key_that_is_taken(lambda ticket: ticket)
+for_something_else = with_a_key_that_is_taken(lambda ticket: replace(ticket, fingerprint="another"))
+
+
+def while_the_account_ends(survey: Survey, operation: Operation) -> int:
+    """Have the caller's account deleted after they were let in and before they are served."""
+    verify = tokens.verify
+    heir = survey.world.people["stranger"].user_id
+
+    def verify_and_delete(*, refresh: bool) -> Any:
+        actor = verify(refresh=refresh)
+        users.delete(OPERATOR, user_id=actor.user_id, transfer_to=heir)
+        return actor
+
+    with survey.monkeypatch.context() as patch:
+        patch.setattr(tokens, "verify", verify_and_delete)
+        status = hostile.send(survey.app, operation.sound).status_code
+    survey.renew()
+    return status
+
+
+def with_a_wrong_field(survey: Survey, operation: Operation) -> int:
+    if operation.fields is None or operation.is_relay:
+        return for_something_else(survey, operation)
+    return survey.ask(operation.but("", body=hostile.with_member(json.loads(operation.sound.body), "no_such", "1")))
+
+
+GENERIC: dict[int, Provoke] = {
+    206: with_headers(Range="bytes=0-0"),
+    304: with_headers(If_None_Match="*"),
+    400: with_query("no_such=1"),
+    401: with_headers(Authorization=None),
+    403: by_a_narrow_key,
+    404: elsewhere,
+    406: with_headers(Accept="image/png"),
+    409: at_the_same_time,
+    410: by_an_old_cursor,
+    412: with_headers(If_Match='"zzz"'),
+    413: with_headers(Content_Length=str(2**30)),
+    415: with_headers(Content_Type="text/plain"),
+    416: with_headers(Range="bytes=999999-"),
+    422: with_a_wrong_field,
+    428: in_strict_app,
+    500: by_a_bug,
+    503: in_lost_app,
+}
+
+
+def in_closed_app(survey: Survey, operation: Operation) -> int:
+    return survey.ask(operation.sound, survey.closed)
+
+
+def in_an_archived_project(survey: Survey, operation: Operation) -> int:
+    boss, place = survey.world.people["project_owner"], f"/projects/{survey.world.project_id}"
+    boss.patch(place, {"archived": True})
+    status = survey.ask(operation.sound)
+    boss.patch(place, {"archived": False})
+    return status
+
+
+def to_the_last_owner(survey: Survey, operation: Operation) -> int:
+    place = operation.path({"<int:user_id>": str(survey.boss_id)})
+    body = b'{"role": "viewer"}' if operation.sound.method == "PUT" else b""
+    return survey.ask(operation.but("", path=place, body=body))
+
+
+def to_a_stranger(survey: Survey, operation: Operation) -> int:
+    stranger = survey.world.people["stranger"].user_id
+    return survey.ask(operation.but("", path=operation.path({"<int:user_id>": str(stranger)})))
+
+
+def about_which_is_a_task(survey: Survey, operation: Operation) -> int:
+    survey.world.people["owner"].create_task(item_id=survey.world.item_id)
+    return survey.ask(operation.sound)
+
+
+def of_a_job_that_is_over(survey: Survey, operation: Operation) -> int:
+    return survey.ask(operation.but("", path=operation.path({"<job_id>": survey.finished})))
+
+
+def of_a_job_that_waits(survey: Survey, operation: Operation) -> int:
+    return survey.ask(operation.but("", path=operation.path({"<job_id>": survey.waiting})))
+
+
+def of_a_cancelled_job(survey: Survey, operation: Operation) -> int:
+    survey.world.people["owner"].delete(f"/jobs/{survey.waiting}")
+    return of_a_job_that_waits(survey, operation)
+
+
+def when_the_file_has_expired(survey: Survey, operation: Operation) -> int:
+    with survey.app.app_context(), transaction() as session:
+        session.execute(update(StoredFile).values(expires_at=clock.now()))
+    status = survey.ask(operation.sound)
+    survey.renew()
+    return status
+
+
+def from_the_trash(survey: Survey, operation: Operation) -> int:
+    survey.world.people["owner"].delete(f"/tasks/{survey.world.task_id}")
+    return survey.ask(operation.sound)
+
+
+def from_the_trash_in_another_state(survey: Survey, operation: Operation) -> int:
+    survey.world.people["owner"].delete(f"/tasks/{survey.world.task_id}")
+    status = survey.ask(operation.but_headers("", If_Match='"zzz"'))
+    survey.renew()
+    return status
+
+
+def when_it_is_empty(survey: Survey, operation: Operation) -> int:
+    survey.world.people["admin"].patch(f"/tasks/{survey.world.task_id}", {"project_id": None})
+    return survey.ask(operation.sound)
+
+
+WRONG_LOGIN = with_body(username="nobody", password="a wrong password")
+TASK, ITEM = "/api/v1/tasks/<int:task_id>", "/api/v1/items/<int:item_id>"
+USER, PROJECT = "/api/v1/users/<int:user_id>", "/api/v1/projects/<int:project_id>"
+MEMBER = f"{PROJECT}/members/<int:user_id>"
+JOB, ALIAS = "/api/v1/jobs/<job_id>", "/api/v1/tasks/process/status/<job_id>"
+
+# Where something else than usual leads to a status.
+SPECIAL: dict[tuple[str, int], Provoke] = {
+    ("POST /api/v1/auth/register", 403): in_closed_app,
+    ("POST /api/v1/auth/register", 409): with_body(username="Stranger", email="x@example.com", password="a password"),
+    ("POST /api/v1/auth/login", 401): WRONG_LOGIN,
+    ("POST /api/v1/auth/session", 401): WRONG_LOGIN,
+    ("PATCH /api/v1/auth/me", 409): with_body(email="Stranger@example.com"),
+    ("PATCH /api/v1/auth/me/notifications", 409): while_the_account_ends,
+    (f"PUT {USER}", 409): with_body(username="Stranger", email="re@example.com"),
+    (f"PATCH {USER}", 409): with_body(username="Stranger"),
+    (f"DELETE {USER}", 409): with_query(""),
+    (f"PUT {PROJECT}", 409): with_body(key="TAKEN", name="Changed"),
+    (f"PATCH {PROJECT}", 409): with_body(key="TAKEN"),
+    (f"DELETE {PROJECT}", 204): when_it_is_empty,
+    (f"DELETE {PROJECT}", 409): as_it_is,
+    (f"PUT {MEMBER}", 201): to_a_stranger,
+    (f"PUT {MEMBER}", 409): to_the_last_owner,
+    (f"DELETE {MEMBER}", 409): to_the_last_owner,
+    (f"PUT {TASK}", 409): in_an_archived_project,
+    (f"PATCH {TASK}", 409): in_an_archived_project,
+    (f"DELETE {TASK}", 409): in_an_archived_project,
+    (f"PUT {TASK}/status", 409): in_an_archived_project,
+    (f"POST {TASK}/restore", 200): from_the_trash,
+    (f"POST {TASK}/restore", 412): from_the_trash_in_another_state,
+    ("POST /api/v1/tasks/bulk", 404): with_body(operations=[{"op": "delete", "id": 999_999_999}]),
+    (f"PUT {ITEM}", 409): with_body(name="Changed", price=1, sku="TAKEN"),
+    (f"PATCH {ITEM}", 409): with_body(sku="TAKEN"),
+    (f"DELETE {ITEM}", 409): about_which_is_a_task,
+    ("GET /api/v1/stats", 404): with_query("project_id=999999999"),
+    (f"GET {RELAY}", 400): at(**{"<name>/<path:path>": "far/../x"}),
+    (f"POST {RELAY}", 400): at(**{"<name>/<path:path>": "far/../x"}),
+    (f"GET {RELAY}", 409): at(**{"<name>/<path:path>": "far/locked"}),
+    (f"DELETE {JOB}", 409): of_a_job_that_is_over,
+    (f"DELETE {ALIAS}", 409): of_a_job_that_is_over,
+    (f"POST {JOB}/retry", 202): of_a_cancelled_job,
+    (f"GET {RESULT}", 409): of_a_job_that_waits,
+    (f"GET {RESULT}", 410): when_the_file_has_expired,
+}
+
+
+# Which statuses there are does not depend on the engine.
+@pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
+def test_every_documented_status_can_be_reached(
+    app: Flask, remake_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = []
+    special = dict(SPECIAL)
+    with UpstreamServer() as upstream:
+        upstream.on("/locked", lambda request: request.say({}, 423))
+        survey = Survey(app, remake_app, monkeypatch, upstream)
+        for name in survey.operations:
+            for code in sorted(int(code) for code in survey.operations[name].document["responses"] if code != "429"):
+                provoke = special.pop((name, code), None) or GENERIC.get(code, as_it_is)
+                status = provoke(survey, survey.operations[name])
+                if status != code:
+                    wrong.append(f"{name} announces {code}, and answers {status}.")
+        limited = remake_app(**LIMITS, ratelimit_enabled=True)
+        for name, operation in survey.operations.items():
+            if "429" in operation.document["responses"]:
+                unknown = operation.but("", query="no_such=1")
+                status = [survey.ask(unknown, limited) for _ in range(2)][1]
+                if status != 429:
+                    wrong.append(f"{name} announces 429, and answers {status}.")
+    assert not wrong, "\n".join(wrong)
+    assert not special, "Nothing announces these."
+
+
+LIMITS = {
+    "limits__user": "1 per hour",
+    "limits__admin": "1 per hour",
+    "limits__address": "1 per hour",
+    "auth__login_limit": "1 per hour",
+    "auth__address_limit": "1 per hour",
+    "auth__password_limit": "1 per hour",
+}
