@@ -175,6 +175,12 @@ def _configure_postgresql(engine: Engine) -> None:
         # Said here and not when connecting, because some poolers in between refuse options.
         connection.execute(f"SET lock_timeout = {int(LOCK_SECONDS * 1000)}")
         connection.commit()
+        try:
+            # Else a statement whose process was stopped goes on, and keeps its locks.
+            connection.execute("SET client_connection_check_interval = '1s'")
+            connection.commit()
+        except engine.dialect.loaded_dbapi.Error:
+            connection.rollback()  # A server before version 14, or on a system that cannot tell.
 
 
 def _lower(value: Any) -> Any:

@@ -86,6 +86,7 @@ def test_known_values_are_found_wherever_they_stand_and_however_they_are_written
 
 
 def test_what_a_request_has_told_is_forgotten_with_the_next() -> None:
+    forget_confided()
     assert confided.get() == ()
     confide("correct horse", None, "abc", 5)
     assert Redactor().text("no correct horse and abc") == f"no {REDACTED} and abc"

@@ -39,9 +39,9 @@ def samples(text: str) -> Samples:
 def check_with_promtool(what: str, text: str = "", *arguments: str) -> None:
     """Fail on whatever Prometheus's own tool finds wrong.
 
-    Without it, the parser above has to be enough, unless TASKLANE_TEST_ALL demands everything.
+    Without it, the parser above has to be enough, unless TESTS_NEED_EVERYTHING demands everything.
     """
-    assert PROMTOOL is not None or not os.environ.get("TASKLANE_TEST_ALL"), "promtool is not installed"
+    assert PROMTOOL is not None or not os.environ.get("TESTS_NEED_EVERYTHING"), "promtool is not installed"
     if PROMTOOL is not None:
         checked = subprocess.run(
             [PROMTOOL, "check", what, *arguments], input=text, capture_output=True, text=True, check=False
