@@ -96,7 +96,15 @@ class SecureResource(Resource):
         return query.page_request(self.query)
 
     def dispatch_request(self, *args: Any, **kwargs: Any) -> Any:
-        """Verify, parse, then run the verb."""
+        """Verify, parse, then run the verb. Whoever is refused although they are known is recorded."""
+        try:
+            return self._dispatch(*args, **kwargs)
+        except Forbidden as refusal:
+            if (actor := getattr(self, "actor", None)) is not None:
+                security.record_refusal(actor, request=f"{request.method} {request.path}", reason=refusal.message)
+            raise
+
+    def _dispatch(self, *args: Any, **kwargs: Any) -> Any:
         if preferred_type() is None and not self.answers_files:
             raise NotAcceptable
         if not request.host:
@@ -165,7 +173,6 @@ class SecureResource(Resource):
             return
         self.actor = actor
         if not actor.has(permission):
-            security.record_refusal(actor, permission=str(permission))
             raise Forbidden(f"This needs the permission {permission}.")
 
 

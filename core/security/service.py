@@ -20,6 +20,10 @@ log = logging.getLogger("tasklane.security")
 SORTABLE = {"at": SecurityEvent.at}
 
 
+# Seconds that a refusal waits for whoever writes at that moment.
+PATIENCE = 0.5
+
+
 def record(
     session: Session, kind: EventKind, *, user_id: int | None, actor_id: int | None = None, **detail: Any
 ) -> None:
@@ -41,11 +45,11 @@ def record(
 def record_refusal(actor: Actor, **detail: Any) -> None:
     """Record that the actor was refused something.
 
-    The answer does not depend on it: if the database cannot write, there is only
-    a line in the log.
+    The answer does not depend on it, and hardly waits for it: if the database
+    cannot write, there is only a line in the log.
     """
     try:
-        with transaction() as session:
+        with transaction(patience=PATIENCE) as session:
             record(session, EventKind.FORBIDDEN, user_id=actor.user_id, actor_id=actor.user_id, **detail)
     except OperationalError as error:
         reason = type(error.orig).__name__

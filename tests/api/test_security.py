@@ -105,6 +105,18 @@ def test_a_stolen_refresh_token_is_recorded(ada: Person, admin: Person) -> None:
     assert kinds(admin, f"?user_id={ada.user_id}") == ["token_reused"]
 
 
+def test_who_is_refused_something_of_others_is_recorded(ada: Person, bob: Person, admin: Person) -> None:
+    path = f"/tasks/{ada.create_task()['id']}"
+    for method, body in (("GET", None), ("PATCH", {"title": "Mine"}), ("DELETE", None)):
+        assert bob.open(method, path, body).status_code == 403
+    assert bob.get("/tasks/999999").status_code == 404
+    found = events(admin, f"?user_id={bob.user_id}")
+    assert [(event["kind"], event["detail"]["request"]) for event in found] == [
+        ("forbidden", f"{method} /api/v1{path}") for method in ("DELETE", "PATCH", "GET")
+    ]
+    assert found[-1]["detail"]["reason"] == bob.get(path).get_json()["error"]["message"]
+
+
 def test_ended_sessions_are_recorded(ada: Person, admin: Person) -> None:
     ada.post("/auth/logout")
     ada.log_in()
