@@ -17,6 +17,7 @@ from core.tasks import service as tasks
 from core.tasks.model import Task, TaskStatus
 from core.tasks.repository import TaskRepository
 from tests.support.people import Person
+from tests.support.tasks import analyze
 
 ROWS = 5_000
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -39,7 +40,7 @@ def many(app: Flask, admin: Person) -> Actor:
     ]
     with app.app_context(), transaction() as session:
         session.execute(insert(Task), rows)
-        session.execute(text("ANALYZE"))
+        analyze(session)
     return Actor(admin.user_id, Role.ADMIN)
 
 
@@ -116,7 +117,7 @@ def test_a_full_trash_costs_the_list_of_everything_else_nothing(
     with app.app_context():
         with transaction() as session:
             session.execute(text("UPDATE tasks SET deleted_at = updated_at WHERE id % 2 = 0"))
-            session.execute(text("ANALYZE"))
+            analyze(session)
         queries.clear()
         found = tasks.list_visible(many, page=replace(page("", None), cursor=None), narrowed=tasks.TaskFilter())
         asked = [query for query in queries if "FROM tasks" in query[0]]
@@ -137,7 +138,7 @@ def test_the_trash_is_found_by_an_index_of_its_own(
     with app.app_context():
         with transaction() as session:
             session.execute(text("UPDATE tasks SET deleted_at = updated_at WHERE id % 500 = 0"))
-            session.execute(text("ANALYZE"))
+            analyze(session)
         queries.clear()
         if by_time:
             TaskRepository(db.session()).list_trashed_before(START + timedelta(days=1), 500)

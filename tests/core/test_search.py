@@ -27,6 +27,7 @@ from core.search.snippets import snippet
 from core.search.terms import QUERY_LENGTH, Term, fold, parse
 from core.tasks.model import Task
 from tests.support.people import Person
+from tests.support.tasks import analyze
 
 HOSTILE = [
     '"',
@@ -513,7 +514,7 @@ def test_a_rare_word_is_looked_up_in_the_index(context: None, ada: Person) -> No
     many(ada, 3000 if db.engine.dialect.name == "postgresql" else 30)
     if db.engine.dialect.name == "postgresql":
         with transaction() as session:
-            session.execute(text("ANALYZE tasks"))
+            analyze(session)
     for role, newest in itertools.product(Role, (False, True)):
         check_plan(Actor(ada.user_id, role), newest=newest)
 

@@ -204,7 +204,7 @@ def test_a_locked_database_is_read_and_its_writers_are_refused_in_time(remake_ap
     for response, seconds in answers:
         assert_refused(response)
         assert seconds < LOCK_SECONDS + 1
-    assert readiness(ada)[1] == "ok"
+    assert readiness(ada)[3]["database"] == "ok"
     assert ada.create_task()["id"] > task["id"]
     assert "Too late" not in ada.get("/tasks?per_page=100").text
 
@@ -215,7 +215,7 @@ def test_a_locked_database_is_read_and_its_writers_are_refused_in_time(remake_ap
 def take_away(app: Flask, postgres: PostgresServer | None, folder: Path) -> Callable[[], None]:
     """Stop PostgreSQL, or move the file of SQLite away. What comes back is the same server, or a copy."""
     if postgres is not None:
-        postgres.crash()
+        postgres.crash(checkpoint=True)
         return postgres.start
     with app.app_context():
         file = Path(str(make_url(current_settings().database_url).database))

@@ -5,7 +5,8 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import insert
+from sqlalchemy import insert, text
+from sqlalchemy.orm import Session
 
 from core.db import transaction
 from core.tasks.model import Task
@@ -30,3 +31,10 @@ def store_tasks(app: Flask, rows: Sequence[Mapping[str, Any]]) -> None:
         stored.append(task)
     with app.app_context(), transaction() as session:
         session.execute(insert(Task), stored)
+
+
+def analyze(session: Session) -> None:
+    """Have the planner look at the tables, however long a worker of PostgreSQL's own is looking at them already."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SET LOCAL lock_timeout = 0"))
+    session.execute(text("ANALYZE"))
