@@ -17,8 +17,8 @@ from api.http.tokens import init_tokens
 from api.http.waiting import init_waiting
 from api.v1 import create_blueprint
 from core.bootstrap import create_core_app, current_settings
-from core.config import Settings
 from core.db import MAX_ID
+from core.settings import Settings
 
 MAX_BODY_BYTES = 1024 * 1024
 

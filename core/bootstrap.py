@@ -8,11 +8,12 @@ from flask_migrate import Migrate, upgrade
 
 from core import models
 from core.cache import cache
-from core.config import ROOT, ConfigError, Settings, load_settings
+from core.config import ROOT, ConfigError, load_settings
 from core.db import db, init_db
 from core.health import Writing
 from core.logs import configure_logging
 from core.sentry import init_sentry
+from core.settings import Settings
 from core.upstreams.registry import Registry
 
 EXTENSION = "tasklane"

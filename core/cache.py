@@ -27,8 +27,9 @@ from core import redis
 from core.changes import service as changes
 from core.changes.model import Topic
 from core.changes.repository import ChangeRepository
-from core.config import ROOT, Settings
+from core.config import ROOT
 from core.db import db, snapshot
+from core.settings import Settings
 from core.upstreams.cache import AnswerCache
 
 log = logging.getLogger("tasklane.cache")

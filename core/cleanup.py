@@ -7,13 +7,13 @@ from typing import Any
 from core import clock
 from core.auth import lockout
 from core.auth.repository import SessionRepository
-from core.config import Settings
 from core.db import db, transaction
 from core.files import service as files
 from core.idempotency.repository import KeptAnswerRepository
 from core.jobs.repository import JobRepository
 from core.mail.repository import MailRepository
 from core.security.repository import SecurityRepository
+from core.settings import Settings
 from core.tasks.repository import TaskRepository
 
 BATCH = 500

@@ -1,8 +1,8 @@
 """Layered configuration: files, then `.env`, then the environment, all typed.
 
-`Settings` lists every key once with its type; `config.toml` holds every default
-once. A key that stands in only one of them is an error at start, so they cannot
-drift apart.
+`core.settings` lists every key once with its type; `config.toml` holds every
+default once. A key that stands in only one of them is an error at start, so they
+cannot drift apart.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ import tempfile
 import tomllib
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -23,9 +23,10 @@ from dotenv import dotenv_values
 from sqlalchemy.engine import URL
 
 from core import config_rules, config_tables
-from core.config_rules import MIN_SECRET_BYTES, split_key_limit, sqlalchemy_url
+from core.config_rules import MIN_SECRET_BYTES, sqlalchemy_url
+from core.durable import new_private_file
 from core.redaction import is_secret_name
-from core.upstreams.settings import UpstreamSettings
+from core.settings import MADE, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ("development", "testing", "production")
@@ -66,147 +67,6 @@ class ConfigError(Exception):
 
 class ConfigWarning(UserWarning):
     """Something in the configuration has no effect."""
-
-
-@dataclass(frozen=True, slots=True)
-class AuthSettings:
-    access_token_minutes: int
-    refresh_token_days: int
-    browser_session_hours: int
-    login_limit: str
-    address_limit: str
-    password_limit: str
-
-
-@dataclass(frozen=True, slots=True)
-class LimitSettings:
-    """How often whom may ask, such as `600 per minute; 10000 per hour`."""
-
-    user: str
-    admin: str
-    api_key: str
-    api_keys: list[str]
-    address: str
-
-    def of_key(self, key_id: int) -> str:
-        """Return the limit of one API key."""
-        own = dict(split_key_limit(line) for line in self.api_keys)
-        return own.get(key_id, self.api_key)
-
-
-@dataclass(frozen=True, slots=True)
-class CacheSettings:
-    backend: str
-    url: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class LogSettings:
-    """Where the log is written beside standard output."""
-
-    file: str
-    max_bytes: int
-    backups: int
-
-
-@dataclass(frozen=True, slots=True)
-class MetricsSettings:
-    """Whether there is /metrics, and who may read it."""
-
-    enabled: bool
-    token: str = field(repr=False)
-    addresses: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class SentrySettings:
-    """Where unexpected errors are reported."""
-
-    dsn: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class PagingSettings:
-    cursor_max_age_days: int
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessingSettings:
-    steps: int
-    step_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class JobSettings:
-    poll_seconds: float
-    lease_seconds: float
-    shutdown_grace_seconds: float
-    result_days: int
-    history_days: int
-
-
-@dataclass(frozen=True, slots=True)
-class TaskSettings:
-    trash_days: int
-
-
-@dataclass(frozen=True, slots=True)
-class MailSettings:
-    server: str
-    port: int
-    username: str
-    password: str = field(repr=False)
-    use_tls: bool
-    use_ssl: bool
-    sender: str
-    timeout_seconds: float
-    reply_seconds: float
-    reminder_hour: int
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The effective configuration. `sources` tells where each key came from."""
-
-    env: str
-    instance_path: Path
-    database_url: str = field(repr=False)
-    redis_url: str = field(repr=False)
-    redis_verify_certificate: bool
-    secret_key: str = field(repr=False)
-    jwt_secret_key: str = field(repr=False)
-    host: str
-    port: int
-    public_url: str
-    log_level: str
-    log_format: str
-    cors_origins: list[str]
-    cors_credentials: bool
-    trusted_hosts: list[str]
-    trusted_proxies: int
-    https_redirect: bool
-    hsts_seconds: int
-    processes: int
-    threads: int
-    drain_seconds: float
-    ratelimit_enabled: bool
-    registration_open: bool
-    require_if_match: bool
-    security_event_days: int
-    jwt_previous_secret_keys: list[str] = field(repr=False)
-    auth: AuthSettings
-    cache: CacheSettings
-    limits: LimitSettings
-    log: LogSettings
-    metrics: MetricsSettings
-    sentry: SentrySettings
-    paging: PagingSettings
-    processing: ProcessingSettings
-    jobs: JobSettings
-    tasks: TaskSettings
-    mail: MailSettings
-    upstreams: dict[str, UpstreamSettings]
-    sources: Mapping[str, str] = field(repr=False)
 
 
 # Fields of Settings without a key of their own: they come from SELECTORS, are
@@ -424,7 +284,7 @@ def _fill_in(env: str, instance_path: Path, values: dict[str, Any], sources: dic
     for key in ("secret_key", "jwt_secret_key"):
         if not values[key]:
             values[key] = secrets.token_hex(32) if env == "testing" else _kept_secret(instance_path / key)
-            sources[key] = "generated" if env == "testing" else f"instance/{key}, generated"
+            sources[key] = "generated" if env == "testing" else MADE.format(key)
     values["log_level"] = values["log_level"].upper()
     values["public_url"] = values["public_url"].rstrip("/")
 
@@ -450,11 +310,8 @@ def _kept_secret(path: Path) -> str:
             # Written whole beside it, then linked: two processes that start
             # together agree on one secret, and neither reads half of one.
             draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_hex(32))
-                file.flush()
-                os.fsync(file.fileno())
+            with new_private_file(draft) as file:
+                file.write(secrets.token_hex(32).encode())
             with contextlib.suppress(FileExistsError):
                 os.link(draft, path)
             draft.unlink()

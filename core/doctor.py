@@ -16,11 +16,11 @@ from sqlalchemy import text
 
 from core import clock, health, redis
 from core.bootstrap import current_settings, current_upstreams
-from core.config import Settings
 from core.config_rules import MIN_SECRET_BYTES
 from core.db import db
 from core.mail import delivery
 from core.mail.delivery import MailDelayed
+from core.settings import Settings
 
 # Clocks that differ by more seconds than this end tokens and leases too early or too late.
 CLOCK_WARNING, CLOCK_FAILURE = 2.0, 30.0
@@ -55,7 +55,7 @@ def examine() -> Iterator[Finding]:
     state = health.check(settings, current_upstreams(), health.Writing())
     yield from _configuration(settings)
     yield from _secrets(settings)
-    yield from _database(settings, state["checks"])
+    yield from _database(state["checks"])
     yield from _redis(settings, state["checks"]["redis"])
     yield from _jobs(state)
     yield from _mail(settings)
@@ -110,12 +110,11 @@ def _configuration(settings: Settings) -> Iterator[Finding]:
 
 def _secrets(settings: Settings) -> Iterator[Finding]:
     for name in ("secret_key", "jwt_secret_key"):
-        source = settings.sources[name]
         is_long = len(getattr(settings, name).encode()) >= MIN_SECRET_BYTES
-        told = f"{name} from {source}"
+        told = f"{name} from {settings.sources[name]}"
         yield _found("secrets", is_long, told, f"Make it {MIN_SECRET_BYTES} random bytes or more.")
         path = settings.instance_path / name
-        if source.endswith(", generated") and path.exists():
+        if settings.has_made(name) and path.exists():
             others = stat.S_IMODE(path.stat().st_mode) & 0o077
             yield _found("secrets", not others, f"{path} is readable by its owner only", f"chmod 600 {path}")
     differ = settings.secret_key != settings.jwt_secret_key
@@ -126,7 +125,7 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
 # --- database ---------------------------------------------------------------------
 
 
-def _database(settings: Settings, checks: dict[str, str]) -> Iterator[Finding]:
+def _database(checks: dict[str, str]) -> Iterator[Finding]:
     state = checks["database"]
     yield _found("database", state == "ok", f"{db.engine.dialect.name}: {state}", _DATABASE_ADVICE.get(state, ""))
     if state == "down":
@@ -138,7 +137,7 @@ def _database(settings: Settings, checks: dict[str, str]) -> Iterator[Finding]:
         "ahead": "A newer version has migrated it; deploy that one here too.",
     }
     yield _found("database", migrations == "ok", f"migrations: {migrations}", advice.get(migrations, ""), worse=worse)
-    yield from (_sqlite() if db.engine.dialect.name == "sqlite" else _postgresql(settings))
+    yield from (_sqlite() if db.engine.dialect.name == "sqlite" else _postgresql())
     db.session.remove()
 
 
@@ -159,7 +158,7 @@ def _sqlite() -> Iterator[Finding]:
     yield _found("database", damage == "ok", f"file: {damage}", "Restore a backup: docs/backups.md.")
 
 
-def _postgresql(settings: Settings) -> Iterator[Finding]:
+def _postgresql() -> Iterator[Finding]:
     with db.engine.connect() as connection:
         version = int(connection.scalar(text("SHOW server_version_num")) or 0)
         limit = int(connection.scalar(text("SHOW max_connections")) or 0)

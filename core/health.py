@@ -20,12 +20,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from core import clock, redis
-from core.config import ROOT, Settings
+from core.config import ROOT
 from core.db import db, hurry, transaction
 from core.jobs.kinds import EMAILS
 from core.jobs.model import JobState
 from core.jobs.repository import JobRepository
 from core.outages import Trouble, trouble_of
+from core.settings import Settings
 from core.upstreams import service as upstreams
 from core.upstreams.registry import Registry
 

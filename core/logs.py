@@ -17,8 +17,9 @@ from typing import Any, TextIO
 
 from pythonjsonlogger.orjson import OrjsonFormatter
 
-from core.config import ConfigError, Settings, secret_values
+from core.config import ConfigError, secret_values
 from core.redaction import Redactor
+from core.settings import Settings
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 user_id: ContextVar[int | None] = ContextVar("user_id", default=None)

@@ -8,13 +8,13 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from core import clock, health, redis
-from core.config import Settings
 from core.db import db
 from core.jobs import tally
 from core.jobs.kinds import KINDS, QUEUES
 from core.jobs.model import OPEN_STATES, JobState
 from core.jobs.repository import JobRepository
 from core.jobs.tally import Tally
+from core.settings import Settings
 
 log = logging.getLogger("tasklane.health")
 

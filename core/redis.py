@@ -8,7 +8,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from core import clock
-from core.config import Settings
+from core.settings import Settings
 
 # A request must never wait for a server that is gone; redis-py's defaults
 # would retry ten times and block for up to a minute.

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from core import logs
-from core.config import ConfigError, Settings, secret_values
+from core.config import ConfigError, secret_values
 from core.redaction import Redactor
+from core.settings import Settings
 
 MISSING = "sentry.dsn is set, but the package that it needs is not installed: pip install sentry-sdk"
 FLUSH_SECONDS = 2.0

@@ -17,10 +17,11 @@ from api import create_app
 from api.http.limits import credentials_limiter, limiter
 from core import clock
 from core.access import Role
-from core.config import ROOT, Settings, load_settings
+from core.config import ROOT, load_settings
 from core.db import Base, db
 from core.logs import JsonLines
 from core.redaction import Redactor
+from core.settings import Settings
 from tests.support.people import PASSWORD, Person, make_person
 from tests.support.servers import EncryptedRedis, PostgresServer, RedisServer
 

@@ -17,12 +17,12 @@ from rq.serializers import JSONSerializer
 from sqlalchemy.exc import SQLAlchemyError
 
 from core import clock, redis
-from core.config import Settings
 from core.db import db
 from core.jobs import lifecycle
 from core.jobs import service as jobs
 from core.jobs.kinds import KINDS, QUEUES
 from core.jobs.lifecycle import Sending
+from core.settings import Settings
 from workers.wakeup import ENTRY, WakeUp, message_id
 
 log = logging.getLogger("tasklane.relay")

@@ -4,7 +4,7 @@ from flask import Flask, Response, request
 from flask_cors import CORS
 
 from api.http import etags, idempotency, request_id
-from core.config import Settings
+from core.settings import Settings
 
 # What a page may send. `Accept` and the like need no permission.
 SENT_HEADERS = (

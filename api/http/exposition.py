@@ -167,7 +167,7 @@ class _Snapshot:
         if now.is_database_up:
             yield from self._open_jobs()
         if now.is_redis_up:
-            yield GaugeMetricFamily("tasklane_workers", "Workers that have registered.", value=now.workers)
+            yield GaugeMetricFamily("tasklane_workers", "Workers that are alive.", value=now.workers)
             yield from self._attempts()
 
     def _open_jobs(self) -> Iterable[Metric]:

@@ -2,7 +2,7 @@
 
 from flask import Flask, Response, request
 
-from core.config import Settings
+from core.settings import Settings
 
 # The limiters tell here, with every answer, when their window ends; it stays inside this process.
 WINDOW_ENDS = "X-Tasklane-Window-Ends"

@@ -25,8 +25,8 @@ from api.http.headers import WINDOW_ENDS
 from core import redis, texts
 from core.access import Actor
 from core.bootstrap import current_settings
-from core.config import Settings
 from core.errors import DomainError
+from core.settings import Settings
 
 # Seconds that one question to a Redis which hangs may take. A log-in is counted twice, so it may ask twice.
 PATIENCE = 0.1

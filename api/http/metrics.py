@@ -10,8 +10,8 @@ from api.http.access_log import route, seconds_so_far
 from core import operations
 from core.bootstrap import current_settings
 from core.cache import METERS
-from core.config import Settings
 from core.errors import Forbidden, InvalidToken, Unauthenticated
+from core.settings import Settings
 
 PATH = "/metrics"
 

@@ -50,8 +50,8 @@ class ImportCollection(SecureResource):
         other creates one; users are known by their username. All rows obey the
         rules of single requests, which their permissions are part of. Everything
         is stored in one transaction, and nobody gets an e-mail. The job ends with
-        a report of each row, which GET /jobs/<id>/result downloads, even if the
-        import failed.
+        a report of each row, which GET /jobs/<id>/result downloads, even if nothing
+        could be imported.
         """
         file = self.body.pop("file")
         return imports.order(

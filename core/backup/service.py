@@ -23,11 +23,12 @@ from pathlib import Path
 
 from core import clock
 from core.backup.engines import BackupError, engine_of
-from core.config import Settings
+from core.durable import new_private_file, sync_folder
+from core.settings import Settings
 
 FORMAT = 1
-_MEMBERS = ("manifest.json", "database", "secrets/secret_key", "secrets/jwt_secret_key")
 _SECRETS = ("secret_key", "jwt_secret_key")
+_MEMBERS = ("manifest.json", "database", *(f"secrets/{name}" for name in _SECRETS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def make(settings: Settings, target: Path) -> tuple[Path, Manifest]:
             draft = Path(folder) / "backup"
             _write(draft, manifest, copy, _generated_secrets(settings))
             os.replace(draft, path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
     except OSError as error:
         raise BackupError(f"{path} cannot be written: {error.strerror}.") from None
     return path, manifest
@@ -113,15 +114,14 @@ def restore(settings: Settings, path: Path, *, replace: bool, known_revisions: s
 
 
 def _write(draft: Path, manifest: Manifest, copy: Path, kept_secrets: dict[str, str]) -> None:
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        with tarfile.open(fileobj=file, mode="w:gz", compresslevel=6) as archive:
-            _add_text(archive, "manifest.json", json.dumps(asdict(manifest), indent=2) + "\n")
-            for name, value in kept_secrets.items():
-                _add_text(archive, f"secrets/{name}", value)
-            archive.add(copy, "database")
-        file.flush()
-        os.fsync(file.fileno())
+    with (
+        new_private_file(draft) as file,
+        tarfile.open(fileobj=file, mode="w:gz", compresslevel=6) as archive,
+    ):
+        _add_text(archive, "manifest.json", json.dumps(asdict(manifest), indent=2) + "\n")
+        for name, value in kept_secrets.items():
+            _add_text(archive, f"secrets/{name}", value)
+        archive.add(copy, "database")
 
 
 def _add_text(archive: tarfile.TarFile, name: str, text: str) -> None:
@@ -166,37 +166,21 @@ def _measured(path: Path) -> tuple[int, str]:
         return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make sure that a new name in a folder outlives a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 # --- the secrets ----------------------------------------------------------------
 
 
-def _is_generated(settings: Settings, name: str) -> bool:
-    """Return whether Tasklane made this secret itself and keeps it in the instance folder."""
-    return settings.sources[name].endswith(", generated")
-
-
 def _generated_secrets(settings: Settings) -> dict[str, str]:
-    return {name: getattr(settings, name) for name in _SECRETS if _is_generated(settings, name)}
+    return {name: getattr(settings, name) for name in _SECRETS if settings.has_made(name)}
 
 
 def _restore_secrets(settings: Settings, folder: Path) -> None:
     """Put the secrets of a backup where this installation keeps its own, unless it gets them from elsewhere."""
     for name in _SECRETS:
         kept = folder / name
-        if not kept.exists() or not _is_generated(settings, name):
+        if not kept.exists() or not settings.has_made(name):
             continue
         draft = settings.instance_path / f".{name}.{secrets.token_hex(4)}"
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(kept.read_text())
-            file.flush()
-            os.fsync(file.fileno())
+        with new_private_file(draft) as file:
+            file.write(kept.read_bytes())
         os.replace(draft, settings.instance_path / name)
-    _sync_folder(settings.instance_path)
+    sync_folder(settings.instance_path)

@@ -14,7 +14,8 @@ import click
 from core import embedded, seed
 from core.bootstrap import create_core_app, upgrade_database
 from core.commands.process import MANAGE, Failure, refuse_address
-from core.config import Settings, load_settings
+from core.config import load_settings
+from core.settings import Settings
 from core.supervisor import Supervisor
 
 

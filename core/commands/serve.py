@@ -14,9 +14,10 @@ from sqlalchemy.engine import make_url
 
 from core import slots
 from core.commands.process import MANAGE, Failure, die_with_parent, exit_with_parent_option, refuse_address
-from core.config import Settings, load_settings
+from core.config import load_settings
 from core.logs import configure_logging
 from core.pool import Pool
+from core.settings import Settings
 
 log = logging.getLogger("tasklane.serve")
 

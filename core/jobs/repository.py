@@ -107,8 +107,8 @@ class JobRepository:
             and_(Job.state == JobState.RETRYING, Job.due_at <= due_before),
         )
         waiting = func.sum(case((is_waiting, 1), else_=0)).label("waiting")
-        columns = (Job.state, Job.kind, func.count().label("number"), waiting)
-        query = select(*columns).where(_IS_OPEN).group_by(Job.state, Job.kind)
+        columns = (Job.state, _KIND.label("kind"), func.count().label("number"), waiting)
+        query = select(*columns).where(_IS_OPEN).group_by(Job.state, _KIND)
         return self.session.execute(query).all()
 
     def summarise_open(self) -> list[tuple[str, JobState, int, datetime]]:

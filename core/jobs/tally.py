@@ -16,7 +16,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from core import redis
-from core.config import Settings
+from core.settings import Settings
 
 log = logging.getLogger("tasklane.jobs")
 

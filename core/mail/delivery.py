@@ -10,8 +10,8 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
 
-from core.config import MailSettings, Settings
 from core.errors import JobFailed, Unavailable
+from core.settings import MailSettings, Settings
 
 FAREWELL_SECONDS = 5
 

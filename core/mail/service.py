@@ -7,13 +7,13 @@ from typing import Any
 from uuid import uuid4
 
 from core import texts, zones
-from core.config import Settings
 from core.db import db
 from core.mail.compose import compose, one_line
 from core.mail.delivery import delivered
 from core.mail.model import OPTIONAL, MailKind
 from core.mail.preferences import unsubscribe_token
 from core.mail.repository import MailRepository
+from core.settings import Settings
 from core.tasks.model import CLOSED, Task
 from core.tasks.notices import LISTED
 from core.tasks.repository import TaskRepository

@@ -13,11 +13,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, text
 
-from core.config import Settings, secret_values
+from core.config import secret_values
 from core.db import db, transaction
 from core.jobs.model import Job
 from core.logs import ContextFilter, JsonLines, TextLines
 from core.redaction import Redactor
+from core.settings import Settings
 from tests.support import work
 from tests.support.document import CheckedClient
 from tests.support.people import Person

@@ -12,8 +12,9 @@ from werkzeug.test import TestResponse
 
 from api.http.limits import limiter
 from core.auth import lockout
-from core.config import ConfigError, Settings
+from core.config import ConfigError
 from core.errors import Unavailable
+from core.settings import Settings
 from tests.support.people import PASSWORD, Person
 from tests.support.servers import RedisServer
 

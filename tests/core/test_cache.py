@@ -12,8 +12,9 @@ from core import cache as caching
 from core import clock
 from core.bootstrap import create_core_app
 from core.cache import REDIS_PAUSE, RedisBytes, cache
-from core.config import ConfigError, Settings
+from core.config import ConfigError
 from core.redis import connect
+from core.settings import Settings
 from tests.support.servers import RedisServer
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from core.config import KEYS, ROOT, ConfigError, ConfigWarning, Settings, embedded_socket, load_settings, masked_url
+from core.config import KEYS, ROOT, ConfigError, ConfigWarning, embedded_socket, load_settings, masked_url
+from core.settings import Settings
 
 GOOD = {
     "JWT_SECRET_KEY": "j" * 32,

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from core import logs
-from core.config import ROOT, ConfigError, Settings, load_settings
+from core.config import ROOT, ConfigError, load_settings
+from core.settings import Settings
 
 log = logging.getLogger("tasklane.test")
 

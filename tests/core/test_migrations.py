@@ -12,10 +12,10 @@ from sqlalchemy import CheckConstraint, inspect, text
 
 from core.access import Actor, Role
 from core.bootstrap import create_core_app
-from core.config import Settings
 from core.db import Base, UtcDateTime, db
 from core.search import service as search
 from core.search.index import include_name
+from core.settings import Settings
 from core.tasks import service as tasks
 
 pytestmark = [

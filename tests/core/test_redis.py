@@ -8,7 +8,7 @@ from flask import Flask
 from redis.exceptions import ConnectionError as NoConnection
 
 from core import redis
-from core.config import Settings
+from core.settings import Settings
 from tests.support.people import Person
 from tests.support.servers import EncryptedRedis, RedisServer
 

@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 from core import clock, demo
 from core.auth import passwords
 from core.bootstrap import create_core_app
-from core.config import ROOT, Settings
+from core.config import ROOT
 from core.db import db, transaction
 from core.demo import Size
 from core.errors import Conflict
@@ -25,6 +25,7 @@ from core.items.model import Item
 from core.jobs.model import Job
 from core.posts.model import Post
 from core.projects.model import Project, ProjectMember, ProjectRole
+from core.settings import Settings
 from core.tasks.model import Task, TaskStatus
 from core.users.model import User
 

@@ -13,7 +13,7 @@ from core.errors import DomainError, Unavailable
 from core.upstreams import service as upstreams
 from core.upstreams.registry import Registry
 from core.upstreams.settings import UpstreamSettings, problems
-from tests.support.upstream import UpstreamServer
+from tests.support.upstream import UpstreamServer, connecting
 
 ACTOR = Actor(1, Role.USER)
 
@@ -95,17 +95,8 @@ def server() -> Iterator[UpstreamServer]:
 
 @pytest.fixture
 def connect() -> Iterator[Callable[..., Registry]]:
-    made = []
-
-    def make(url: str, **options: Any) -> Registry:
-        settings = {"timeout_seconds": 2.0, "retries": 0, "breaker_failures": 1000, **options}
-        registry = Registry({"far": UpstreamSettings(base_url=url, **settings)})
-        made.append(registry)
-        return registry
-
-    yield make
-    for registry in made:
-        registry.close()
+    with connecting(timeout_seconds=2.0, retries=0, breaker_failures=1000) as make:
+        yield make
 
 
 Connect = Callable[..., Registry]

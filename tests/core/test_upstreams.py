@@ -16,15 +16,16 @@ import pytest
 
 from core import clock
 from core.access import Actor, Role
-from core.config import ROOT, ConfigError, ConfigWarning, Settings, is_secret, is_url, load_settings
+from core.config import ROOT, ConfigError, ConfigWarning, is_secret, is_url, load_settings
 from core.errors import Conflict, DomainError, Forbidden, Malformed, NotFound, Unavailable
+from core.settings import Settings
 from core.upstreams import address, transport
 from core.upstreams import service as upstreams
 from core.upstreams.breaker import Breaker, BreakerState
 from core.upstreams.cache import AnswerCache, fresh_seconds
 from core.upstreams.registry import Registry
 from core.upstreams.settings import UpstreamSettings
-from tests.support.upstream import Behaviour, Handler, UpstreamServer
+from tests.support.upstream import Behaviour, Handler, UpstreamServer, connecting
 
 ACTOR = Actor(1, Role.USER)
 
@@ -55,17 +56,9 @@ def server() -> Iterator[UpstreamServer]:
 @pytest.fixture
 def connect() -> Iterator[Callable[..., Registry]]:
     """Return a function that configures one upstream called `far`, impatient unless told otherwise."""
-    made = []
-
-    def make(url: str, **options: Any) -> Registry:
-        patience = {"timeout_seconds": 2.0, "read_timeout_seconds": 1.0, "retries": 0, "retry_pause_seconds": 0}
-        registry = Registry({"far": UpstreamSettings(base_url=url, **{**patience, **options})})
-        made.append(registry)
-        return registry
-
-    yield make
-    for registry in made:
-        registry.close()
+    patience = {"timeout_seconds": 2.0, "read_timeout_seconds": 1.0, "retries": 0, "retry_pause_seconds": 0}
+    with connecting(**patience) as make:
+        yield make
 
 
 Connect = Callable[..., Registry]

@@ -20,10 +20,11 @@ from sqlalchemy import func, insert, select
 
 from core import clock
 from core.bootstrap import create_core_app
-from core.config import Settings, load_settings
+from core.config import load_settings
 from core.db import db, snapshot, transaction
 from core.jobs.kinds import PROCESS_TASK
 from core.jobs.model import OPEN_STATES, Job, JobState
+from core.settings import Settings
 from core.tasks.model import Task
 from core.users import service as users
 from core.users.model import User

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from core.config import Settings
 from core.jobs.model import JobState
+from core.settings import Settings
 from tests.faults import (
     backlog,
     chaos,

@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 import psutil
 from flask import Flask
 
-from core.config import ROOT, Settings
+from core.config import ROOT
+from core.settings import Settings
 
 Value = TypeVar("Value")
 

@@ -5,12 +5,15 @@ import json
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
+
+from core.upstreams.registry import Registry
+from core.upstreams.settings import UpstreamSettings
 
 
 @dataclass(frozen=True)
@@ -121,3 +124,18 @@ class UpstreamServer:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.stop()
+
+
+@contextlib.contextmanager
+def connecting(**patience: Any) -> Iterator[Callable[..., Registry]]:
+    """Give a function that configures one upstream called `far`, with this patience unless told otherwise."""
+    made = []
+
+    def make(url: str, **options: Any) -> Registry:
+        registry = Registry({"far": UpstreamSettings(base_url=url, **{**patience, **options})})
+        made.append(registry)
+        return registry
+
+    yield make
+    for registry in made:
+        registry.close()
