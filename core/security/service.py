@@ -3,12 +3,13 @@
 import logging
 from typing import Any
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from core import clock, logs
 from core.access import Actor
 from core.db import db, transaction
+from core.outages import is_outage
 from core.paging import Page, PageRequest, paginate
 from core.ranges import Range
 from core.security import policy
@@ -18,7 +19,6 @@ from core.security.repository import SecurityRepository
 log = logging.getLogger("tasklane.security")
 
 SORTABLE = {"at": SecurityEvent.at}
-
 
 # Seconds that a refusal waits for whoever writes at that moment.
 PATIENCE = 0.5
@@ -51,7 +51,9 @@ def record_refusal(actor: Actor, **detail: Any) -> None:
     try:
         with transaction(patience=PATIENCE) as session:
             record(session, EventKind.FORBIDDEN, user_id=actor.user_id, actor_id=actor.user_id, **detail)
-    except OperationalError as error:
+    except DBAPIError as error:
+        if not is_outage(error):
+            raise
         reason = type(error.orig).__name__
         log.warning("forbidden account=%s %s was not stored: %s", actor.user_id, detail, reason)
 

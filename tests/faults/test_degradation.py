@@ -282,6 +282,8 @@ def test_a_stand_by_is_read_and_says_why_it_is_not_written(
     person = Person(reader, tokens=ada.tokens)
     assert person.get("/tasks").status_code == 200
     assert_refused(person.post("/tasks", {"title": "Not here"}))
+    # A refusal stays one, although nobody can write it down.
+    assert person.post("/users", {}).status_code == 403
     code, status, faults, checks = readiness(person)
     assert (code, status, faults, checks["database"]) == (200, "degraded", ["database"], "read_only")
 
