@@ -84,13 +84,13 @@ def _tell(work: Import, report_path: Path | None) -> None:
         with report_path.open("wb") as target:
             shutil.copyfileobj(work.report, target)
     counts = imports.counted(work)
-    rows = csv.DictReader(io.TextIOWrapper(work.report, encoding="utf-8", newline=""))
-    refused = (row for row in rows if row["outcome"] == Outcome.FAILED and row["row"])
-    for row in islice(refused, SHOWN):
-        field = f" {row['field']}:" if row["field"] else ""
-        click.echo(f"Row {row['row']} (line {row['line']}):{field} {row['reason']}", err=True)
-    if next(refused, None) is not None:
-        click.echo("... and more; --report writes all of them to a file.", err=True)
+    with io.TextIOWrapper(work.report, encoding="utf-8", newline="") as lines:
+        refused = (row for row in csv.DictReader(lines) if row["outcome"] == Outcome.FAILED and row["row"])
+        for row in islice(refused, SHOWN):
+            field = f" {row['field']}:" if row["field"] else ""
+            click.echo(f"Row {row['row']} (line {row['line']}):{field} {row['reason']}", err=True)
+        if next(refused, None) is not None:
+            click.echo("... and more; --report writes all of them to a file.", err=True)
     prefix = "Dry run: " if counts["dry_run"] else ""
     words = ", ".join(f"{counts[name]} {name}" for name in ("created", "updated", "unchanged", "failed"))
     click.echo(f"{prefix}{counts['rows']} rows: {words}.")

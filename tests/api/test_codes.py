@@ -20,7 +20,7 @@ from core.files.model import StoredFile
 from core.idempotency import service as idempotency
 from core.idempotency.service import Ticket
 from core.users import service as users
-from tests.api.test_matrix import World, permission_of
+from tests.api.test_matrix import make_world, permission_of
 from tests.conftest import empty
 from tests.support import hostile
 from tests.support.hostile import Operation, Request
@@ -69,7 +69,7 @@ class Survey:
     def renew(self) -> None:
         """Begin with a world that nothing has happened to yet."""
         empty(self.app)
-        self.world = World(self.app)
+        self.world = make_world(self.app)
         owner, boss = self.world.people["owner"], self.world.people["project_owner"]
         self.boss_id = boss.user_id
         boss.post("/projects", {"key": "TAKEN", "name": "Another"})

@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 from core import preconditions
 from core.db import db, transaction
 from core.tasks.model import Task
-from tests.api.test_matrix import TABLE, World, routes
+from tests.api.test_matrix import TABLE, World, make_world, routes
 from tests.support.people import Person, make_person
 
 STALE = '"0123456789abcdef"'
@@ -41,7 +41,7 @@ def sent(response: TestResponse, *but: str) -> dict[str, str]:
 
 
 def test_every_read_has_a_tag_a_304_and_a_head(app: Flask, subtests: pytest.Subtests) -> None:
-    world = World(app)
+    world = make_world(app)
     for operation in READS:
         with subtests.test(operation):
             check_read(world, operation)
@@ -90,7 +90,7 @@ def test_every_write_but_of_a_session_is_conditional(app: Flask) -> None:
 
 @pytest.mark.parametrize("operation", [one for one in WRITES if one not in UNCONDITIONAL])
 def test_every_write_is_refused_for_another_state_and_done_for_this_one(app: Flask, operation: str) -> None:
-    row, world = TABLE[operation], World(app)
+    row, world = TABLE[operation], make_world(app)
     method, rule = operation.split(" ")
     name = next(name for name in ("owner", "project_owner", "admin") if name in row.allowed)
     person = world.people[name]
@@ -120,7 +120,7 @@ def test_every_write_is_refused_for_another_state_and_done_for_this_one(app: Fla
 def test_a_deployment_may_demand_the_state_of_every_write(
     app: Flask, remake_app: Callable[..., Flask], subtests: pytest.Subtests
 ) -> None:
-    world, strict = World(app), remake_app(require_if_match=True)
+    world, strict = make_world(app), remake_app(require_if_match=True)
     there = {
         name: Person(strict, person.username, person.user_id, person.role, person.tokens)
         for name, person in world.people.items()

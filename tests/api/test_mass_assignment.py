@@ -10,7 +10,7 @@ from sqlalchemy import Table, select
 from core.db import Base, db
 from core.exchange.columns import COLUMNS as IMPORTED
 from core.exchange.columns import Kind
-from tests.api.test_matrix import TABLE, World
+from tests.api.test_matrix import TABLE, make_world
 from tests.support.document import document_of
 from tests.support.imports import counts, imported
 from tests.support.people import Person
@@ -48,7 +48,7 @@ def fields_of(app: Flask, operation: str) -> set[str] | None:
 
 
 def test_a_column_that_is_no_field_is_refused_by_name_and_nothing_changes(app: Flask) -> None:
-    world = World(app)
+    world = make_world(app)
     before = stored(app)
     wrong = []
     operations = {operation: fields_of(app, operation) for operation in TABLE if operation not in RELAYS}
@@ -73,7 +73,7 @@ def test_a_column_that_is_no_field_is_refused_by_name_and_nothing_changes(app: F
 
 @pytest.mark.parametrize("op", ["create", "update"])
 def test_a_bulk_takes_no_more_than_a_single_change(app: Flask, op: str) -> None:
-    world = World(app)
+    world = make_world(app)
     before = stored(app)
     operation = "POST /api/v1/tasks" if op == "create" else "PATCH /api/v1/tasks/<int:task_id>"
     fields = fields_of(app, operation) or set()
@@ -117,7 +117,7 @@ def test_an_import_sets_nothing_that_is_the_servers(app: Flask, admin: Person, k
 
 
 def test_fields_that_only_administrators_set_are_refused_to_everybody_else(app: Flask) -> None:
-    world = World(app)
+    world = make_world(app)
     before = stored(app)
     owner = world.people["owner"]
     for field, value in (("role", "admin"), ("is_active", False)):

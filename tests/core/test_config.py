@@ -1,8 +1,6 @@
 """Layered configuration: which layer wins, what is refused, what is shown."""
 
 import os
-import subprocess
-import sys
 import threading
 import warnings
 from collections.abc import Callable
@@ -13,6 +11,7 @@ import pytest
 
 from core.config import KEYS, ROOT, ConfigError, ConfigWarning, embedded_socket, load_settings, masked_url
 from core.settings import Settings
+from tests.support.commands import Operator
 
 GOOD = {
     "JWT_SECRET_KEY": "j" * 32,
@@ -238,16 +237,8 @@ def test_a_socket_path_that_is_too_long_moves_to_a_short_place(tmp_path: Path) -
 # --- the command --------------------------------------------------------------------
 
 
-def manage(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "manage.py"), *arguments]
-    variables = {"PATH": os.environ["PATH"], **environ}
-    return subprocess.run(command, env=variables, capture_output=True, text=True, check=False, input="")
-
-
 def test_the_config_command_shows_sources_and_masks_secrets(tmp_path: Path) -> None:
-    done = manage(
-        "config", TASKLANE_INSTANCE_PATH=str(tmp_path), TASKLANE_ENV="production", MAIL_PASSWORD="canary-1", **GOOD
-    )
+    done = Operator(tmp_path).process("config", TASKLANE_ENV="production", MAIL_PASSWORD="canary-1", **GOOD)
     assert done.returncode == 0, done.stderr
     assert "canary" not in done.stdout
     assert "j" * 32 not in done.stdout
@@ -258,14 +249,14 @@ def test_the_config_command_shows_sources_and_masks_secrets(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("command", ["serve", "worker", "scheduler", "dev", "config", "init-db"])
 def test_every_command_refuses_a_bad_production_in_one_sentence(tmp_path: Path, command: str) -> None:
-    done = manage(command, TASKLANE_INSTANCE_PATH=str(tmp_path), TASKLANE_ENV="production")
+    done = Operator(tmp_path).run(command, TASKLANE_ENV="production")
     assert done.returncode == 1
     assert done.stderr.startswith("tasklane: Tasklane cannot start in production: JWT_SECRET_KEY is not set; ")
     assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_warning_does_not_stop_a_command(tmp_path: Path) -> None:
-    done = manage("config", TASKLANE_INSTANCE_PATH=str(tmp_path), TASKLANE_PROCESING__STEPS="1")
+    done = Operator(tmp_path).process("config", TASKLANE_PROCESING__STEPS="1")
     assert done.returncode == 0
     assert "TASKLANE_PROCESING__STEPS is not a Tasklane setting" in done.stderr
     assert "Did you mean 'TASKLANE_PROCESSING__STEPS'" in done.stderr

@@ -1,9 +1,6 @@
 """Demo data: believable, repeatable, complete after an interruption, and the same on both engines."""
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +14,6 @@ from sqlalchemy import func, select
 from core import clock, demo
 from core.auth import passwords
 from core.bootstrap import create_core_app
-from core.config import ROOT
 from core.db import db, transaction
 from core.demo import Size
 from core.errors import Conflict
@@ -28,6 +24,7 @@ from core.projects.model import Project, ProjectMember, ProjectRole
 from core.settings import Settings
 from core.tasks.model import Task, TaskStatus
 from core.users.model import User
+from tests.support.commands import Operator
 
 
 @pytest.fixture
@@ -158,22 +155,15 @@ def test_a_name_that_is_taken_stops_it_before_anything_is_stored(company: Flask)
     assert count(User) == 10
 
 
-def manage(instance: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    coverage = {name: value for name, value in os.environ.items() if name.startswith("COV")}
-    variables = {"PATH": os.environ["PATH"], "TASKLANE_INSTANCE_PATH": str(instance), **coverage}
-    command = [sys.executable, str(ROOT / "manage.py"), *arguments]
-    return subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
-
-
 def test_an_operator_seeds_a_company_and_may_repeat_it(tmp_path: Path) -> None:
-    instance = tmp_path / "instance"
-    assert manage(instance, "init-db").returncode == 0
-    first = manage(instance, "seed", "--size", "small", "--seed", "3")
+    operator = Operator(tmp_path / "instance")
+    assert operator.run("init-db").returncode == 0
+    first = operator.run("seed", "--size", "small", "--seed", "3")
     assert first.returncode == 0, first.stderr
     assert "2 accounts and 4 tasks created.\n" in first.stdout
     assert re.search(r"10 accounts at small\.example\.com created, with the password \S{16}\n", first.stdout)
     assert "100 tasks of the small demo company created.\n" in first.stdout
-    again = manage(instance, "seed", "--size", "small")
+    again = operator.run("seed", "--size", "small")
     assert again.stdout == "0 accounts and 0 tasks created.\nThe small demo company is there already.\n"
-    assert len(manage(instance, "user", "list").stdout.splitlines()) == 12
-    assert manage(instance, "seed", "--size", "huge").returncode == 2
+    assert len(operator.run("user", "list").stdout.splitlines()) == 12
+    assert operator.run("seed", "--size", "huge").returncode == 2

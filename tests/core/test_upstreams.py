@@ -3,8 +3,6 @@
 import json
 import os
 import ssl
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +23,7 @@ from core.upstreams.breaker import Breaker, BreakerState
 from core.upstreams.cache import AnswerCache, fresh_seconds
 from core.upstreams.registry import Registry
 from core.upstreams.settings import UpstreamSettings
+from tests.support.commands import Operator
 from tests.support.upstream import Behaviour, Handler, UpstreamServer, connecting
 
 ACTOR = Actor(1, Role.USER)
@@ -844,18 +843,10 @@ def test_the_operator_may_name_any_host(load: Load, url: str) -> None:
 
 def test_the_config_command_shows_where_upstreams_come_from_and_masks_their_secrets(tmp_path: Path) -> None:
     environ = {
-        "PATH": os.environ["PATH"],
-        "TASKLANE_INSTANCE_PATH": str(tmp_path),
         "TASKLANE_UPSTREAMS__FAR__BASE_URL": "https://me:canary-1@far.example/v1",
         "TASKLANE_UPSTREAMS__FAR__HEADERS__X_API_KEY": "canary-2",
     }
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "manage.py"), "config", "--json"],
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = Operator(tmp_path).run("config", "--json", **environ)
     shown = json.loads(done.stdout)
     assert "canary" not in done.stdout
     assert shown["upstreams.far.base_url"] == {

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import tarfile
 import threading
 import time
@@ -19,11 +18,12 @@ from sqlalchemy import func, select
 from api import create_app
 from core.backup import service
 from core.backup.engines import BackupError
-from core.config import ROOT, load_settings
+from core.config import load_settings
 from core.db import db
 from core.health import known_revisions
 from core.jobs.model import Job
 from core.tasks.model import Task, TaskChange
+from tests.support.commands import Done, Operator
 from tests.support.people import Person, make_person
 from tests.support.servers import PostgresServer
 
@@ -36,27 +36,21 @@ class Installation:
     database_url: str
     tools: str
 
-    @property
-    def environ(self) -> dict[str, str]:
-        return {
-            "PATH": f"{self.tools}:{os.environ['PATH']}",
-            "TASKLANE_INSTANCE_PATH": str(self.folder),
-            "DATABASE_URL": self.database_url,
-        }
+    def __post_init__(self) -> None:
+        self.path = f"{self.tools}:{os.environ['PATH']}"
+        self.operator = Operator(self.folder, self.database_url)
 
     def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
-        command = [sys.executable, str(ROOT / "manage.py"), *map(str, arguments)]
-        return subprocess.Popen(
-            command, env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=self.folder.parent
-        )
+        return self.operator.start(*map(str, arguments), PATH=self.path)
 
-    def manage(self, *arguments: str | Path) -> tuple[int, str, str]:
-        running = self.start(*arguments)
-        out, err = running.communicate(timeout=60)
-        return running.returncode, out, err
+    def process(self, *arguments: str | Path) -> Done:
+        return self.operator.process(*map(str, arguments), PATH=self.path)
+
+    def run(self, *arguments: str | Path) -> Done:
+        return self.operator.run(*map(str, arguments), PATH=self.path)
 
     def app(self) -> Flask:
-        app = create_app(settings=load_settings(environ=self.environ))
+        app = create_app(settings=load_settings(environ=self.operator.environ({})))
         with app.app_context():
             flask_migrate.upgrade()
         return app
@@ -100,18 +94,18 @@ def test_a_backup_is_one_moment_and_comes_back_on_another_machine(
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        status, said, wrong = here.manage("backup", tmp_path / "one.tar.gz")
+        backup = here.process("backup", tmp_path / "one.tar.gz")
     finally:
         done.set()
         writer.join()
-    assert (status, wrong) == (0, "")
-    assert said.startswith(f"{tmp_path / 'one.tar.gz'} has the ")
+    assert (backup.returncode, backup.stderr) == (0, "")
+    assert backup.stdout.startswith(f"{tmp_path / 'one.tar.gz'} has the ")
     assert (tmp_path / "one.tar.gz").stat().st_mode & 0o777 == 0o600
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
     close(app)
 
-    status, said, wrong = there.manage("restore", tmp_path / "one.tar.gz")
-    assert (status, wrong) == (0, ""), wrong
+    restore = there.process("restore", tmp_path / "one.tar.gz")
+    assert (restore.returncode, restore.stderr) == (0, "")
     restored = there.app()
     assert restored.extensions["tasklane"].secret_key == app.extensions["tasklane"].secret_key
     with restored.app_context():
@@ -137,22 +131,25 @@ def test_what_is_there_is_only_replaced_on_demand_and_never_under_somebody(
     ada = make_person(app, "ada")
     first = ada.create_task(title="In the backup")
     close(app)
-    assert here.manage("backup", tmp_path / "one.tar.gz")[0] == 0
-    assert here.manage("backup", tmp_path / "one.tar.gz")[2] == f"tasklane: {tmp_path / 'one.tar.gz'} exists already.\n"
+    assert here.run("backup", tmp_path / "one.tar.gz").returncode == 0
+    assert (
+        here.run("backup", tmp_path / "one.tar.gz").stderr == f"tasklane: {tmp_path / 'one.tar.gz'} exists already.\n"
+    )
     later = ada.create_task(title="After it")
     close(app)
 
-    status, _, wrong = here.manage("restore", tmp_path / "one.tar.gz")
-    assert (status, "--replace" in wrong) == (1, True)
+    refused = here.run("restore", tmp_path / "one.tar.gz")
+    assert (refused.returncode, "--replace" in refused.stderr) == (1, True)
     with app.app_context(), db.engine.connect() as connection:
         connection.exec_driver_sql("SELECT 1")
-        status, _, wrong = here.manage("restore", "--replace", tmp_path / "one.tar.gz")
-        assert (status, wrong) == (1, "tasklane: The database is in use. Stop Tasklane, then restore.\n")
+        refused = here.process("restore", "--replace", tmp_path / "one.tar.gz")
+    assert refused.returncode == 1
+    assert refused.stderr == "tasklane: The database is in use. Stop Tasklane, then restore.\n"
     close(app)
     assert ada.get(f"/tasks/{later['id']}").status_code == 200
     close(app)
 
-    assert here.manage("restore", "--replace", tmp_path / "one.tar.gz")[0] == 0
+    assert here.run("restore", "--replace", tmp_path / "one.tar.gz").returncode == 0
     assert ada.get(f"/tasks/{first['id']}").get_json()["data"]["title"] == "In the backup"
     assert ada.get(f"/tasks/{later['id']}").status_code == 404
     close(app)
@@ -167,11 +164,11 @@ def test_a_restore_that_is_killed_leaves_the_old_state_or_the_new_one(
     for _ in range(20):
         ada.create_task(description="x" * 5000)
     close(app)
-    assert here.manage("backup", tmp_path / "one.tar.gz")[0] == 0
+    assert here.run("backup", tmp_path / "one.tar.gz").returncode == 0
     assert ada.delete("/tasks/1").status_code == 204
     close(app)
     seen = set()
-    for milliseconds in (600, 800, 5000):
+    for milliseconds in (400, 600, 5000):
         running = here.start("restore", "--replace", tmp_path / "one.tar.gz")
         time.sleep(0 if milliseconds == 5000 else milliseconds / 1000)
         if milliseconds < 5000:
@@ -194,7 +191,7 @@ def test_what_is_no_whole_backup_is_refused_and_changes_nothing(
     ada = make_person(app, "ada")
     ada.create_task()
     close(app)
-    assert here.manage("backup", tmp_path / "whole.tar.gz")[0] == 0
+    assert here.run("backup", tmp_path / "whole.tar.gz").returncode == 0
     whole = (tmp_path / "whole.tar.gz").read_bytes()
     (tmp_path / "short.tar.gz").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "text.tar.gz").write_text("no backup")
@@ -224,9 +221,9 @@ def test_what_is_no_whole_backup_is_refused_and_changes_nothing(
     ):
         with pytest.raises(BackupError, match=reason):
             service.restore(settings, tmp_path / f"{name}.tar.gz", replace=True, known_revisions=known_revisions())
-    status, said, wrong = here.manage("restore", "--replace", tmp_path / "text.tar.gz")
-    assert (status, said, wrong.count("\n")) == (1, "", 1)
-    assert here.manage("restore", "--check", tmp_path / "whole.tar.gz")[1].endswith(" MB).\n")
+    refused = here.run("restore", "--replace", tmp_path / "text.tar.gz")
+    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (1, "", 1)
+    assert here.run("restore", "--check", tmp_path / "whole.tar.gz").stdout.endswith(" MB).\n")
     assert ada.get("/tasks/1").status_code == 200
     assert sorted(path.name for path in here.folder.iterdir() if path.name.startswith(".")) == []
     close(app)
@@ -235,20 +232,20 @@ def test_what_is_no_whole_backup_is_refused_and_changes_nothing(
 @pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
 def test_only_the_newest_are_kept(install: Callable[[str], Installation], tmp_path: Path) -> None:
     here = install("here")
-    assert here.manage("backup", tmp_path)[2] == "tasklane: The database is empty, so there is nothing to back up.\n"
+    assert here.run("backup", tmp_path).stderr == "tasklane: The database is empty, so there is nothing to back up.\n"
     close(here.app())
     folder = tmp_path / "backups"
     folder.mkdir()
     for day in (1, 2, 3):
         (folder / f"tasklane-2025010{day}T000000Z.tar.gz").touch()
     (folder / "something-else.tar.gz").touch()
-    status, said, _ = here.manage("backup", folder, "--keep", "2")
-    assert status == 0
-    assert said.count("is deleted") == 2
+    done = here.run("backup", folder, "--keep", "2")
+    assert done.returncode == 0
+    assert done.stdout.count("is deleted") == 2
     kept = sorted(path.name for path in folder.iterdir())
     assert kept[:2] == ["something-else.tar.gz", "tasklane-20250103T000000Z.tar.gz"]
     assert len(kept) == 3
-    assert here.manage("backup", folder / "new.tar.gz", "--keep", "2")[2] == "tasklane: --keep needs a folder.\n"
+    assert here.run("backup", folder / "new.tar.gz", "--keep", "2").stderr == "tasklane: --keep needs a folder.\n"
 
 
 @pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)
@@ -257,12 +254,6 @@ def test_without_the_tools_of_postgresql_it_says_what_to_install(
 ) -> None:
     here = install("here")
     close(here.app())
-    running = subprocess.run(
-        [sys.executable, str(ROOT / "manage.py"), "backup", str(tmp_path)],
-        env={**here.environ, "PATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert running.returncode == 1
-    assert running.stderr.startswith("tasklane: pg_dump is not installed.")
+    done = here.operator.run("backup", str(tmp_path), PATH=str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr.startswith("tasklane: pg_dump is not installed.")

@@ -1,7 +1,6 @@
 """`manage.py doctor`: what is well, and each thing that may be wrong, with real servers."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from core import clock
 from core.config import ROOT
 from core.db import db
 from core.doctor import Finding, Verdict, examine
+from tests.support.commands import Operator
 from tests.support.dev import Dev
 from tests.support.processes import free_port
 from tests.support.servers import RedisServer
@@ -90,10 +90,9 @@ def test_a_mail_server_that_lets_nobody_in_is_a_fault(remake_app: Remake) -> Non
 
 
 def test_secrets_that_others_can_read_are_a_fault(tmp_path: Path) -> None:
-    environ = {"PATH": os.environ["PATH"], "TASKLANE_INSTANCE_PATH": str(tmp_path / "instance")}
-    manage = [sys.executable, str(ROOT / "manage.py")]
-    subprocess.run([*manage, "init-db"], env=environ, check=True, capture_output=True)
+    operator = Operator(tmp_path / "instance")
+    operator.run("init-db")
     (tmp_path / "instance" / "secret_key").chmod(0o644)
-    done = subprocess.run([*manage, "doctor", "--json"], env=environ, capture_output=True, text=True, check=False)
+    done = operator.run("doctor", "--json")
     failed = {finding["part"]: finding for finding in json.loads(done.stdout) if finding["verdict"] == "failed"}
     assert failed["secrets"]["advice"] == f"chmod 600 {tmp_path / 'instance' / 'secret_key'}"

@@ -1,42 +1,32 @@
 """`manage.py import`, as an operator uses it."""
 
 import csv
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.support.commands import Done, Operator
 
 ROWS = "external_id,title\n1,Water\n2,Feed\n"
 
 
 @pytest.fixture
-def manage(tmp_path: Path, root: Path):  # type: ignore[no-untyped-def]
-    """A function that runs a command on a database of its own."""
-    environment = {**os.environ, "TASKLANE_INSTANCE_PATH": str(tmp_path / "instance"), "DATABASE_URL": ""}
+def manage(tmp_path: Path) -> Callable[..., Done]:
+    """A function that runs a command on a database of its own, and says what it must end with."""
+    operator = Operator(tmp_path / "instance")
 
-    def run(*arguments: str, expect: int = 0, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, str(root / "manage.py"), *arguments],
-            cwd=tmp_path,
-            env=environment,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    def run(*arguments: str, expect: int = 0, text: str = "") -> Done:
+        done = operator.run(*arguments, text=text)
         assert done.returncode == expect, done.stderr
         return done
 
     run("init-db")
-    run(
-        "user", "create", "root.admin", "root@example.com", "--role", "admin", "--password-stdin", stdin="a long word\n"
-    )
+    run("user", "create", "root.admin", "root@example.com", "--role", "admin", "--password-stdin", text="a long word\n")
     return run
 
 
-def test_a_file_is_imported_without_a_worker(manage, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_file_is_imported_without_a_worker(manage: Callable[..., Done], tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(ROWS)
     assert manage("import", "t.csv", "--kind", "tasks", "--dry-run").stdout == (
         "Dry run: 2 rows: 2 created, 0 updated, 0 unchanged, 0 failed.\n"
