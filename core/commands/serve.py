@@ -23,7 +23,10 @@ log = logging.getLogger("tasklane.serve")
 
 # Connections that the kernel has accepted and no process has taken yet.
 BACKLOG = 1024
+# Processes that serve where nobody says how many. SQLite has one writer at a time, so there more than
+# two would only add to those who wait for it; docs/deployment.md has the figures.
 MOST_AUTOMATIC = 4
+MOST_ON_SQLITE = 2
 # What ending takes at most after the time to drain is over.
 ENDING_SECONDS = 4.0
 # Each connection is a file, and so is a database connection, a log, a large body.
@@ -37,7 +40,7 @@ NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 @click.option(
     "--processes",
     type=click.IntRange(1, 64),
-    help="Processes that share the port. Default: WEB_CONCURRENCY, else one for each core, at most 4; on SQLite 1.",
+    help="Processes that share the port. Default: WEB_CONCURRENCY, else one for each core, at most 4; on SQLite 2.",
 )
 @click.option(
     "--threads", type=click.IntRange(1, 64), help="Requests that one process serves at once. Default: `threads`."
@@ -92,9 +95,8 @@ def number_of_processes(settings: Settings) -> int:
     """Return how many processes serve: as configured, else what the machine and the database can use."""
     if settings.processes:
         return settings.processes
-    if make_url(settings.database_url).get_backend_name() == "sqlite":
-        return 1
-    return min(available_cores(), MOST_AUTOMATIC)
+    is_sqlite = make_url(settings.database_url).get_backend_name() == "sqlite"
+    return min(available_cores(), MOST_ON_SQLITE if is_sqlite else MOST_AUTOMATIC)
 
 
 def available_cores() -> int:

@@ -10,6 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from core.commands.serve import number_of_processes
+from core.settings import Settings
 from tests.support.serving import CREDENTIALS, Load, Service, wait_for_end
 
 
@@ -111,6 +113,30 @@ def test_a_full_queue_is_answered_before_the_end_and_long_polls_at_once(
     assert begun < 40
     assert (code, left) == (0, [])
     assert seconds < 25
+
+
+@pytest.mark.parametrize(
+    ("database", "cores", "configured", "expected"),
+    [
+        ("postgresql://db.example/tasklane", 1, 0, 1),
+        ("postgresql://db.example/tasklane", 3, 0, 3),
+        ("postgresql://db.example/tasklane", 64, 0, 4),
+        ("sqlite:////srv/tasklane.db", 1, 0, 1),
+        ("sqlite:////srv/tasklane.db", 64, 0, 2),
+        ("sqlite:////srv/tasklane.db", 1, 3, 3),
+    ],
+)
+def test_there_are_as_many_processes_as_machine_and_database_can_use_unless_somebody_says_how_many(
+    make_settings: Callable[..., Settings],
+    monkeypatch: pytest.MonkeyPatch,
+    database: str,
+    cores: int,
+    configured: int,
+    expected: int,
+) -> None:
+    monkeypatch.setattr("core.commands.serve.available_cores", lambda: cores)
+    settings = make_settings(database, "redis://redis.example", processes=configured)
+    assert number_of_processes(settings) == expected
 
 
 def test_processes_that_cannot_start_end_the_command_instead_of_letting_clients_wait(
