@@ -4,13 +4,42 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, delete, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from core.auth.model import ApiKey, LoginSession, RefreshToken
 from core.changes import service as changes
 from core.db import find_locked
 from core.users.model import User
+
+# Made once, because every request asks one of them, and to make it takes as long as to ask it.
+_HOLDER = (
+    select(
+        User.id,
+        User.role,
+        User.is_active,
+        LoginSession.revoked_at,
+        LoginSession.expires_at,
+        changes.marks_column().label("marks"),
+    )
+    .join(User, User.id == LoginSession.user_id)
+    .where(LoginSession.id == bindparam("session_id"))
+)
+_KEY_HOLDER = (
+    select(
+        ApiKey.id,
+        ApiKey.scopes,
+        ApiKey.expires_at,
+        ApiKey.revoked_at,
+        ApiKey.last_used_at,
+        User.id.label("user_id"),
+        User.role,
+        User.is_active,
+        changes.marks_column().label("marks"),
+    )
+    .join(User, User.id == ApiKey.user_id)
+    .where(ApiKey.key_hash == bindparam("key_hash"))
+)
 
 
 class SessionRepository:
@@ -25,19 +54,7 @@ class SessionRepository:
 
     def find_holder(self, session_id: str) -> Row[*tuple[Any, ...]] | None:
         """Return who holds the session, whether it still counts, and all change marks, in one statement."""
-        query = (
-            select(
-                User.id,
-                User.role,
-                User.is_active,
-                LoginSession.revoked_at,
-                LoginSession.expires_at,
-                changes.marks_column().label("marks"),
-            )
-            .join(User, User.id == LoginSession.user_id)
-            .where(LoginSession.id == session_id)
-        )
-        return self.session.execute(query).one_or_none()
+        return self.session.execute(_HOLDER, {"session_id": session_id}).one_or_none()
 
     def use(self, jti: str, session_id: str, now: datetime) -> bool:
         """Mark a refresh token as used; return whether this caller was the first (compare and set)."""
@@ -92,22 +109,7 @@ class KeyRepository:
 
     def find_holder(self, key_hash: str) -> Row[*tuple[Any, ...]] | None:
         """Return whose key this is, what it may do, whether it still counts, and all change marks, in one statement."""
-        query = (
-            select(
-                ApiKey.id,
-                ApiKey.scopes,
-                ApiKey.expires_at,
-                ApiKey.revoked_at,
-                ApiKey.last_used_at,
-                User.id.label("user_id"),
-                User.role,
-                User.is_active,
-                changes.marks_column().label("marks"),
-            )
-            .join(User, User.id == ApiKey.user_id)
-            .where(ApiKey.key_hash == key_hash)
-        )
-        return self.session.execute(query).one_or_none()
+        return self.session.execute(_KEY_HOLDER, {"key_hash": key_hash}).one_or_none()
 
     def note_use(self, key_id: int, now: datetime, *, unless_after: datetime) -> None:
         """Record the use of a key, unless somebody has just recorded another."""
