@@ -24,9 +24,9 @@ from sqlalchemy.engine import URL
 
 from core import config_rules, config_tables
 from core.config_rules import MIN_SECRET_BYTES, sqlalchemy_url
-from core.durable import new_private_file
+from core.durable import new_private_file, sync_folder
 from core.redaction import is_secret_name
-from core.settings import MADE, Settings
+from core.settings import MADE, SECRETS, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ("development", "testing", "production")
@@ -281,7 +281,7 @@ def _fill_in(env: str, instance_path: Path, values: dict[str, Any], sources: dic
     if not values["redis_url"]:
         values["redis_url"] = f"unix://{embedded_socket(instance_path)}?db=0"
         sources["redis_url"] = "embedded"
-    for key in ("secret_key", "jwt_secret_key"):
+    for key in SECRETS:
         if not values[key]:
             values[key] = secrets.token_hex(32) if env == "testing" else _kept_secret(instance_path / key)
             sources[key] = "generated" if env == "testing" else MADE.format(key)
@@ -315,6 +315,7 @@ def _kept_secret(path: Path) -> str:
             with contextlib.suppress(FileExistsError):
                 os.link(draft, path)
             draft.unlink()
+            sync_folder(path.parent)
         kept = path.read_text().strip()
     except OSError as error:
         raise ConfigError(f"The instance folder {path.parent} is not usable: {error.strerror}.") from None

@@ -20,7 +20,7 @@ from core.config_rules import MIN_SECRET_BYTES
 from core.db import db
 from core.mail import delivery
 from core.mail.delivery import MailDelayed
-from core.settings import Settings
+from core.settings import SECRETS, Settings
 
 # Clocks that differ by more seconds than this end tokens and leases too early or too late.
 CLOCK_WARNING, CLOCK_FAILURE = 2.0, 30.0
@@ -109,7 +109,7 @@ def _configuration(settings: Settings) -> Iterator[Finding]:
 
 
 def _secrets(settings: Settings) -> Iterator[Finding]:
-    for name in ("secret_key", "jwt_secret_key"):
+    for name in SECRETS:
         is_long = len(getattr(settings, name).encode()) >= MIN_SECRET_BYTES
         told = f"{name} from {settings.sources[name]}"
         yield _found("secrets", is_long, told, f"Make it {MIN_SECRET_BYTES} random bytes or more.")

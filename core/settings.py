@@ -7,7 +7,9 @@ from pathlib import Path
 from core.config_rules import split_key_limit
 from core.upstreams.settings import UpstreamSettings
 
-# The source of a secret that nobody has configured.
+# What signs and hashes; Tasklane makes those that nobody has configured.
+SECRETS = ("secret_key", "jwt_secret_key")
+# The source of one that it has made and keeps in the instance folder.
 MADE = "instance/{}, generated"
 
 

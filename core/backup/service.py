@@ -10,6 +10,7 @@ Redis is not part of it: whatever has to outlive a restart is in the database.
 
 import gzip
 import hashlib
+import io
 import json
 import os
 import secrets
@@ -24,11 +25,10 @@ from pathlib import Path
 from core import clock
 from core.backup.engines import BackupError, engine_of
 from core.durable import new_private_file, sync_folder
-from core.settings import Settings
+from core.settings import SECRETS, Settings
 
 FORMAT = 1
-_SECRETS = ("secret_key", "jwt_secret_key")
-_MEMBERS = ("manifest.json", "database", *(f"secrets/{name}" for name in _SECRETS))
+_MEMBERS = ("manifest.json", "database", *(f"secrets/{name}" for name in SECRETS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +105,8 @@ def restore(settings: Settings, path: Path, *, replace: bool, known_revisions: s
             raise BackupError(f"The backup is by a newer version of Tasklane (schema {manifest.revision}).")
         if engine.revision() and not replace:
             raise BackupError("The database is not empty. Say --replace to give up everything that is in it.")
-        _restore_secrets(settings, folder / "secrets")
-        engine.read_from(folder / "database")
+        with _secrets_restored(settings, folder / "secrets"):
+            engine.read_from(folder / "database")
     return manifest
 
 
@@ -125,12 +125,10 @@ def _write(draft: Path, manifest: Manifest, copy: Path, kept_secrets: dict[str, 
 
 
 def _add_text(archive: tarfile.TarFile, name: str, text: str) -> None:
-    with tempfile.TemporaryFile() as file:
-        file.write(text.encode())
-        file.seek(0)
-        entry = tarfile.TarInfo(name)
-        entry.size, entry.mode, entry.mtime = len(text.encode()), 0o600, int(clock.now().timestamp())
-        archive.addfile(entry, file)
+    content = text.encode()
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode, entry.mtime = len(content), 0o600, int(clock.now().timestamp())
+    archive.addfile(entry, io.BytesIO(content))
 
 
 @contextmanager
@@ -170,17 +168,30 @@ def _measured(path: Path) -> tuple[int, str]:
 
 
 def _generated_secrets(settings: Settings) -> dict[str, str]:
-    return {name: getattr(settings, name) for name in _SECRETS if settings.has_made(name)}
+    return {name: getattr(settings, name) for name in SECRETS if settings.has_made(name)}
 
 
-def _restore_secrets(settings: Settings, folder: Path) -> None:
-    """Put the secrets of a backup where this installation keeps its own, unless it gets them from elsewhere."""
-    for name in _SECRETS:
-        kept = folder / name
-        if not kept.exists() or not settings.has_made(name):
-            continue
-        draft = settings.instance_path / f".{name}.{secrets.token_hex(4)}"
-        with new_private_file(draft) as file:
-            file.write(kept.read_bytes())
-        os.replace(draft, settings.instance_path / name)
-    sync_folder(settings.instance_path)
+@contextmanager
+def _secrets_restored(settings: Settings, folder: Path) -> Iterator[None]:
+    """Put the secrets of a backup where this installation keeps its own, unless it gets them from elsewhere.
+
+    They are written beside these before the database is restored, and take their
+    place after it: an installation whose database stays as it is keeps its secrets.
+    """
+    drafts: dict[Path, Path] = {}
+    try:
+        for name in SECRETS:
+            kept = folder / name
+            if not kept.exists() or not settings.has_made(name):
+                continue
+            draft = settings.instance_path / f".{name}.{secrets.token_hex(4)}"
+            drafts[draft] = settings.instance_path / name
+            with new_private_file(draft) as file:
+                file.write(kept.read_bytes())
+        yield
+        for draft, path in drafts.items():
+            os.replace(draft, path)
+        sync_folder(settings.instance_path)
+    finally:
+        for draft in drafts:
+            draft.unlink(missing_ok=True)
