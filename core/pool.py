@@ -101,7 +101,13 @@ class Pool:
             self._members.remove(member)
             self._bury(member)
         while len(self._members) < self.size and not self._stopping:
-            self._members.append(self._spawn())
+            started = self._spawn()
+            if started is not None:
+                self._members.append(started)
+            elif self._has_worked:
+                self._rest(0.0)
+            else:
+                self._stopping = self.has_given_up = True
 
     def _bury(self, member: _Member) -> None:
         lived = time.monotonic() - member.started_at
@@ -114,12 +120,24 @@ class Pool:
             self._stopping = self.has_given_up = True
             return
         log.error("Process %s ended with code %s; starting another.", member.process.pid, member.process.returncode)
+        self._rest(lived)
+
+    def _rest(self, lived: float) -> None:
+        """Wait before another is started, the longer the more often one has lived for a short time only."""
         self._pause = 0 if lived > HEALTHY_SECONDS else min(max(self._pause * 2, 0.5), LONGEST_PAUSE)
         until = time.monotonic() + self._pause
         while not self._stopping and time.monotonic() < until:
             self._sleep(until - time.monotonic())
 
-    def _spawn(self) -> _Member:
+    def _spawn(self) -> _Member | None:
+        """Start a process, or say why that is not possible now: the others go on, and it may be possible later."""
+        try:
+            return self._start()
+        except OSError as error:
+            log.error("No process can be started: %s.", error.strerror)
+            return None
+
+    def _start(self) -> _Member:
         reader, writer = os.pipe()
         options = ["--exit-with-parent", str(os.getpid()), "--ready-fd", str(writer)]
         try:
@@ -127,6 +145,9 @@ class Pool:
             process = subprocess.Popen(  # noqa: S603 - the command is our own
                 [*self.command, *options], pass_fds=(*self.inherited, writer), start_new_session=True
             )
+        except OSError:
+            os.close(reader)
+            raise
         finally:
             os.close(writer)
         return _Member(process, reader)
@@ -137,10 +158,10 @@ class Pool:
             if self._stopping:
                 return
             new = self._spawn()
-            if not self._wait_until_ready(new):
+            if new is None or not self._wait_until_ready(new):
                 if not self._stopping:
                     log.error("The new process does not start; the old ones stay.")
-                self._end([new])
+                self._end([new] if new else [])
                 return
             self._members[self._members.index(old)] = new
             self._dismiss(old)

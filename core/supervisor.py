@@ -150,6 +150,8 @@ class Supervisor:
     def _descendants(self) -> list[psutil.Process]:
         found: list[psutil.Process] = []
         for child in self._children:
+            if child.process.returncode is not None:
+                continue  # By now its number may be somebody else's.
             with suppress(psutil.NoSuchProcess):
                 process = psutil.Process(child.process.pid)
                 found += [process, *process.children(recursive=True)]
