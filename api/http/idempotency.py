@@ -12,7 +12,7 @@ from api.http import errors
 from core.access import Actor
 from core.bootstrap import current_settings
 from core.db import transaction
-from core.errors import Malformed
+from core.errors import Forbidden, Malformed
 from core.idempotency import service as idempotency
 from core.idempotency.service import AlreadyClaimed, Answer, StillRunning, Ticket
 
@@ -93,22 +93,31 @@ def _answer_in_transaction(ticket: Ticket, answer: Callable[[], Response]) -> Re
             with transaction() as session:
                 idempotency.claim(session, ticket)
                 idempotency.keep(session, ticket, _kept(response))
+        _pass_on(error)
     return response
 
 
 def _reserve_and_answer(ticket: Ticket, answer: Callable[[], Response]) -> Response:
     with transaction() as session:
         idempotency.claim(session, ticket)
+    refusal: Exception | None = None
     try:
         response = answer()
     except Exception as error:  # noqa: BLE001 - as above
-        response = errors.respond(error)
-    if not _is_worth_keeping(response):
+        refusal, response = error, errors.respond(error)
+    if _is_worth_keeping(response):
+        with transaction() as session:
+            idempotency.keep(session, ticket, _kept(response))
+    else:
         idempotency.release(ticket)
-        return response
-    with transaction() as session:
-        idempotency.keep(session, ticket, _kept(response))
+    _pass_on(refusal)
     return response
+
+
+def _pass_on(refusal: Exception | None) -> None:
+    """Let who runs the request hear that somebody was refused what is not theirs: it is recorded there."""
+    if isinstance(refusal, Forbidden):
+        raise refusal
 
 
 def _is_worth_keeping(response: Response) -> bool:

@@ -104,6 +104,13 @@ class SecureResource(Resource):
                 security.record_refusal(actor, request=f"{request.method} {request.path}", reason=refusal.message)
             raise
 
+    def origin(self) -> str:
+        """Return what else, beside the account, a repetition under an idempotency key has to come from.
+
+        Nothing else, because who logs in anew may still repeat what was sent before.
+        """
+        return ""
+
     def _dispatch(self, *args: Any, **kwargs: Any) -> Any:
         if preferred_type() is None and not self.answers_files:
             raise NotAcceptable
@@ -137,7 +144,7 @@ class SecureResource(Resource):
                 effect=self.effect,
                 actor=actor,
                 # What a repetition of this request must have in common with it.
-                content=request.get_data() if form is None else fingerprint(self.body),
+                content=self.origin().encode() + (request.get_data() if form is None else fingerprint(self.body)),
             )
         return self._answer(*args, **kwargs)
 

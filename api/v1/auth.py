@@ -177,6 +177,10 @@ class Refresh(SecureResource):
     permissions = {"POST": Permission.SESSION_REFRESH}
     effect = Effect.RESERVATION
 
+    def origin(self) -> str:
+        """Return the token: another one is another request."""
+        return tokens.presented_jti()
+
     @returns_bare(tokens_out)
     def post(self) -> dict[str, Any]:
         """Exchange a refresh token, sent as the Bearer token, for new tokens.
@@ -187,8 +191,16 @@ class Refresh(SecureResource):
         return tokens.issue(grant)
 
 
+class OfThisSession(SecureResource):
+    """Something whose effect depends on the session that asks for it, and not only on the account."""
+
+    def origin(self) -> str:
+        """Return the session: what was done for another was not done for this one."""
+        return self.actor.session_id or ""
+
+
 @ns.route("/logout")
-class Logout(SecureResource):
+class Logout(OfThisSession):
     permissions = {"POST": Permission.CREDENTIALS_MANAGE}
 
     @no_content
@@ -198,7 +210,7 @@ class Logout(SecureResource):
 
 
 @ns.route("/logout-all")
-class LogoutEverywhere(SecureResource):
+class LogoutEverywhere(OfThisSession):
     permissions = {"POST": Permission.CREDENTIALS_MANAGE}
 
     @no_content
@@ -227,7 +239,7 @@ class Me(SecureResource):
 
 
 @ns.route("/password")
-class PasswordChange(SecureResource):
+class PasswordChange(OfThisSession):
     permissions = {"POST": Permission.CREDENTIALS_MANAGE}
     count = limits.count_password
 

@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from core import clock, logs
@@ -51,10 +52,10 @@ def record_refusal(actor: Actor, **detail: Any) -> None:
     try:
         with transaction(patience=PATIENCE) as session:
             record(session, EventKind.FORBIDDEN, user_id=actor.user_id, actor_id=actor.user_id, **detail)
-    except DBAPIError as error:
-        if not is_outage(error):
+    except (DBAPIError, PoolTimeout) as error:
+        if isinstance(error, DBAPIError) and not is_outage(error):
             raise
-        reason = type(error.orig).__name__
+        reason = type(getattr(error, "orig", error)).__name__
         log.warning("forbidden account=%s %s was not stored: %s", actor.user_id, detail, reason)
 
 

@@ -15,10 +15,12 @@ from sqlalchemy.orm import Session
 from core import clock
 from core.access import Actor
 from core.db import transaction
-from core.errors import Conflict, DomainError, Invalid, NotFound
+from core.errors import Conflict, DomainError, Forbidden, Invalid, NotFound
 from core.jobs import service as jobs
 from core.jobs.kinds import EMAIL_TASK_CREATED
 from core.rows import update_rows, validated
+from core.security import service as security
+from core.security.model import EventKind
 from core.tasks import notices, recording, service
 from core.tasks.model import Task, TaskAction, TaskStatus
 from core.tasks.repository import Access, TaskRepository
@@ -89,6 +91,12 @@ def run(actor: Actor, *, operations: Sequence[Operation], atomic: bool) -> list[
         if atomic:
             _raise_refusals(outcomes)
         _write(actor, session, plan)
+        forbidden = [outcome.refusal for outcome in outcomes if isinstance(outcome.refusal, Forbidden)]
+        if forbidden:
+            # Nobody else learns of them: the request as a whole succeeds.
+            reason, count = forbidden[0].message, len(forbidden)
+            account = {"user_id": actor.user_id, "actor_id": actor.user_id}
+            security.record(session, EventKind.FORBIDDEN, **account, reason=reason, operations=count)
     return outcomes
 
 

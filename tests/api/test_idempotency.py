@@ -239,6 +239,22 @@ def test_a_refresh_whose_answer_was_lost_can_be_repeated(ada: Person) -> None:
     assert ada.get("/auth/me", token=first.get_json()["access_token"]).status_code == 200
 
 
+def test_what_one_session_was_told_of_itself_is_not_told_to_another(app: Flask, ada: Person) -> None:
+    other = Person(app, "ada")
+    assert other.log_in().status_code == 200
+    assert ada.post("/auth/logout", headers=KEY).status_code == 204
+    assert other.post("/auth/logout", headers=KEY).status_code == 422
+    assert other.get("/auth/me").status_code == 200
+    again = {"Idempotency-Key": "another"}
+    tokens = other.post("/auth/refresh", token=other.tokens["refresh_token"], headers=again).get_json()
+    assert other.post("/auth/refresh", token=tokens["refresh_token"], headers=again).status_code == 422
+    # What is done for the account is repeated to whoever has logged in to it meanwhile.
+    other.tokens = tokens
+    first = other.post("/tasks", {"title": "Once"}, headers=KEY | {"Idempotency-Key": "task"})
+    ada.log_in()
+    assert ada.post("/tasks", {"title": "Once"}, headers={"Idempotency-Key": "task"}).data == first.data
+
+
 def test_a_stolen_refresh_token_ends_its_session_with_a_key_as_without(ada: Person) -> None:
     token = ada.tokens["refresh_token"]
     assert ada.post("/auth/refresh", token=token, headers=KEY).status_code == 200

@@ -117,6 +117,21 @@ def test_who_is_refused_something_of_others_is_recorded(ada: Person, bob: Person
     assert found[-1]["detail"]["reason"] == bob.get(path).get_json()["error"]["message"]
 
 
+def test_a_refusal_is_recorded_in_a_bulk_and_once_under_an_idempotency_key_too(
+    ada: Person, bob: Person, admin: Person
+) -> None:
+    task_id = ada.create_task()["id"]
+    key = {"Idempotency-Key": "try"}
+    answers = [bob.post(f"/tasks/{task_id}/process", headers=key) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [403, 403]
+    operations = [{"op": "delete", "id": task_id}, {"op": "create", "task": {"title": "Mine"}}]
+    done = bob.post("/tasks/bulk", {"operations": operations, "atomic": False}, headers={"Idempotency-Key": "bulk"})
+    assert [result["status"] for result in done.get_json()["data"]["results"]] == [403, 201]
+    bulk, single = events(admin, f"?user_id={bob.user_id}")
+    assert (bulk["kind"], bulk["detail"]["operations"]) == ("forbidden", 1)
+    assert (single["kind"], single["detail"]["request"]) == ("forbidden", f"POST /api/v1/tasks/{task_id}/process")
+
+
 def test_ended_sessions_are_recorded(ada: Person, admin: Person) -> None:
     ada.post("/auth/logout")
     ada.log_in()
