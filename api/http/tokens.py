@@ -152,7 +152,12 @@ def verify(*, refresh: bool) -> Actor:
     a browser without being asked, so only it needs the CSRF token.
     """
     if "Authorization" in request.headers:
-        redaction.confide(request.headers["Authorization"].rpartition(" ")[2])
+        scheme, _, token = request.headers["Authorization"].rpartition(" ")
+        redaction.confide(token)
+        if scheme.strip().lower() in ("bearer", ""):
+            # The library knows this spelling only, but a scheme may be written in any case (RFC 9110, section
+            # 11.1); and into the field of Swagger UI people paste nothing but the token.
+            request.environ["HTTP_AUTHORIZATION"] = f"Bearer {token}"
         return _verify_jwt("headers", refresh=refresh)
     if KEY_HEADER in request.headers:
         redaction.confide(request.headers[KEY_HEADER])

@@ -57,13 +57,22 @@ def login(*, username: str, password: str, lifetime: timedelta, address: str, ha
     with transaction() as session:
         current = UserRepository(session).find_for_update(user.id)
         # While the password was verified, it may have been changed or its owner locked out.
-        if current is None or not current.is_active or current.password_hash != proven:
+        if current is None or not current.is_active or not _still_proves(current, password, proven=proven):
             raise Unauthenticated(WRONG_CREDENTIALS)
-        if stronger:
+        if stronger and current.password_hash == proven:
             current.password_hash = stronger
         lockout.note_success(session, current, address, hashing_key=hashing_key)
         security.record(session, EventKind.LOGIN, user_id=user.id, actor_id=user.id)
         return open_session(session, current, lifetime=lifetime)
+
+
+def _still_proves(current: User, password: str, *, proven: str) -> bool:
+    """Return whether a password that proved who somebody is, by the hash `proven`, still does.
+
+    Another hash need not be that of another password: a log-in beside this one may
+    have replaced a hash that had become too weak.
+    """
+    return current.password_hash == proven or passwords.verify_password(current.password_hash, password[:129])
 
 
 def open_session(session: Session, user: User, *, lifetime: timedelta) -> Grant:
@@ -140,7 +149,7 @@ def change_password(actor: Actor, *, old_password: str, new_password: str) -> No
     new_hash = passwords.hash_password(new_password)
     with transaction() as session:
         locked = UserRepository(session).find_for_update(actor.user_id)
-        if locked is None or locked.password_hash != proven:
+        if locked is None or not _still_proves(locked, old_password, proven=proven):
             raise InvalidToken(SESSION_ENDED)
         locked.password_hash = new_hash
         revocation.end_access(session, user_id=actor.user_id, except_session=actor.session_id)

@@ -353,6 +353,13 @@ def test_a_broken_authorization_header_is_401(ada: Person, header: str) -> None:
     assert response.headers["WWW-Authenticate"].startswith("Bearer realm=")
 
 
+def test_the_scheme_may_be_written_in_any_case_and_be_left_out_where_people_paste(ada: Person) -> None:
+    token = ada.tokens["access_token"]
+    for header in (f"bearer {token}", f"BEARER {token}", token):
+        assert ada.get("/auth/me", token="", headers={"Authorization": header}).status_code == 200
+    assert ada.get("/auth/me", token="", headers={"Authorization": f"Basic {token}"}).status_code == 401
+
+
 def test_a_token_does_not_outlive_its_session(app: Flask, ada: Person) -> None:
     with app.app_context(), transaction() as session:
         session.execute(update(LoginSession).values(expires_at=clock.now() - timedelta(seconds=1)))
@@ -473,14 +480,43 @@ def test_an_internationalised_address_logs_in_as_it_was_registered(anonymous: Pe
 def test_a_login_that_races_a_password_change_is_refused(ada: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     real = passwords.verify_password
 
+    another = passwords.hash_password("somebody has set another one meanwhile")
+    seen = []
+
     def verify_then_lose(password_hash: str | None, password: str) -> bool:
         right = real(password_hash, password)
-        with ada.app.app_context(), transaction() as session:
-            session.get_one(User, ada.user_id).password_hash = "somebody has set another one meanwhile"
+        if not seen:
+            with ada.app.app_context(), transaction() as session:
+                session.get_one(User, ada.user_id).password_hash = another
+        seen.append(password_hash)
         return right
 
     monkeypatch.setattr(passwords, "verify_password", verify_then_lose)
     assert ada.log_in().status_code == 401
+
+
+@pytest.mark.parametrize("operation", ["login", "password"])
+def test_a_hash_that_was_renewed_meanwhile_proves_as_much(
+    app: Flask, ada: Person, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    real = passwords.verify_password
+    seen = []
+
+    def verify_while_another_log_in_renews(password_hash: str | None, password: str) -> bool:
+        right = real(password_hash, password)
+        if not seen:
+            with app.app_context(), transaction() as session:
+                session.get_one(User, ada.user_id).password_hash = passwords.hash_password(PASSWORD)
+        seen.append(password_hash)
+        return right
+
+    monkeypatch.setattr(passwords, "verify_password", verify_while_another_log_in_renews)
+    if operation == "login":
+        assert ada.log_in().status_code == 200
+    else:
+        body = {"old_password": PASSWORD, "new_password": "an entirely new one"}
+        assert ada.post("/auth/password", body).status_code == 204
+    assert len(seen) == 2
 
 
 # --- limits -------------------------------------------------------------------
