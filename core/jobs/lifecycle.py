@@ -180,7 +180,7 @@ class Run:
         if now - self._reported_at < REPORT_SECONDS:
             return
         self._reported_at = now
-        values = {"progress": min(max(progress, 0), 99), "due_at": self._lease_end()}
+        values = {"progress": min(max(progress, 0), 99), "reported_at": clock.now(), "due_at": self._lease_end()}
         if not is_writing():
             with transaction() as session:
                 self._change(session, **values)

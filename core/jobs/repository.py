@@ -72,10 +72,11 @@ class JobRepository:
         )
         return self.session.scalar(query) or 0
 
-    def count_finished(self, kinds: Collection[str], since: datetime) -> int:
-        """Return how many jobs of these kinds have finished since then."""
-        query = select(func.count()).where(Job.finished_at >= since, Job.kind.in_(kinds))
-        return self.session.scalar(query) or 0
+    def count_finished(self, kinds: Collection[str], since: datetime) -> tuple[int, datetime | None]:
+        """Return how many jobs of these kinds have finished since then, and when the last of them did."""
+        query = select(func.count(), func.max(Job.finished_at)).where(Job.finished_at >= since, Job.kind.in_(kinds))
+        count, last = self.session.execute(query).one()
+        return count, last
 
     def list_finished_before(self, moment: datetime, limit: int) -> list[UUID]:
         """Return jobs that have been over since before the moment."""

@@ -123,22 +123,28 @@ def follow(actor: Actor, *, job_id: UUID, wait_seconds: float = 0, leaving: thre
 
 
 def _followed(job: Job) -> Followed:
-    now = clock.now()
+    """Return the job with what can be guessed of it.
+
+    The guesses begin from what is stored, not from now: as long as nothing has
+    happened, the answer stays the same, and so does its tag.
+    """
+    position, expected_at = None, None
     if job.state in WAITING_STATES and job.kind in KINDS:
-        position, pace = _place(job, now)
-        return Followed(job, position, now + timedelta(seconds=position / pace) if pace else None)
-    if job.state is JobState.STARTED and job.started_at is not None and job.progress:
-        return Followed(job, None, job.started_at + (now - job.started_at) * (100 / job.progress))
-    return Followed(job, None, None)
+        position, expected_at = _place(job)
+    elif job.state is JobState.STARTED and job.started_at and job.reported_at and job.progress:
+        expected_at = job.started_at + (job.reported_at - job.started_at) * (100 / job.progress)
+    # A guess that has been wrong is none.
+    return Followed(job, position, expected_at if expected_at and expected_at > clock.now() else None)
 
 
-def _place(job: Job, now: datetime) -> tuple[int, float]:
-    """Return the job's place in its queue, and how many jobs that queue finishes in a second, or 0."""
+def _place(job: Job) -> tuple[int, datetime | None]:
+    """Return the job's place in its queue, and when its turn is over at the pace of that queue."""
     queue = KINDS[job.kind].queue
     kinds = [kind.name for kind in KINDS.values() if kind.queue == queue]
     jobs = JobRepository(db.session())
-    finished = jobs.count_finished(kinds, now - PACE)
-    return jobs.count_ahead(job, kinds) + 1, finished / PACE.total_seconds()
+    finished, last = jobs.count_finished(kinds, clock.now() - PACE)
+    position = jobs.count_ahead(job, kinds) + 1
+    return position, last + position * (PACE / finished) if last else None
 
 
 def list_visible(

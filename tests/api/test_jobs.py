@@ -116,12 +116,38 @@ def test_the_pace_of_the_queue_tells_when_a_waiting_job_may_be_done(app: Flask, 
 
 def test_the_progress_tells_when_a_running_job_may_be_done(app: Flask, ada: Person) -> None:
     job_id = ordered(ada)
-    alter(app, job_id, state=JobState.STARTED, progress=75, started_at=clock.now() - timedelta(seconds=30))
+    now = clock.now()
+    alter(app, job_id, state=JobState.STARTED, progress=75, started_at=now - timedelta(seconds=30), reported_at=now)
     response = ada.get(f"/jobs/{job_id}")
     left = datetime.fromisoformat(response.get_json()["data"]["expected_at"]) - clock.now()
     assert timedelta(seconds=8) < left < timedelta(seconds=11)
     assert response.headers["Retry-After"] in ("10", "11")
     assert response.get_json()["data"]["position"] is None
+
+
+@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.STARTED])
+def test_as_long_as_nothing_happens_to_a_job_its_tag_holds(app: Flask, ada: Person, state: JobState) -> None:
+    done, job_id = ordered(ada), ordered(ada)
+    now = clock.now()
+    alter(app, done, state=JobState.SUCCEEDED, finished_at=now)
+    values = {"started_at": now - timedelta(seconds=5), "reported_at": now} if state is JobState.STARTED else {}
+    alter(app, job_id, state=state, progress=10 * len(values), **values)
+    seen = ada.get(f"/jobs/{job_id}")
+    assert seen.get_json()["data"]["expected_at"] is not None
+    assert ada.get(f"/jobs/{job_id}", headers={"If-None-Match": seen.headers["ETag"]}).status_code == 304
+    alter(app, job_id, error="Something has happened.")
+    late = ada.delete(f"/jobs/{job_id}", headers={"If-Match": seen.headers["ETag"]})
+    assert late.status_code == 412
+    assert ada.delete(f"/jobs/{job_id}", headers={"If-Match": late.headers["ETag"]}).status_code == 204
+
+
+def test_a_guess_that_was_wrong_is_none(app: Flask, ada: Person) -> None:
+    job_id = ordered(ada)
+    past = clock.now() - timedelta(seconds=60)
+    alter(app, job_id, state=JobState.STARTED, progress=50, started_at=past, reported_at=past + timedelta(seconds=10))
+    response = ada.get(f"/jobs/{job_id}")
+    assert response.get_json()["data"]["expected_at"] is None
+    assert response.headers["Retry-After"] == "2"
 
 
 def test_who_waits_for_a_job_is_answered_when_it_is_over(app: Flask, ada: Person) -> None:
