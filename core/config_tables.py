@@ -42,13 +42,17 @@ def _find(key: str) -> tuple[type[UpstreamSettings], Field[Any], str] | None:
     table = TABLES.get(name)
     if table is None or not _ENTRY_NAME.fullmatch(entry):
         return None
-    return next(((table, item, below) for item in fields(table) if item.name == field_name), None)
+    known = ((table, item, below) for item in fields(table) if field_name in (item.name, item.metadata.get("also")))
+    return next(known, None)
 
 
 def normal(key: str) -> str:
-    """Return the key as it is stored: names of headers are the same in upper and lower case."""
-    parts = key.split(".", 3)
-    return ".".join([*parts[:3], parts[3].lower()]) if parts[0] in TABLES and len(parts) == 4 else key
+    """Return the key as it is stored: a field has one name, and headers are the same in upper and lower case."""
+    found = _find(key)
+    if found is None:
+        return key
+    name, entry, *_ = key.split(".", 3)
+    return ".".join(part for part in (name, entry, found[1].name, found[2].lower()) if part)
 
 
 def from_variable(key: str, known: Mapping[str, Any]) -> str:
@@ -58,7 +62,7 @@ def from_variable(key: str, known: Mapping[str, Any]) -> str:
         return key
     named = (entry for entry in _entries(parts[0], known) if entry.replace("-", "_") == parts[1])
     parts[1] = next(named, parts[1])
-    return ".".join([*parts[:3], *(part.replace("_", "-") for part in parts[3:])])
+    return normal(".".join([*parts[:3], *(part.replace("_", "-") for part in parts[3:])]))
 
 
 def similar_keys(key: str) -> list[str]:

@@ -35,7 +35,8 @@ class UpstreamSettings:
     headers: dict[str, str] = field(default_factory=dict, repr=False, metadata={"secret": True})
     allow_post: bool = False
     allow_private: bool = False
-    timeout_seconds: float = 10.0
+    # What an upstream may take in all is meant by `timeout` too, the word that most clients have for it.
+    timeout_seconds: float = field(default=10.0, metadata={"also": "timeout"})
     connect_timeout_seconds: float = 2.0
     read_timeout_seconds: float = 5.0
     max_bytes: int = 1_048_576

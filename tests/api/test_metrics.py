@@ -98,6 +98,12 @@ def test_only_configured_addresses_may_read_them(remake_app: Callable[..., Flask
     assert both.get("/metrics", environ_base={"REMOTE_ADDR": "10.0.0.1"}, **right).status_code == 200
 
 
+def test_in_development_they_are_there_for_this_machine() -> None:
+    settings = load_settings("development", environ={})
+    assert settings.metrics.enabled
+    assert settings.metrics.addresses == ["127.0.0.0/8", "::1"]
+
+
 def test_in_production_they_are_never_there_for_everybody() -> None:
     good = {"JWT_SECRET_KEY": "j" * 32, "SECRET_KEY": "s" * 32, "DATABASE_URL": "postgresql://h/db"}
     for more in ({}, {"TASKLANE_METRICS__TOKEN": "short"}, {"TASKLANE_METRICS__ADDRESSES": "10.0.0.0/99"}):

@@ -147,6 +147,7 @@ def test_without_a_database_the_service_is_not_ready(remake_app: Callable[..., F
     response = person.get("/health/ready")
     assert response.status_code == 503
     assert response.get_json()["checks"]["database"] == "down"
+    assert response.headers["Retry-After"] == "5"
     assert person.get("/health").status_code == 200
 
     refused = person.post("/auth/login", {"username": "ada", "password": "whatever"})

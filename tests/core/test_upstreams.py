@@ -738,6 +738,15 @@ def test_no_upstream_is_configured_by_default(load: Load) -> None:
     assert load().upstreams == {}
 
 
+def test_the_time_of_the_whole_call_has_a_short_name_too(load: Load) -> None:
+    assert load(WEATHER + "timeout = 3").upstreams["weather-api"].timeout_seconds == 3
+    settings = load(WEATHER + "timeout_seconds = 2", TASKLANE_UPSTREAMS__WEATHER_API__TIMEOUT="4")
+    assert settings.upstreams["weather-api"].timeout_seconds == 4
+    assert settings.sources["upstreams.weather-api.timeout_seconds"].endswith(
+        "TASKLANE_UPSTREAMS__WEATHER_API__TIMEOUT"
+    )
+
+
 def test_an_upstream_has_defaults_for_all_but_its_address(load: Load) -> None:
     settings = load(WEATHER + "retries = 5\n[development.upstreams.weather-api.headers]\nX-Key = 'k'\n")
     expected = UpstreamSettings(base_url="https://w.example/v1", retries=5, headers={"x-key": "k"})
@@ -784,7 +793,7 @@ def test_the_environment_reaches_upstreams_too(load: Load) -> None:
             WEATHER + "base_ulr = 'x'",
             "unknown key 'upstreams.weather-api.base_ulr' .* 'upstreams.weather-api.base_url'",
         ),
-        (WEATHER + "timeout = 5", "Did you mean 'upstreams.weather-api.timeout_seconds'"),
+        (WEATHER + "timeout_secs = 5", "Did you mean 'upstreams.weather-api.timeout_seconds'"),
         (WEATHER + "headers = 'x'", "Did you mean 'upstreams.weather-api.headers.<name>'"),
         (WEATHER + "retries = 'x'", "is not a valid int"),
         (WEATHER + "retries = 11", "upstreams.weather-api.retries must be 0 to 10"),
