@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """Every command of Tasklane by name, and the one file that knows api, core and workers together."""
 
+import gc
 import signal
 
 if __name__ == "__main__":
     # Ctrl-C while the modules load ends the process at once, without a word; `main` undoes this.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # To look for garbage among what modules make while they load, again and again, takes a third of that time.
+    gc.disable()
 
-import gc
 import importlib
 import sys
 import warnings
@@ -68,12 +70,11 @@ class Commands(click.Group):
         if place is None:
             return None
         module, _, name = place[0].partition(":")
-        # What modules leave while they load stays to the end. Looking for garbage among it, again
-        # and again, takes a tenth of the start; from here on nobody has to look at it any more.
-        gc.disable()
         command: click.Command = getattr(importlib.import_module(module), name)
-        gc.freeze()
-        gc.enable()
+        if __name__ == "__main__":
+            # What the modules have left stays to the end, and nobody has to look at it any more.
+            gc.freeze()
+            gc.enable()
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -21,6 +21,9 @@ from core.config import ConfigError, secret_values
 from core.redaction import Redactor
 from core.settings import Settings
 
+# Libraries that tell at INFO what nobody has asked.
+CHATTY = ("alembic", "concurrent_log_handler", "fontTools", "httpcore", "httpx", "matplotlib", "rq")
+
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 user_id: ContextVar[int | None] = ContextVar("user_id", default=None)
 key_id: ContextVar[int | None] = ContextVar("key_id", default=None)
@@ -129,8 +132,8 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
         else:
             handler.setFormatter(TextLines(redactor, colours=handler is handlers[0] and shows_colours(stream)))
     logging.basicConfig(level=settings.log_level, handlers=handlers, force=True)
-    for chatty in ("alembic", "concurrent_log_handler", "fontTools", "httpcore", "httpx", "matplotlib", "rq"):
-        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
 def shows_colours(stream: TextIO) -> bool:

@@ -23,8 +23,9 @@ log = logging.getLogger("tasklane.serve")
 
 # Connections that the kernel has accepted and no process has taken yet.
 BACKLOG = 1024
-# Processes that serve where nobody says how many. SQLite has one writer at a time, so there more than
-# two would only add to those who wait for it; docs/deployment.md has the figures.
+# Processes that serve where nobody says how many. On SQLite the second answers more than twice as many
+# reads, and makes some of those who write wait longer for the one writer that there can be; what a third
+# and a fourth do has not been measured. docs/deployment.md has the figures.
 MOST_AUTOMATIC = 4
 MOST_ON_SQLITE = 2
 # What ending takes at most after the time to drain is over.

@@ -1,6 +1,5 @@
 """How a message leaves: by SMTP when a server is configured, else into a folder."""
 
-import os
 import re
 import smtplib
 import ssl
@@ -10,6 +9,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
 
+from core.durable import new_private_file, sync_folder
 from core.errors import JobFailed, Unavailable
 from core.settings import MailSettings, Settings
 
@@ -175,9 +175,10 @@ def _write(message: EmailMessage, outbox: Path, name: str) -> Path:
     outbox.mkdir(parents=True, exist_ok=True)
     target = outbox / f"{name}.eml"
     draft = outbox / f".{name}.tmp"
-    with draft.open("wb") as file:
+    # An attempt that was killed may have left one.
+    draft.unlink(missing_ok=True)
+    with new_private_file(draft) as file:
         file.write(message.as_bytes(policy=SMTP))
-        file.flush()
-        os.fsync(file.fileno())
     draft.replace(target)
+    sync_folder(outbox)
     return target

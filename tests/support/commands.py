@@ -5,8 +5,8 @@ import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Mapping
-from contextlib import chdir
+from collections.abc import Iterator, Mapping
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from flask import appcontext_tearing_down
 import manage
 from core.config import ROOT
 from core.db import db
+from core.logs import CHATTY
 
 COMMAND = [sys.executable, str(ROOT / "manage.py")]
 
@@ -42,6 +43,22 @@ class _Program:
             manage.main()
 
 
+@contextmanager
+def _own_logging() -> Iterator[None]:
+    """Take back what a command does to the logging of its process."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    levels = {name: logging.getLogger(name).level for name in CHATTY}
+    try:
+        yield
+    finally:
+        for handler in set(logging.root.handlers) - set(handlers):
+            handler.close()
+        logging.root.handlers[:] = handlers
+        logging.root.setLevel(level)
+        for name in CHATTY:
+            logging.getLogger(name).setLevel(levels[name])
+
+
 @dataclass(frozen=True)
 class Operator:
     """Somebody with an installation and without a line of its settings in the environment."""
@@ -63,22 +80,23 @@ class Operator:
     def process(self, *arguments: str, text: str = "", **environ: str) -> Done:
         """Run the command in a process of its own."""
         with self.start(*arguments, **environ) as running:
-            stdout, stderr = running.communicate(text, timeout=60)
+            try:
+                stdout, stderr = running.communicate(text, timeout=60)
+            finally:
+                running.kill()
         return Done(running.returncode, stdout, stderr)
 
     def run(self, *arguments: str, text: str = "", **environ: str) -> Done:
         """Run the whole command in this process. That is the same but for its start, which takes most of the time."""
         known = self.environ(environ)
-        handlers = logging.root.handlers[:]
         with (
+            _own_logging(),
             chdir(self.instance.parent),
             warnings.catch_warnings(),
             appcontext_tearing_down.connected_to(lambda *_, **__: db.engine.dispose()),
         ):
             nothing_else: dict[str, str | None] = {name: None for name in os.environ if name not in known}
             done = CliRunner().invoke(_Program, arguments, text, env={**nothing_else, **known})  # type: ignore[arg-type]
-        # Those of the command write to what is closed by now.
-        logging.root.handlers[:] = handlers
         if done.exception and not isinstance(done.exception, SystemExit):
             raise done.exception
         return Done(done.exit_code, done.stdout, done.stderr)

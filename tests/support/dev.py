@@ -28,7 +28,6 @@ class Dev:
             "PATH": os.environ["PATH"],
             "TASKLANE_INSTANCE_PATH": str(instance),
             "TASKLANE_PROCESSING__STEP_SECONDS": "0.05",
-            **{name: value for name, value in os.environ.items() if name.startswith("COV")},
             **environ,
         }
         self.log = instance.parent / "dev.log"

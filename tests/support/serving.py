@@ -59,7 +59,7 @@ class Service:
         self.arguments = arguments
         self.log = folder / "serve.log"
         self.environ = {
-            **{name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("COV")},
+            "PATH": os.environ["PATH"],
             "TASKLANE_ENV": "testing",
             "TASKLANE_INSTANCE_PATH": str(folder / "instance"),
             # Of this kind a server in the testing environment makes new ones at each start.
