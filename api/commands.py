@@ -33,13 +33,13 @@ from core.users import service as users
 
 @click.command("serve-process", hidden=True)
 @click.option("--socket-fd", "descriptors", type=int, multiple=True, required=True)
-@click.option("--threads", type=int, required=True)
+@click.option("--threads", type=int)
 @pool_member_options
 def serve_process(
-    descriptors: tuple[int, ...], threads: int, exit_with_parent: int | None, ready_fd: int | None
+    descriptors: tuple[int, ...], threads: int | None, exit_with_parent: int | None, ready_fd: int | None
 ) -> None:
     """Serve on a socket that listens already. `serve` starts as many of these as are wanted."""
-    settings = load_settings(overrides={"threads": threads})
+    settings = load_settings(overrides={"threads": threads} if threads else None)
     app = create_app(settings=settings)
     with app.app_context():
         registry = current_upstreams()
@@ -47,7 +47,7 @@ def serve_process(
     server = Server(
         app,
         [socket.socket(fileno=descriptor) for descriptor in descriptors],
-        threads=threads,
+        threads=settings.threads,
         trusted_proxies=settings.trusted_proxies,
         drain_seconds=settings.drain_seconds,
         on_drain=lambda: end_waiting(app),

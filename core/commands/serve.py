@@ -53,7 +53,8 @@ def serve(
     """Serve the API with waitress, and nothing else. `worker` and `scheduler` do the slow work.
 
     SIGTERM answers what has come in, then ends. SIGHUP replaces the processes one
-    by one, with new code and settings; no request is lost.
+    by one, with new code and what the files with settings say by then; no request
+    is lost. The environment, the options and the number of processes stay.
     """
     settings = load_settings()
     configure_logging(settings, sys.stdout)
@@ -62,16 +63,23 @@ def serve(
         sockets = listen(host, port)
     except (OSError, UnicodeError) as error:
         refuse_address(host, port, error)
-    processes, threads = processes or number_of_processes(settings), threads or settings.threads
+    processes = processes or number_of_processes(settings)
     for each in sockets:
         address, number = socket.getnameinfo(each.getsockname(), socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
         shown = f"[{address}]" if each.family == socket.AF_INET6 else address
-        log.info("Listening on http://%s:%s, processes: %s, threads of each: %s", shown, number, processes, threads)
+        log.info(
+            "Listening on http://%s:%s, processes: %s, threads of each: %s",
+            shown,
+            number,
+            processes,
+            threads or settings.threads,
+        )
     _allow_many_files()
     # Set even while metrics are off: SIGHUP may bring settings that switch them on.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(slots.new_folder(settings.instance_path / "metrics", f"{os.getpid()}"))
     descriptors = [each.detach() for each in sockets]
-    command = [*MANAGE, "serve-process", "--threads", str(threads)]
+    command = [*MANAGE, "serve-process"]
+    command += ["--threads", str(threads)] if threads else []
     command += [part for descriptor in descriptors for part in ("--socket-fd", str(descriptor))]
     if exit_with_parent is not None and processes == 1:
         # Somebody watches this process already, so it serves itself.

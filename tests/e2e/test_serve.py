@@ -39,7 +39,7 @@ def serve(folder: Path) -> Iterator[Callable[..., Service]]:
 
 
 def test_processes_are_rolled_and_replaced_without_losing_a_request_and_go_with_their_parent(
-    serve: Callable[..., Service], tmp_path: Path
+    serve: Callable[..., Service], folder: Path, tmp_path: Path
 ) -> None:
     service = serve("--processes", "2", PYTHONPATH=str(tmp_path))
     first = service.wait_for_children(2, without=set())
@@ -48,13 +48,19 @@ def test_processes_are_rolled_and_replaced_without_losing_a_request_and_go_with_
         Load(service, clients=4, keep=True, pause=0.05) as kept,
         Load(service, clients=3, keep=False, pause=0.02) as fresh,
     ):
+        settings = folder / "instance" / "config.toml"
+        settings.write_text("[default]\nregistration_open = false\nthreads = 3\n")
         service.parent.send_signal(signal.SIGHUP)
         service.wait_for_line("All processes have been replaced.")
+        settings.unlink()
         second = service.wait_for_children(2, without=first)
         kept.wait_until(300)
         fresh.wait_until(500)
     assert (kept.lost, fresh.lost) == ([], [])
     assert set(kept.answers) | set(fresh.answers) == {200, 201}
+    # The new ones work by what the files say now.
+    newcomer = {"username": "grace", "email": "grace@example.com", "password": "a long password"}
+    assert service.call("POST", "/auth/register", newcomer)[0] == 403
     for post_id in (*kept.stored, *fresh.stored):
         assert service.call("GET", f"/posts/{post_id}")[0] == 200
 
