@@ -7,7 +7,6 @@ in the log.
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response, current_app, request
@@ -17,6 +16,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
+from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.routing import RequestRedirect
 
 from api.http.request_id import current_request_id
@@ -147,7 +147,8 @@ def _from_framework(error: HTTPException) -> Failure:
 
 
 def _framework_words(status: int) -> tuple[str, str]:
-    default = HTTPStatus(status).phrase
+    # Not Python's own names for them, which differ from one version to the next.
+    default = HTTP_STATUS_CODES[status]
     return FRAMEWORK.get(status, (default.lower().replace(" ", "_"), f"{default}."))
 
 
@@ -201,7 +202,7 @@ def render(failure: Failure) -> Response:
         mimetype = PROBLEM
         body: dict[str, Any] = {
             "type": "about:blank",
-            "title": HTTPStatus(failure.status).phrase,
+            "title": HTTP_STATUS_CODES[failure.status],
             "status": failure.status,
             "detail": failure.message,
             "code": failure.code,
