@@ -321,6 +321,9 @@ def _object(number: int, line: int, value: Any, known: Collection[str]) -> RawRo
         require_storable(value)
     except Invalid as refusal:
         return _refused(number, line, refusal)
+    except RecursionError:
+        # From Python 3.12 on, what reads JSON goes deeper than what looks through it.
+        return RawRow(number, line, {}, "This row is nested too deep.")
     return RawRow(number, line, value)
 
 
