@@ -6,10 +6,10 @@ from email.errors import MessageError
 from email.policy import SMTP
 from ipaddress import ip_network
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from limits import parse_many
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -42,6 +42,10 @@ _NOT_NEGATIVE = (
     "processing.step_seconds",
     "jobs.shutdown_grace_seconds",
 )
+# Each has a stack and connections of its own; `serve --threads` ends here as well.
+MOST_THREADS = 64
+# Whoever is further in front has written what it says of itself.
+MOST_PROXIES = 10
 # The time limit of an e-mail job (core/jobs/kinds.py) leaves room for this.
 LONGEST_REPLY_SECONDS = 300
 # A century of seconds; beyond it moments can no longer be computed.
@@ -74,7 +78,10 @@ def problems(env: str, values: Mapping[str, Any]) -> list[str]:
             found.append("DATABASE_URL is not set")
     rules = {
         f"port {values['port']} is not between 0 and 65535": 0 <= values["port"] <= 65535,
+        f"mail.port {values['mail.port']} is not between 1 and 65535": 1 <= values["mail.port"] <= 65535,
         "processes must not be greater than 64": values["processes"] <= 64,
+        f"threads must not be greater than {MOST_THREADS}": values["threads"] <= MOST_THREADS,
+        f"trusted_proxies must not be greater than {MOST_PROXIES}": values["trusted_proxies"] <= MOST_PROXIES,
         f"log_level {values['log_level']!r} is not a logging level": values["log_level"].upper() in LOG_LEVELS,
         f"log_format {values['log_format']!r} is neither text nor json": values["log_format"] in ("text", "json"),
         **{f"{key} must not be negative": values[key] >= 0 for key in _NOT_NEGATIVE},
@@ -85,7 +92,6 @@ def problems(env: str, values: Mapping[str, Any]) -> list[str]:
         "limits.api_keys has an entry that is not like '12: 6000 per minute'": all(
             _is_key_limit(line) for line in values["limits.api_keys"]
         ),
-        "DATABASE_URL is neither sqlite:// nor postgresql://": _is_database_url(values["database_url"]),
         f"mail.reminder_hour {values['mail.reminder_hour']} is not between 0 and 23": (
             0 <= values["mail.reminder_hour"] <= 23
         ),
@@ -110,12 +116,16 @@ def problems(env: str, values: Mapping[str, Any]) -> list[str]:
         ),
         "log.backups must be greater than 0 if log.max_bytes is": not values["log.max_bytes"] or values["log.backups"],
         "sentry.dsn is not an address such as https://key@sentry.example/1": _is_sentry_dsn(values["sentry.dsn"]),
-        "REDIS_URL is none of redis://, rediss://, unix://": _is_redis_url(values["redis_url"]),
-        "CACHE_URL is none of redis://, rediss://, unix://": _is_redis_url(values["cache.url"]),
         f"cache.backend {values['cache.backend']!r} is neither memory nor redis": values["cache.backend"]
         in ("memory", "redis"),
     }
-    return found + [problem for problem, holds in rules.items() if not holds]
+    found += [problem for problem, holds in rules.items() if not holds]
+    found += _database_url_problems(env, values["database_url"])
+    return (
+        found
+        + _redis_url_problems("REDIS_URL", values["redis_url"])
+        + _redis_url_problems("CACHE_URL", values["cache.url"])
+    )
 
 
 def split_key_limit(line: str) -> tuple[int, str]:
@@ -140,15 +150,72 @@ def _is_limit(text: str) -> bool:
         return False
 
 
-def _is_database_url(url: str) -> bool:
+_DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql+psycopg")
+# What stands where a port should may be the rest of a password, so no sentence shows it.
+_PORT = "has no port between 1 and 65535 after its host (in a password, / ? # @ : are written as %2F %3F %23 %40 %3A)"
+
+
+def _database_url_problems(env: str, text: str) -> list[str]:
+    if not text:
+        return []
     try:
-        return not url or make_url(sqlalchemy_url(url)).get_backend_name() in ("sqlite", "postgresql")
-    except (ArgumentError, ValueError):
+        url = make_url(sqlalchemy_url(text))
+    except ValueError:
+        return [f"DATABASE_URL {_PORT}"]
+    except ArgumentError:
+        url = URL.create("none")
+    if url.drivername not in _DRIVERS:
+        return ["DATABASE_URL is neither sqlite:// nor postgresql://"]
+    if url.get_backend_name() == "postgresql":
+        # A port in the query, where libpq also looks, is libpq's to refuse.
+        return [] if url.port is None or 1 <= url.port <= 65535 else [f"DATABASE_URL {_PORT}"]
+    if url.host or url.username or url.password or url.port:
+        return ["DATABASE_URL is not like sqlite:////srv/tasklane.db, with four slashes before an absolute path"]
+    if env != "testing" and is_in_memory(url):
+        return ["DATABASE_URL names no file, and in memory each connection would have a database of its own"]
+    return []
+
+
+def is_in_memory(url: URL) -> bool:
+    """Return whether a database of SQLite is no file."""
+    return (url.database or ":memory:") in (":memory:", "file::memory:") or url.query.get("mode") == "memory"
+
+
+_REDIS_NUMBERS: dict[str, type[int] | type[float]] = {
+    **dict.fromkeys(("db", "max_connections", "health_check_interval", "protocol"), int),
+    **dict.fromkeys(("socket_timeout", "socket_connect_timeout", "timeout"), float),
+}
+
+
+def _redis_url_problems(name: str, text: str) -> list[str]:
+    if not text:
+        return []
+    scheme = text.partition("://")[0]
+    if scheme not in ("redis", "rediss", "unix"):
+        return [f"{name} is none of redis://, rediss://, unix://"]
+    try:
+        parts = urlsplit(text)
+        has_port = scheme == "unix" or parts.port is None or parts.port > 0
+    except ValueError:
+        has_port = False
+    if not has_port:
+        return [f"{name} {_PORT}"]
+    # What is no number there would be taken for 0 in silence.
+    if scheme != "unix" and not _is_number(int, parts.path.strip("/") or "0"):
+        return [f"{name} does not end with the number of a database, such as /0"]
+    options = parse_qsl(parts.query)
+    return [
+        f"{name} has no number for {option}"
+        for option, value in options
+        if option in _REDIS_NUMBERS and not _is_number(_REDIS_NUMBERS[option], value)
+    ]
+
+
+def _is_number(kind: type[int] | type[float], text: str) -> bool:
+    try:
+        return kind(text) >= 0
+    except ValueError:
         return False
-
-
-def _is_redis_url(url: str) -> bool:
-    return not url or url.partition("://")[0] in ("redis", "rediss", "unix")
 
 
 def _is_sender(text: str) -> bool:

@@ -306,7 +306,7 @@ def test_production_refuses_weak_previous_keys(tmp_path: Any) -> None:
         "SECRET_KEY": "s" * 40,
         "JWT_SECRET_KEY": NEW,
         "JWT_PREVIOUS_SECRET_KEYS": f"{OLD}, short",
-        "DATABASE_URL": "sqlite://",
+        "DATABASE_URL": f"sqlite:///{tmp_path}/tasklane.db",
     }
     with pytest.raises(ConfigError, match="JWT_PREVIOUS_SECRET_KEYS is shorter than 32 bytes"):
         load_settings(environ=environ)

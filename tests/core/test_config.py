@@ -133,8 +133,24 @@ def test_every_variable_is_typed(load: Load, variable: str, text: str, key: str,
         ("TASKLANE_AUTH__LOGIN_LIMIT", "lots", "auth.login_limit 'lots' is not a limit such as '5 per minute'"),
         ("DATABASE_URL", "mysql://h/db", "DATABASE_URL is neither sqlite:// nor postgresql://"),
         ("DATABASE_URL", "foo", "DATABASE_URL is neither"),
-        ("DATABASE_URL", "postgresql://h:xx/db", "DATABASE_URL is neither"),
+        ("DATABASE_URL", "postgresql://h:xx/db", "DATABASE_URL has no port between 1 and 65535"),
+        ("DATABASE_URL", "postgresql://h:99999/db", "DATABASE_URL has no port between 1 and 65535"),
+        ("DATABASE_URL", "postgresql+asyncpg://h/db", "DATABASE_URL is neither"),
+        ("DATABASE_URL", "sqlite://tasklane.db", "DATABASE_URL is not like sqlite:////srv/tasklane.db"),
+        ("DATABASE_URL", "sqlite://", "DATABASE_URL names no file, and in memory each connection"),
+        ("DATABASE_URL", "sqlite:///:memory:", "DATABASE_URL names no file"),
+        ("DATABASE_URL", "sqlite:///file:x?mode=memory&uri=true", "DATABASE_URL names no file"),
         ("REDIS_URL", "foo", "REDIS_URL is none of redis://, rediss://, unix://"),
+        ("REDIS_URL", "redis://127.0.0.1:abc/0", "REDIS_URL has no port between 1 and 65535"),
+        ("REDIS_URL", "redis://:canary/x@127.0.0.1:6379/0", "REDIS_URL has no port between 1 and 65535"),
+        ("REDIS_URL", "rediss://127.0.0.1:0/0", "REDIS_URL has no port between 1 and 65535"),
+        ("REDIS_URL", "redis://[::1/0", "REDIS_URL has no port between 1 and 65535"),
+        ("REDIS_URL", "redis://127.0.0.1/jobs", "REDIS_URL does not end with the number of a database"),
+        ("REDIS_URL", "unix:///run/redis.sock?db=x", "REDIS_URL has no number for db"),
+        ("CACHE_URL", "redis://127.0.0.1:99999/0", "CACHE_URL has no port between 1 and 65535"),
+        ("MAIL_PORT", "99999", "mail.port 99999 is not between 1 and 65535"),
+        ("TASKLANE_TRUSTED_PROXIES", "99", "trusted_proxies must not be greater than 10"),
+        ("TASKLANE_THREADS", "1000", "threads must not be greater than 64"),
         ("TASKLANE_THREADS", "0", "threads must be greater than 0"),
         ("WEB_CONCURRENCY", "-1", "processes must not be negative"),
         ("WEB_CONCURRENCY", "65", "processes must not be greater than 64"),
@@ -151,8 +167,23 @@ def test_every_variable_is_typed(load: Load, variable: str, text: str, key: str,
     ],
 )
 def test_a_value_that_cannot_be_used_is_named(load: Load, variable: str, text: str, message: str) -> None:
-    with pytest.raises(ConfigError, match=message.replace("'", ".").replace(".", r".")):
+    with pytest.raises(ConfigError, match=message.replace("'", ".").replace(".", r".")) as caught:
         load(**{variable: text})
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://127.0.0.1",
+        "redis://:p%2Fw@[::1]:6379/15",
+        "rediss://u:p@redis.example:6380?db=1&socket_timeout=0.5",
+        "unix:///run/redis.sock?db=0",
+        "unix://u:p@/run/a:b.sock",
+    ],
+)
+def test_every_way_to_name_a_redis_is_taken(load: Load, url: str) -> None:
+    assert load(REDIS_URL=url).redis_url == url
 
 
 @pytest.mark.parametrize(
@@ -285,3 +316,18 @@ def test_a_damaged_secret_is_refused_instead_of_used(load: Load, project: Path) 
 )
 def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:
     assert masked_url(url) == shown
+
+
+def test_a_command_refuses_such_a_value_in_one_sentence(tmp_path: Path) -> None:
+    operator = Operator(tmp_path / "instance")
+    for environ in (
+        {"REDIS_URL": "redis://127.0.0.1:abc/0"},
+        {"DATABASE_URL": "postgresql://127.0.0.1:99999/tasklane"},
+        {"DATABASE_URL": "sqlite://"},
+        {"TASKLANE_THREADS": "1000"},
+    ):
+        for command in ("serve", "doctor"):
+            done = operator.run(command, **environ)
+            assert (done.returncode, done.stdout) == (1, "")
+            assert done.stderr.startswith("tasklane: Tasklane cannot start in development: ")
+            assert done.stderr.count("\n") == 1
