@@ -43,15 +43,18 @@ class Manifest:
     sha256: str
 
 
-def make(settings: Settings, target: Path) -> tuple[Path, Manifest]:
+def make(settings: Settings, target: Path, *, in_folder: bool = False) -> tuple[Path, Manifest]:
     """Make a backup in a folder, or as a file that does not exist yet; return where it is, and what it is.
 
+    With `in_folder` the target is a folder, which is made for its owner only if there is none.
     It appears under its name when it is complete and on the disk. Raises BackupError.
     """
     engine = engine_of(settings.database_url)
     revision = engine.revision()
     if not revision:
         raise BackupError("The database is empty, so there is nothing to back up.")
+    if in_folder:
+        _make_folder(target)
     now = clock.now()
     path = target / f"tasklane-{now:%Y%m%dT%H%M%SZ}.tar.gz" if target.is_dir() else target
     if path.exists():
@@ -72,6 +75,17 @@ def make(settings: Settings, target: Path) -> tuple[Path, Manifest]:
     except OSError as error:
         raise BackupError(f"{path} cannot be written: {error.strerror}.") from None
     return path, manifest
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, for its owner only."""
+    try:
+        for missing in [place for place in (*reversed(folder.parents), folder) if not place.exists()]:
+            missing.mkdir(mode=0o700, exist_ok=True)
+        if not folder.is_dir():
+            raise BackupError(f"{folder} is not a folder.")
+    except OSError as error:
+        raise BackupError(f"The folder {folder} cannot be made: {error.strerror}.") from None
 
 
 def prune(folder: Path, keep: int) -> list[Path]:

@@ -13,20 +13,25 @@ from core.health import known_revisions
 
 
 @click.command()
-@click.argument("target", type=click.Path(path_type=Path), default=".")
+@click.argument("target", default=".")
 @click.option("--keep", type=click.IntRange(1), metavar="N", help="Then delete all but the newest N backups there.")
-def backup(target: Path, keep: int | None) -> None:
+def backup(target: str, keep: int | None) -> None:
     """Write a backup to TARGET, a folder or a new file, while everything runs.
+
+    With --keep, or when TARGET ends with a slash, it is a folder, and made if
+    there is none.
 
     It has the whole database of one moment, with the files of jobs, and the
     secrets that Tasklane made itself, so keep it as safe as these. It has neither
     instance/config.toml nor the environment.
     """
-    if keep and not target.is_dir():
+    place, ends_like_folder = Path(target), target.endswith("/")
+    # Who names a file that is not there yet means a file, and not a folder of this name.
+    if keep and not ends_like_folder and not place.is_dir() and (place.exists() or place.suffix == ".gz"):
         raise Failure("--keep needs a folder.")
     try:
-        path, manifest = service.make(load_settings(), target)
-        old = service.prune(target, keep) if keep else []
+        path, manifest = service.make(load_settings(), place, in_folder=ends_like_folder or bool(keep))
+        old = service.prune(place, keep) if keep else []
     except BackupError as error:
         raise Failure(str(error)) from None
     click.echo(f"{path} has {_described(manifest)}.")

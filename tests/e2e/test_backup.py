@@ -277,7 +277,34 @@ def test_only_the_newest_are_kept(install: Callable[[str], Installation], tmp_pa
     kept = sorted(path.name for path in folder.iterdir())
     assert kept[:2] == ["something-else.tar.gz", "tasklane-20250103T000000Z.tar.gz"]
     assert len(kept) == 3
-    assert here.run("backup", folder / "new.tar.gz", "--keep", "2").stderr == "tasklane: --keep needs a folder.\n"
+    for file in (folder / "new.tar.gz", folder / "something-else.tar.gz", here.folder / "secret_key"):
+        assert here.run("backup", file, "--keep", "2").stderr == "tasklane: --keep needs a folder.\n"
+    assert sorted(path.name for path in folder.iterdir()) == kept
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
+def test_a_folder_that_is_missing_is_made_for_its_owner_only(
+    install: Callable[[str], Installation], tmp_path: Path
+) -> None:
+    here = install("here")
+    place = tmp_path / "var" / "backups"
+    assert here.run("backup", f"{place}/").returncode == 1
+    assert not place.parent.exists(), "there was nothing to back up"
+    close(here.app())
+    for arguments in ((f"{place}/",), (place / "daily", "--keep", "1"), (f"{place}/2026.gz/", "--keep", "1")):
+        done = here.run("backup", *arguments)
+        assert (done.returncode, done.stderr) == (0, "")
+        folder = Path(arguments[0])
+        (made,) = folder.glob("tasklane-*Z.tar.gz")
+        assert done.stdout.startswith(f"{made} has ")
+        assert {path.stat().st_mode & 0o777 for path in (folder, place, place.parent)} == {0o700}
+    (tmp_path / "file").touch()
+    for target, sentence in (
+        (f"{tmp_path}/file/", f"{tmp_path}/file is not a folder."),
+        (f"{tmp_path}/file/below/", f"The folder {tmp_path}/file/below cannot be made: Not a directory."),
+    ):
+        refused = here.run("backup", target)
+        assert (refused.returncode, refused.stderr) == (1, f"tasklane: {sentence}\n")
 
 
 @pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)
