@@ -3,15 +3,18 @@
 import os
 import shutil
 import sqlite3
+import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
 import psycopg
 from sqlalchemy.engine import URL, make_url
+
+from core.db import create_privately
 
 # What a copy for SQLite waits for a writer at most, in seconds.
 PATIENCE = 15.0
@@ -83,6 +86,7 @@ class Sqlite:
 
     def read_from(self, path: Path) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        create_privately(self.path)
         with closing(sqlite3.connect(path)) as copy, self._open() as database:
             _require_whole(copy)
             try:
@@ -90,10 +94,19 @@ class Sqlite:
                 database.execute("PRAGMA journal_mode = DELETE")
             except sqlite3.OperationalError:
                 raise BackupError("The database is in use. Stop Tasklane, then restore.") from None
+            self._keep_private()
             database.execute("PRAGMA synchronous = FULL")
             # One transaction: a power cut leaves the old state or the new one.
             copy.backup(database, pages=-1)
             database.execute("PRAGMA journal_mode = WAL")
+
+    def _keep_private(self) -> None:
+        """Let nobody but its owner read what is about to be in the file."""
+        mode = stat.S_IMODE(self.path.stat().st_mode)
+        # Somebody else who may write to it may also restore it, and cannot change its mode.
+        with suppress(PermissionError):
+            if mode & ~0o600:
+                self.path.chmod(mode & 0o600)
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

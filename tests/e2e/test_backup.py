@@ -2,11 +2,13 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import tarfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -305,6 +307,26 @@ def test_a_folder_that_is_missing_is_made_for_its_owner_only(
     ):
         refused = here.run("backup", target)
         assert (refused.returncode, refused.stderr) == (1, f"tasklane: {sentence}\n")
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
+def test_only_its_owner_reads_what_was_restored(install: Callable[[str], Installation], tmp_path: Path) -> None:
+    here, there = install("here"), install("there")
+    close(here.app())
+    assert here.run("backup", tmp_path / "one.tar.gz").returncode == 0
+    path = Path(there.database_url.removeprefix("sqlite:///"))
+    for mode, kept in ((None, 0o600), (0o644, 0o600), (0o600, 0o600)):
+        if mode is not None:
+            path.chmod(mode)
+        done = there.run("restore", "--replace", tmp_path / "one.tar.gz")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert path.stat().st_mode & 0o777 == kept
+    # What is written next goes into the file beside it first.
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE alembic_version SET version_num = version_num")
+        database.commit()
+        assert {file.stat().st_mode & 0o777 for file in path.parent.glob(f"{path.name}*")} == {0o600}
+        assert path.with_name(f"{path.name}-wal").exists()
 
 
 @pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)

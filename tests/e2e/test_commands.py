@@ -27,6 +27,7 @@ def operator(tmp_path: Path) -> Operator:
 
 def test_a_database_is_made_and_seeded_and_both_may_be_repeated(operator: Operator) -> None:
     assert operator.process("init-db").returncode == 0
+    assert (operator.instance / "tasklane.db").stat().st_mode & 0o777 == 0o600
     assert operator.run("init-db").stdout == "The database is up to date.\n"
     first = operator.process("seed").stdout
     assert first.count("password") == 2
@@ -85,6 +86,12 @@ def test_the_database_commands_work(operator: Operator) -> None:
     assert "0002" in operator.process("db", "history").stdout
     assert operator.run("db", "downgrade", "base").returncode == 0
     assert operator.run("db", "stamp", "head").returncode == 0
+    # Only its owner reads what was made here; a mode that somebody has chosen stays.
+    path = operator.instance / "tasklane.db"
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.chmod(0o640)
+    assert operator.run("db", "upgrade").returncode == 0
+    assert path.stat().st_mode & 0o777 == 0o640
     unknown = operator.run("db", "upgrade", "nonsense")
     assert unknown.returncode == 1
     assert "Traceback" not in unknown.stderr
