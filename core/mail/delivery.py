@@ -172,7 +172,7 @@ def _shown(words: str) -> str:
 
 
 def _write(message: EmailMessage, outbox: Path, name: str) -> Path:
-    outbox.mkdir(parents=True, exist_ok=True)
+    outbox.mkdir(mode=0o700, parents=True, exist_ok=True)
     target = outbox / f"{name}.eml"
     draft = outbox / f".{name}.tmp"
     # An attempt that was killed may have left one.

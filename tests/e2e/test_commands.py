@@ -280,6 +280,7 @@ def test_an_operator_tries_out_the_mail_server(operator: Operator) -> None:
     assert (to_folder.returncode, to_folder.stderr) == (0, "")
     path = Path(to_folder.stdout.removeprefix("No mail server is configured, so the message is in ").strip()[:-1])
     assert path.parent == operator.instance / "outbox"
+    assert path.parent.stat().st_mode & 0o777 == 0o700
     assert "To: ada <ada@example.com>" in path.read_text()
 
     # The server logs in the process of the tests, so a command that talks to it has one of its own.
