@@ -3,6 +3,7 @@
 import logging
 import shutil
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
@@ -20,12 +21,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from core import clock, redis
-from core.config import ROOT
+from core.config import ROOT, secret_values
 from core.db import db, hurry, transaction
 from core.jobs.kinds import EMAILS
 from core.jobs.model import JobState
 from core.jobs.repository import JobRepository
 from core.outages import Trouble, trouble_of
+from core.redaction import Redactor
 from core.settings import Settings
 from core.upstreams import service as upstreams
 from core.upstreams.registry import Registry
@@ -80,10 +82,30 @@ class Writing:
             return self._state
 
 
-def check(settings: Settings, registry: Registry, writing: Writing) -> dict[str, Any]:
-    """Return the state of each part, the open jobs, and in `faults` which parts do not do what is needed of them."""
-    database, migrations, jobs = _check_database(settings, writing)
-    queue = _ask_queue(settings)
+# Hears which part has raised what.
+OnError = Callable[[str, Exception], object]
+
+
+def _tell_nobody(part: str, error: Exception) -> None:
+    pass
+
+
+def check(
+    settings: Settings,
+    registry: Registry,
+    writing: Writing,
+    *,
+    with_database: bool = True,
+    on_error: OnError = _tell_nobody,
+) -> dict[str, Any]:
+    """Return the state of each part, the open jobs, and in `faults` which parts do not do what is needed of them.
+
+    Anybody may read it, so it has a word for each part and nothing of what a driver
+    says; that is for `on_error`. Without the database, that is neither opened nor made.
+    """
+    unknown = ("unknown", "unknown", _Jobs())
+    database, migrations, jobs = _check_database(settings, writing, on_error) if with_database else unknown
+    queue = _ask_queue(settings, on_error)
     checks = {
         "database": database,
         "migrations": migrations,
@@ -107,6 +129,12 @@ def check(settings: Settings, registry: Registry, writing: Writing) -> dict[str,
     }
 
 
+def reason_of(error: BaseException, settings: Settings) -> str:
+    """Return the first line of what the driver says of an error, without secrets. It is for operators only."""
+    lines = str(getattr(error, "orig", None) or error).strip().splitlines()
+    return Redactor(secret_values(settings)).text(lines[0].rstrip(".")) if lines else type(error).__name__
+
+
 def _presence(number: int | None) -> str:
     return "unknown" if number is None else "ok" if number else "none"
 
@@ -114,7 +142,7 @@ def _presence(number: int | None) -> str:
 # --- the database -------------------------------------------------------------------
 
 
-def _check_database(settings: Settings, writing: Writing) -> tuple[str, str, _Jobs]:
+def _check_database(settings: Settings, writing: Writing, on_error: OnError) -> tuple[str, str, _Jobs]:
     """Return the states of the database and of its migrations, and what is told of the jobs."""
     try:
         migrations = _check_migrations()
@@ -124,6 +152,7 @@ def _check_database(settings: Settings, writing: Writing) -> tuple[str, str, _Jo
         jobs = _look_at_jobs(settings)
         return writing.state(), migrations, jobs
     except (SQLAlchemyError, OSError) as error:
+        on_error("database", error)
         trouble = trouble_of(error)
         log.warning("The database does not answer: %s", trouble or type(error).__name__)
         return trouble or "down", "unknown", _Jobs()
@@ -204,7 +233,7 @@ def known_revisions() -> set[str]:
 # --- the queue ----------------------------------------------------------------------
 
 
-def _ask_queue(settings: Settings) -> _Queue:
+def _ask_queue(settings: Settings, on_error: OnError) -> _Queue:
     """Return how Redis is, how many workers have shown themselves there lately, and whether a scheduler has."""
     try:
         with redis.connect(settings) as connection:
@@ -216,11 +245,12 @@ def _ask_queue(settings: Settings) -> _Queue:
             if isinstance(has_scheduler, ResponseError):
                 raise has_scheduler
             workers = count_workers(connection)
+            if isinstance(written, ResponseError):
+                on_error("redis", written)
             return _Queue("refusing" if isinstance(written, ResponseError) else "ok", workers, bool(has_scheduler))
-    except NoAnswer:
-        return _Queue("hung")
-    except (RedisError, OSError):
-        return _Queue("down")
+    except (RedisError, OSError) as error:
+        on_error("redis", error)
+        return _Queue("hung" if isinstance(error, NoAnswer) else "down")
 
 
 def count_workers(connection: "Redis") -> int:

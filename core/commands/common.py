@@ -7,13 +7,15 @@ from typing import Any
 
 from alembic.util import CommandError
 from redis.exceptions import RedisError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError
 
 from core.bootstrap import create_core_app
 from core.commands.process import Failure
 from core.config import ConfigError, load_settings, masked_url
 from core.embedded import EmbeddedError
 from core.errors import DomainError
+from core.health import reason_of
+from core.outages import is_outage
 
 
 @contextlib.contextmanager
@@ -42,8 +44,20 @@ def explain(error: Exception) -> str | None:
     if isinstance(error, ConfigError | EmbeddedError | CommandError):
         return str(error)
     if isinstance(error, RedisError):
-        return f"Redis at {masked_url(load_settings().redis_url)} does not answer: {error}"
-    if isinstance(error, OperationalError):
-        reason = str(error.orig).strip().splitlines()[0]
-        return f"The database {masked_url(load_settings().database_url)} cannot be used: {reason}."
+        settings = load_settings()
+        return f"Redis at {masked_url(settings.redis_url)} does not answer: {reason_of(error, settings)}."
+    if isinstance(error, DBAPIError) and _is_of_the_installation(error):
+        settings = load_settings()
+        return f"The database {masked_url(settings.database_url)} cannot be used: {reason_of(error, settings)}."
     return None
+
+
+# PostgreSQL: there is no such table, or no such column. SQLite has no name of its own for that.
+_NOT_MIGRATED = ("42P01", "42703")
+
+
+def _is_of_the_installation(error: DBAPIError) -> bool:
+    """Return whether the database is what is wrong, and not a statement of ours."""
+    # What is no database of SQLite, or damaged, has no name of its own; without a statement, it is about connecting.
+    is_nameless = type(error) is DatabaseError or error.statement is None
+    return is_outage(error) or is_nameless or getattr(error.orig, "sqlstate", None) in _NOT_MIGRATED

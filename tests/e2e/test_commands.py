@@ -97,6 +97,21 @@ def test_the_database_commands_work(operator: Operator) -> None:
     assert "Traceback" not in unknown.stderr
 
 
+def test_what_is_no_database_or_a_damaged_one_ends_a_command_in_one_sentence(operator: Operator) -> None:
+    operator.run("init-db")
+    whole = (operator.instance / "tasklane.db").read_bytes()
+    for content, reason in (
+        (b"Dear diary, nothing has happened since.\n" * 100, "file is not a database"),
+        (whole[:100] + b"x" * 4000, "database disk image is malformed"),
+    ):
+        path = operator.instance / "other.db"
+        path.write_bytes(content)
+        for command in (("db", "upgrade"), ("user", "list"), ("jobs", "list")):
+            done = operator.run(*command, DATABASE_URL=f"sqlite:///{path}")
+            assert (done.returncode, done.stdout) == (1, "")
+            assert done.stderr == f"tasklane: The database sqlite:///{path} cannot be used: {reason}.\n"
+
+
 def test_the_routes_are_listed(operator: Operator) -> None:
     listed = operator.process("routes").stdout
     assert "/api/v1/tasks/<int:task_id>/process" in listed
