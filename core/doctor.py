@@ -2,21 +2,25 @@
 
 import os
 import shutil
+import sqlite3
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from core import clock, health, redis
 from core.bootstrap import current_settings, current_upstreams
-from core.config_rules import MIN_SECRET_BYTES
+from core.config import masked_url
+from core.config_rules import MIN_SECRET_BYTES, is_in_memory
 from core.db import db
 from core.mail import delivery
 from core.mail.delivery import MailDelayed
@@ -28,6 +32,10 @@ CLOCK_WARNING, CLOCK_FAILURE = 2.0, 30.0
 DISK_WARNING, DISK_FAILURE = 1_000_000_000, 100_000_000
 # Connections that others need: migrations, backups, people who look.
 SPARE_CONNECTIONS = 5
+
+# Into what is no database, `restore` restores nothing.
+_RESTORE = "Stop all processes, move the file with its -wal and -shm away, and restore a backup: docs/backups.md."
+_MAKE = "run `python manage.py init-db`, or start `python manage.py dev`."
 
 
 class Verdict(StrEnum):
@@ -52,11 +60,19 @@ class Finding:
 def examine() -> Iterator[Finding]:
     """Yield what is found in the installation of the running application, changing nothing that counts."""
     settings = current_settings()
-    state = health.check(settings, current_upstreams(), health.Writing())
+    errors: dict[str, Exception] = {}
+    unusable = _unusable_file(settings)
+    state = health.check(
+        settings,
+        current_upstreams(),
+        health.Writing(),
+        with_database=unusable is None,
+        on_error=errors.__setitem__,
+    )
     yield from _configuration(settings)
     yield from _secrets(settings)
-    yield from _database(state["checks"])
-    yield from _redis(settings, state["checks"]["redis"])
+    yield from ([unusable] if unusable else _database(settings, state["checks"], errors))
+    yield from _redis(settings, state["checks"]["redis"], errors)
     yield from _jobs(state)
     yield from _mail(settings)
     yield from _disk(settings)
@@ -117,32 +133,113 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
         if settings.has_made(name) and path.exists():
             others = stat.S_IMODE(path.stat().st_mode) & 0o077
             yield _found("secrets", not others, f"{path} is readable by its owner only", f"chmod 600 {path}")
+    if file := _database_file():
+        yield from _readers(file)
     differ = settings.secret_key != settings.jwt_secret_key
     told = "the two secrets differ" if differ else "the two secrets are the same"
     yield _found("secrets", differ, told, "Give each its own value.", worse=Verdict.WARNING)
 
 
+def _readers(file: Path) -> Iterator[Finding]:
+    """Tell who can read the database, the addresses of people and the hashes of their passwords among it."""
+    try:
+        folder = file.parent.stat().st_mode
+        # A folder that somebody cannot enter keeps what is in it from them, whatever its mode is.
+        reach = (0o070 if folder & stat.S_IXGRP else 0) | (0o007 if folder & stat.S_IXOTH else 0)
+        files = [path for ending in ("", "-wal", "-shm") if (path := Path(f"{file}{ending}")).exists()]
+        open_ones = [path for path in files if path.stat().st_mode & reach]
+    except OSError:
+        return  # What is wrong with it is told with the database.
+    if open_ones:
+        told = f"{open_ones[0]} is readable by others"
+        advice = f"chmod 600 {' '.join(map(str, open_ones))}"
+        yield Finding("secrets", Verdict.WARNING, told, advice)
+    elif files:
+        yield Finding("secrets", Verdict.OK, f"{file} is readable by its owner only")
+
+
 # --- database ---------------------------------------------------------------------
 
 
-def _database(checks: dict[str, str]) -> Iterator[Finding]:
+def _database_file() -> Path | None:
+    """Return the file of an SQLite database, or None if there is none that could be looked at."""
+    url = db.engine.url
+    name = url.database or ""
+    if url.get_backend_name() != "sqlite" or is_in_memory(url) or name.startswith("file:"):
+        return None
+    return Path(name)
+
+
+def _unusable_file(settings: Settings) -> Finding | None:
+    """Return why the file of SQLite must not be opened, or None.
+
+    SQLite would make one that is missing, and change one that is not Tasklane's.
+    """
+    path = _database_file()
+    told, advice = _flaw_of(path) if path else ("", "")
+    if not told:
+        return None
+    if settings.sources["database_url"] != "embedded":
+        advice = f"Look at DATABASE_URL. {advice}"
+    return Finding("database", Verdict.FAILED, f"sqlite: {told}", advice)
+
+
+def _flaw_of(path: Path) -> tuple[str, str]:
+    """Return what is wrong with a file, and what to do about it, having only read it."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(20)
+    except FileNotFoundError:
+        if not path.parent.is_dir():
+            return f"there is no folder {path.parent}", "Make the folder."
+        return f"there is no file {path}", f"To make it, {_MAKE}"
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror}", "Let the user that runs this read it."
+    if not head:
+        return f"{path} is empty", f"To fill it, {_MAKE}"
+    if not head.startswith(b"SQLite format 3\0"):
+        return f"{path} is no SQLite database, or damaged", f"If it was Tasklane's, s{_RESTORE[1:]}"
+    # The byte says how it is written (sqlite.org/fileformat2): in all that Tasklane has opened, with a log ahead.
+    if head[18:19] != b"\2" and not _has_versions(path):
+        return f"{path} has no tables of Tasklane", f"If it is to have them, {_MAKE}"
+    return "", ""
+
+
+def _has_versions(path: Path) -> bool:
+    """Return whether somebody has migrated a database, having only read it. What cannot be told so may have been."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1)) as database:
+            return bool(database.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone())
+    except sqlite3.Error:
+        return True
+
+
+def _database(settings: Settings, checks: dict[str, str], errors: Mapping[str, Exception]) -> Iterator[Finding]:
     state = checks["database"]
-    yield _found("database", state == "ok", f"{db.engine.dialect.name}: {state}", _DATABASE_ADVICE.get(state, ""))
+    error = errors.get("database")
+    told = f"{db.engine.dialect.name}: {state}" + (f": {health.reason_of(error, settings)}" if error else "")
+    down = f"Look at DATABASE_URL ({masked_url(settings.database_url)}), and whether the server runs."
+    advice = _RESTORE if error and _is_damage(error) else _DATABASE_ADVICE.get(state, down)
+    yield _found("database", state == "ok", told, advice)
     if state == "down":
         return
     migrations = checks["migrations"]
     worse = Verdict.WARNING if migrations == "ahead" else Verdict.FAILED
-    advice = {
-        "pending": "Run `python manage.py db upgrade`.",
-        "ahead": "A newer version has migrated it; deploy that one here too.",
-    }
-    yield _found("database", migrations == "ok", f"migrations: {migrations}", advice.get(migrations, ""), worse=worse)
-    yield from (_sqlite() if db.engine.dialect.name == "sqlite" else _postgresql())
+    advice = _MIGRATIONS_ADVICE.get(migrations, "")
+    yield _found("database", migrations == "ok", f"migrations: {migrations}", advice, worse=worse)
+    try:
+        yield from (_sqlite() if db.engine.dialect.name == "sqlite" else _postgresql())
+    except SQLAlchemyError as error:
+        advice = _RESTORE if _is_damage(error) else "Run this again; what it says first may be another thing then."
+        yield Finding("database", Verdict.FAILED, health.reason_of(error, settings), advice)
     db.session.remove()
 
 
+_MIGRATIONS_ADVICE = {
+    "pending": "Run `python manage.py db upgrade`.",
+    "ahead": "A newer version has migrated it; deploy that one here too.",
+}
 _DATABASE_ADVICE = {
-    "down": "Look at DATABASE_URL, and whether the server runs.",
     "locked": "Somebody holds a lock: see docs/operations.md.",
     "full": "Make room on the disk.",
     "read_only": "DATABASE_URL leads to a stand-by, or the file is write-protected.",
@@ -150,12 +247,17 @@ _DATABASE_ADVICE = {
 }
 
 
+def _is_damage(error: Exception) -> bool:
+    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
 def _sqlite() -> Iterator[Finding]:
     with db.engine.connect() as connection:
         journal = connection.scalar(text("PRAGMA journal_mode"))
-        damage = connection.scalar(text("PRAGMA quick_check(1)"))
+        damage = " ".join(str(connection.scalar(text("PRAGMA quick_check(1)"))).split())
     yield _found("database", journal == "wal", f"journal: {journal}", "Stop all processes, then start one.")
-    yield _found("database", damage == "ok", f"file: {damage}", "Restore a backup: docs/backups.md.")
+    yield _found("database", damage == "ok", f"file: {damage}", _RESTORE)
 
 
 def _postgresql() -> Iterator[Finding]:
@@ -183,10 +285,10 @@ def _clock(where: str, there: datetime) -> Finding:
 # --- Redis and jobs -----------------------------------------------------------------
 
 
-def _redis(settings: Settings, state: str) -> Iterator[Finding]:
-    is_embedded = settings.sources["redis_url"] == "embedded"
-    advice = "Start `python manage.py dev`, or set REDIS_URL." if is_embedded else "Look at REDIS_URL and the server."
-    yield _found("redis", state == "ok", state, "Give it memory or disk." if state == "refusing" else advice)
+def _redis(settings: Settings, state: str, errors: Mapping[str, Exception]) -> Iterator[Finding]:
+    error = errors.get("redis")
+    told = f"{state}: {health.reason_of(error, settings)}" if error else state
+    yield _found("redis", state == "ok", told, _redis_advice(settings, state, error))
     if state not in ("ok", "refusing"):
         return
     try:
@@ -206,6 +308,20 @@ def _redis(settings: Settings, state: str) -> Iterator[Finding]:
     advice = "Set appendonly yes. Without it nothing is lost, but its restart sends all waiting jobs anew."
     yield _found("redis", keeps, f"appendonly {'yes' if keeps else 'no'}", advice, worse=Verdict.WARNING)
     yield _clock("Redis", datetime.fromtimestamp(seconds + microseconds / 1e6 + way / 2, UTC))
+
+
+def _redis_advice(settings: Settings, state: str, error: Exception | None) -> str:
+    if state == "refusing":
+        return "Give it memory or disk, or allow this user to write."
+    if settings.sources["redis_url"] == "embedded":
+        return "Start `python manage.py dev`, or set REDIS_URL."
+    shown = masked_url(settings.redis_url)
+    if isinstance(error, AuthenticationError):
+        return f"Look at the user and the password in REDIS_URL ({shown})."
+    if state == "hung" and settings.redis_url.startswith("rediss://"):
+        # Who speaks no TLS waits for the end of what it takes for a command.
+        return f"Look whether the server speaks TLS there ({shown}); one that does not is reached by redis://."
+    return f"Look at REDIS_URL ({shown}) and the server."
 
 
 def _jobs(state: dict[str, Any]) -> Iterator[Finding]:
@@ -236,10 +352,15 @@ def _mail(settings: Settings) -> Iterator[Finding]:
 
 def _disk(settings: Settings) -> Iterator[Finding]:
     places = {settings.instance_path}
-    if db.engine.dialect.name == "sqlite":
-        places.add(Path(db.engine.url.database or "").parent)
+    if file := _database_file():
+        places.add(file.parent)
     for place in sorted(places):
-        free = shutil.disk_usage(place).free
+        try:
+            free = shutil.disk_usage(place).free
+        except OSError as error:
+            advice = "Make the folder, or let the user that runs this enter it."
+            yield Finding("disk", Verdict.FAILED, f"{place} cannot be used: {error.strerror}", advice)
+            continue
         worse = Verdict.FAILED if free < DISK_FAILURE else Verdict.WARNING
         yield _found("disk", free >= DISK_WARNING, f"{free / 1e9:,.1f} GB free at {place}", "Make room.", worse=worse)
         can_write = os.access(place, os.W_OK)
