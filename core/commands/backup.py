@@ -26,14 +26,16 @@ def backup(target: str, keep: int | None) -> None:
     instance/config.toml nor the environment.
     """
     place, ends_like_folder = Path(target), target.endswith("/")
-    # Who names a file that is not there yet means a file, and not a folder of this name.
-    if keep and not ends_like_folder and not place.is_dir() and (place.exists() or place.suffix == ".gz"):
-        raise Failure("--keep needs a folder.")
     try:
+        # Who names a file that is not there yet means a file, and not a folder of this name.
+        if keep and not ends_like_folder and not place.is_dir() and (place.exists() or place.suffix == ".gz"):
+            raise Failure("--keep needs a folder.")
         path, manifest = service.make(load_settings(), place, in_folder=ends_like_folder or bool(keep))
         old = service.prune(place, keep) if keep else []
     except BackupError as error:
         raise Failure(str(error)) from None
+    except OSError as error:
+        raise Failure(f"{target} cannot be used: {error.strerror}.") from None
     click.echo(f"{path} has {_described(manifest)}.")
     for gone in old:
         click.echo(f"{gone} is deleted.")

@@ -307,6 +307,9 @@ def test_a_folder_that_is_missing_is_made_for_its_owner_only(
     ):
         refused = here.run("backup", target)
         assert (refused.returncode, refused.stderr) == (1, f"tasklane: {sentence}\n")
+    for arguments in (("x" * 300,), ("x" * 300, "--keep", "1"), (f"{'x' * 300}/",)):
+        refused = here.run("backup", *arguments)
+        assert (refused.returncode, refused.stderr.endswith(": File name too long.\n")) == (1, True)
 
 
 @pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
