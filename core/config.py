@@ -20,10 +20,10 @@ from typing import Any, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from dotenv import dotenv_values
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, make_url
 
 from core import config_rules, config_tables
-from core.config_rules import MIN_SECRET_BYTES, sqlalchemy_url
+from core.config_rules import MIN_SECRET_BYTES, is_in_memory, sqlalchemy_url
 from core.durable import new_private_file, sync_folder
 from core.redaction import is_secret_name
 from core.settings import MADE, SECRETS, Settings
@@ -277,7 +277,7 @@ def _fill_in(env: str, instance_path: Path, values: dict[str, Any], sources: dic
         path = str(instance_path / "tasklane.db")
         values["database_url"] = URL.create("sqlite", database=path).render_as_string()
         sources["database_url"] = "embedded"
-    values["database_url"] = sqlalchemy_url(values["database_url"])
+    values["database_url"] = _absolute(sqlalchemy_url(values["database_url"]), instance_path)
     if not values["redis_url"]:
         values["redis_url"] = f"unix://{embedded_socket(instance_path)}?db=0"
         sources["redis_url"] = "embedded"
@@ -287,6 +287,18 @@ def _fill_in(env: str, instance_path: Path, values: dict[str, Any], sources: dic
             sources[key] = "generated" if env == "testing" else MADE.format(key)
     values["log_level"] = values["log_level"].upper()
     values["public_url"] = values["public_url"].rstrip("/")
+
+
+def _absolute(database_url: str, instance_path: Path) -> str:
+    """Return the URL with the whole path of a file of SQLite, which is named from the instance folder on.
+
+    So a command finds the same file from wherever it is run.
+    """
+    url = make_url(database_url)
+    name = url.database or ""
+    if url.get_backend_name() != "sqlite" or is_in_memory(url) or name.startswith("file:") or Path(name).is_absolute():
+        return database_url
+    return url.set(database=str(instance_path / name)).render_as_string()
 
 
 def embedded_socket(instance_path: Path) -> Path:

@@ -65,6 +65,13 @@ def test_processes_that_start_together_agree_on_the_secret(load: Load) -> None:
     assert len(set(seen)) == 1
 
 
+def test_a_relative_file_is_in_the_instance_folder_wherever_a_command_is_run(load: Load, project: Path) -> None:
+    for given, path in (("a.db", f"{project}/instance/a.db"), ("b/c.db", f"{project}/instance/b/c.db")):
+        assert load(DATABASE_URL=f"sqlite:///{given}").database_url == f"sqlite:///{path}"
+    for same in ("sqlite:////srv/a.db", "sqlite:///file:/srv/a.db?uri=true"):
+        assert load(DATABASE_URL=same).database_url == same
+
+
 def test_each_layer_wins_over_the_one_before(load: Load, project: Path) -> None:
     assert load("testing").processing.step_seconds == 0.0
 

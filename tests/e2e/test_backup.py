@@ -312,6 +312,14 @@ def test_a_folder_that_is_missing_is_made_for_its_owner_only(
         assert (refused.returncode, refused.stderr.endswith(": File name too long.\n")) == (1, True)
 
 
+def test_a_file_that_is_named_from_the_instance_folder_on_is_backed_up_and_restored(tmp_path: Path) -> None:
+    operator = Operator(tmp_path / "instance", "sqlite:///own.db")
+    operator.run("init-db")
+    assert operator.run("backup", "one.tar.gz").returncode == 0
+    assert operator.run("restore", "--replace", "one.tar.gz").returncode == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["instance", "one.tar.gz"]
+
+
 @pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
 def test_only_its_owner_reads_what_was_restored(install: Callable[[str], Installation], tmp_path: Path) -> None:
     here, there = install("here"), install("there")
