@@ -1,6 +1,7 @@
 """The nginx site in front of a real service, by HTTPS and with a certificate of our own."""
 
 import http.client
+import json
 import re
 import socket
 import ssl
@@ -58,7 +59,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     text = TEMPLATE.read_text()
     for name, value in (
         ("${SITE_HOST}", HOST),
-        ("${SITE_UPSTREAM}", f"127.0.0.1:{service.port}"),
+        (
+            "${SITE_SERVERS}",
+            f"server 127.0.0.1:{service.port} max_fails=0; server 127.0.0.1:{free_port()} max_fails=0;",
+        ),
         ("${SITE_CERTIFICATES}", str(folder)),
         # So that a machine of any speed can be too fast.
         ("rate=100r/s", "rate=20r/s"),
@@ -167,6 +171,66 @@ def test_what_is_too_large_is_refused_like_everything_else(site: Site) -> None:
 def _connect(site: Site) -> ssl.SSLSocket:
     plain = socket.create_connection(("127.0.0.1", site.https_port), timeout=20)
     return site.trust.wrap_socket(plain, server_hostname=HOST)
+
+
+# What clients send that nginx refuses before it looks at where it goes, and how.
+HOSTILE = [
+    (b"GARBAGE\r\n\r\n", 400, "bad_request"),
+    (b"GET / HTTP/1.1\r\n\r\n", 400, "bad_request"),
+    (b"GET / HTTP/1.1\r\nHost: %(host)s\r\nHost: other.example\r\n\r\n", 400, "bad_request"),
+    (b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400, "bad_request"),
+    (b"GET /%%00 HTTP/1.1\r\nHost: %(host)s\r\n\r\n", 400, "bad_request"),
+    (b"GET /../.. HTTP/1.1\r\nHost: %(host)s\r\n\r\n", 400, "bad_request"),
+    (b"GET /%(long)s HTTP/1.1\r\nHost: %(host)s\r\n\r\n", 400, "bad_request"),
+    (b"GET / HTTP/1.1\r\nHost: %(host)s\r\nX-Long: %(long)s\r\n\r\n", 400, "bad_request"),
+    (b"POST / HTTP/1.1\r\nHost: %(host)s\r\nContent-Length: x\r\n\r\n", 400, "bad_request"),
+    (b"POST / HTTP/1.1\r\nHost: %(host)s\r\nContent-Length: 99999999\r\n\r\n", 413, "content_too_large"),
+    (b"POST / HTTP/1.1\r\nHost: %(host)s\r\nTransfer-Encoding: gzip\r\n\r\n", 501, "not_implemented"),
+    (b"TRACE / HTTP/1.1\r\nHost: %(host)s\r\n\r\n", 405, "method_not_allowed"),
+    (b"CONNECT / HTTP/1.1\r\nHost: %(host)s\r\n\r\n", 405, "method_not_allowed"),
+    (b"GET / HTTP/9.9\r\nHost: %(host)s\r\n\r\n", 505, "http_version_not_supported"),
+    (b"GET /.refused HTTP/1.1\r\nHost: %(host)s\r\n\r\n", 404, "not_found"),
+]
+WORDS = {b"host": HOST.encode(), b"long": b"a" * 20_000}
+
+
+def test_nothing_hostile_gets_an_answer_of_another_shape(site: Site) -> None:
+    for request, status, code in HOSTILE:
+        with _connect(site) as connection:
+            head = _refusal(connection, request % WORDS, status, code)
+        assert head.get_all("Strict-Transport-Security") == ["max-age=31536000"], request
+        assert (head.get("Allow") is not None) == (status == 405), request
+    plain = [
+        # By HTTP where only HTTPS is spoken.
+        (site.https_port, b"GET / HTTP/1.1\r\nHost: %(host)s\r\n\r\n", 400, "bad_request"),
+        (site.http_port, b"TRACE / HTTP/1.1\r\nHost: %(host)s\r\n\r\n", 405, "method_not_allowed"),
+        (site.http_port, b"POST / HTTP/1.1\r\nHost: %(host)s\r\nContent-Length: x\r\n\r\n", 400, "bad_request"),
+        (site.http_port, b"GET /.well-known/acme-challenge/none HTTP/1.1\r\nHost: %(host)s\r\n\r\n", 404, "not_found"),
+    ]
+    for port, request, status, code in plain:
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+            _refusal(connection, request % WORDS, status, code)
+    # Who does not even say which name is meant hears nothing.
+    for port in (site.http_port, site.https_port):
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+            connection.sendall(b"GARBAGE\r\n\r\n")
+            assert connection.recv(100) == b""
+
+
+def _refusal(connection: socket.socket, request: bytes, status: int, code: str) -> http.client.HTTPMessage:
+    """Send something, hold the answer against the envelope of errors, and return its head."""
+    connection.sendall(request)
+    answer = http.client.HTTPResponse(connection)
+    answer.begin()
+    body = answer.read()
+    assert (answer.status, answer.headers["Content-Type"]) == (status, "application/json"), (request[:80], body)
+    found = json.loads(body)
+    assert set(found) == {"status", "error"}
+    assert found["status"] == "error"
+    assert set(found["error"]) == {"message", "code", "request_id"}
+    assert found["error"]["code"] == code
+    assert found["error"]["request_id"] == answer.headers["X-Request-ID"]
+    return answer.headers
 
 
 def test_other_names_get_neither_a_certificate_nor_an_answer(site: Site) -> None:
