@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import yaml
+from dotenv import dotenv_values
 
-from core.config import KEYS, PLAIN_NAMES, PREFIX, ROOT, SELECTORS
+from core.config import KEYS, PLAIN_NAMES, PREFIX, ROOT, SELECTORS, load_settings
 from tests.support.programs import need
 
 DEPLOY = ROOT / "deploy"
@@ -85,6 +86,7 @@ def test_the_image_has_what_runs_and_nothing_else() -> None:
 def test_compose_runs_what_the_procfile_runs_and_keeps_secrets_outside() -> None:
     services = compose()["services"]
     assert {*COMMANDS} - {"release"} <= set(services)
+    assert services["backup"]["profiles"] == ["backup"]
     for process in ("web", "worker", "scheduler"):
         command = " ".join(services[process]["command"])
         assert command.startswith(COMMANDS[process])
@@ -98,9 +100,16 @@ def test_compose_runs_what_the_procfile_runs_and_keeps_secrets_outside() -> None
         for variable, value in service.get("environment", {}).items():
             if re.search("SECRET|PASSWORD", variable):
                 assert str(value).startswith("${"), (name, variable)
-        image = service.get("image", "")
+        image = service["image"]
         assert image == "tasklane" or re.fullmatch(r"[\w/]+:[\w.-]*\d[\w.-]*", image), image
+        # Who waits for another must be able to reach it.
+        for needed in service.get("depends_on", {}):
+            assert {*service["networks"]} & {*services[needed]["networks"]}, (name, needed)
+        for network in service["networks"]:
+            assert network in compose()["networks"]
     assert compose()["networks"]["inside"]["internal"] is True
+    for folder in ("./certificates:", "./acme:/var/www/acme:"):
+        assert any(volume.startswith(folder) for volume in services["nginx"]["volumes"])
 
 
 def test_every_variable_is_one_that_tasklane_reads() -> None:
@@ -118,8 +127,89 @@ def test_every_variable_is_one_that_tasklane_reads() -> None:
     assert found <= known
 
 
-def test_every_variable_of_compose_is_explained() -> None:
+# What compose.yaml makes itself, and what is not for its containers.
+OF_THE_UNITS = {"DATABASE_URL", "REDIS_URL", "TASKLANE_PUBLIC_URL", "TASKLANE_TRUSTED_PROXIES"}
+
+
+def offered() -> dict[str, str]:
+    """Return every variable of env.example, also those that are commented out, with its example."""
+    text = (DEPLOY / "env.example").read_text()
+    return dict(re.findall(r"^#?([A-Z_]+)=(.*)$", text, re.MULTILINE))
+
+
+def filled_in(given: dict[str, str]) -> dict[str, str]:
+    """Return the environment of the web container, as compose makes it from a .env."""
+
+    def value(found: re.Match[str]) -> str:
+        name, default = found.groups()
+        return given.get(name) or default or ""
+
+    variables: dict[str, str] = compose()["services"]["web"]["environment"]
+    return {name: re.sub(r"\$\{(\w+)(?::-([^}]*)|:\?[^}]*)?\}", value, text) for name, text in variables.items()}
+
+
+def test_compose_passes_on_what_is_offered_and_offers_what_it_passes_on() -> None:
     text = (DEPLOY / "compose.yaml").read_text()
-    example = (DEPLOY / "env.example").read_text()
-    for name in set(re.findall(r"\$\{(\w+)", text)):
-        assert re.search(rf"^#?{name}=", example, re.MULTILINE), name
+    assert set(re.findall(r"\$\{(\w+)", text)) == offered().keys() - OF_THE_UNITS
+    passed = compose()["services"]["web"]["environment"].keys()
+    assert offered().keys() - {"SITE_HOST", "POSTGRES_PASSWORD", "WITH_SENTRY"} == passed
+
+
+def test_tasklane_takes_the_variables_that_compose_passes_on(tmp_path: Path) -> None:
+    """Without what may be missing, and with all of it."""
+    own = {"TASKLANE_ENV": "production", "TASKLANE_INSTANCE_PATH": str(tmp_path)}
+    needed = {name: "s" * 32 for name in ("SECRET_KEY", "JWT_SECRET_KEY", "POSTGRES_PASSWORD")}
+    needed["SITE_HOST"] = "tasks.example.com"
+    least = load_settings(environ={**own, **filled_in(needed)}, root=bare_root(tmp_path))
+    assert (least.processes, least.trusted_hosts, least.metrics.enabled, least.sentry.dsn) == (0, [], False, "")
+    examples = {name: value.strip('"') for name, value in offered().items()}
+    given = {**examples, **needed, "TASKLANE_METRICS__TOKEN": "t" * 32}
+    all_of_it = load_settings(environ={**own, **filled_in(given)}, root=bare_root(tmp_path))
+    assert (all_of_it.processes, all_of_it.trusted_hosts) == (2, ["tasks.example.com"])
+    assert (all_of_it.metrics.enabled, all_of_it.metrics.token) == (True, "t" * 32)
+    assert all_of_it.sentry.dsn == given["SENTRY_DSN"]
+    assert all_of_it.mail.sender == "Tasklane <tasklane@example.com>"
+
+
+def bare_root(folder: Path) -> Path:
+    """Return a folder with the defaults and no .env, which a clone may have."""
+    root = folder / "root"
+    root.mkdir(exist_ok=True)
+    shutil.copy(ROOT / "config.toml", root)
+    return root
+
+
+def test_a_shell_and_dotenv_read_the_example_alike(tmp_path: Path) -> None:
+    text = re.sub(r"^#(?=[A-Z_]+=)", "", (DEPLOY / "env.example").read_text(), flags=re.MULTILINE)
+    file = tmp_path / "tasklane.env"
+    file.write_text(text)
+    done = subprocess.run(
+        ["/bin/sh", "-euc", f"set -a; . {file}; exec env"],
+        env={"PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    by_shell = dict(line.split("=", 1) for line in done.stdout.splitlines())
+    for name, value in dotenv_values(file).items():
+        assert by_shell[name] == value
+    assert by_shell["MAIL_SENDER"] == "Tasklane <tasklane@example.com>"
+
+
+def test_sentry_is_pinned_for_the_image_as_for_the_tests() -> None:
+    def pins(path: Path) -> dict[str, set[str]]:
+        found = re.findall(r"^([\w-]+==\S+)((?: \\\n\s+--hash=\S+)+)", path.read_text(), re.MULTILINE)
+        return {name: set(hashes.split()) for name, hashes in found}
+
+    wanted = pins(ROOT / "requirements.txt") | pins(ROOT / "tests" / "requirements.txt")
+    ours = pins(DEPLOY / "sentry.txt")
+    assert {name.partition("==")[0] for name in ours} == {"sentry-sdk", "urllib3", "certifi"}
+    assert ours.items() <= wanted.items()
+
+
+def test_the_image_has_the_tools_of_the_database_beside_it() -> None:
+    version = re.fullmatch(r"postgres:(\d+)-bookworm", compose()["services"]["postgres"]["image"])
+    assert version is not None
+    text = (DEPLOY / "Dockerfile").read_text()
+    assert f"postgresql-client-{version[1]} " in text
+    assert f"/usr/lib/postgresql/{version[1]}/bin:" in text
