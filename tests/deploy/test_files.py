@@ -1,9 +1,13 @@
 """Units, image and compose file: checked by the programs that read them, and against the rest of the repository."""
 
+import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,7 @@ from dotenv import dotenv_values
 
 from core.config import KEYS, PLAIN_NAMES, PREFIX, ROOT, SELECTORS, load_settings
 from tests.support.programs import need
+from tests.support.serving import free_port
 
 DEPLOY = ROOT / "deploy"
 UNITS = sorted(path.name for path in (DEPLOY / "systemd").iterdir())
@@ -33,10 +38,9 @@ def names_in(text: str) -> set[str]:
 
 def test_the_units_are_valid(tmp_path: Path) -> None:
     program = need("systemd-analyze")
-    # It wants to see what is started, which is elsewhere here.
+    # All in one folder, where it finds what one says of another.
     for name in UNITS:
-        text = (DEPLOY / "systemd" / name).read_text()
-        (tmp_path / name).write_text(text.replace("/opt/tasklane/venv/bin/python", sys.executable))
+        shutil.copy(DEPLOY / "systemd" / name, tmp_path)
     for name in UNITS:
         done = subprocess.run([program, "verify", str(tmp_path / name)], capture_output=True, text=True, check=False)
         assert (done.returncode, [line for line in done.stderr.splitlines() if "tasklane" in line]) == (0, [])
@@ -55,9 +59,104 @@ def test_the_units_may_do_little(name: str) -> None:
 
 
 def test_the_units_run_what_the_procfile_runs() -> None:
-    for process, unit in (("web", "web"), ("worker", "worker"), ("scheduler", "scheduler"), ("release", "migrate")):
+    for process, unit in (("web", "web@"), ("worker", "worker"), ("scheduler", "scheduler"), ("release", "migrate")):
         text = (DEPLOY / "systemd" / f"tasklane-{unit}.service").read_text()
         assert COMMANDS[process].removeprefix("python ") in text
+
+
+def commands_of(unit: str, key: str) -> list[str]:
+    """Return what a unit starts, as systemd would, for port 5000."""
+    line = re.search(rf"^{key}=(.+)$", (DEPLOY / "systemd" / unit).read_text(), re.MULTILINE)
+    assert line is not None, unit
+    return [word.replace("$$", "$").replace("%i", "5000") for word in shlex.split(line[1])]
+
+
+def test_the_units_run_the_release_of_their_start(tmp_path: Path) -> None:
+    """By its own name, and not that of the link, behind which modules would change while they are loaded."""
+    release, link = tmp_path / "releases" / "1.0", tmp_path / "current"
+    (release / "venv" / "bin").mkdir(parents=True)
+    python = release / "venv" / "bin" / "python"
+    python.write_text('#!/bin/sh\necho "$0 $*"\n')
+    python.chmod(0o755)
+    link.symlink_to(release)
+    for unit in UNITS:
+        if unit.endswith(".service"):
+            done = subprocess.run(commands_of(unit, "ExecStart"), cwd=link, capture_output=True, text=True, check=True)
+            assert done.stdout.startswith(f"{release.resolve()}/venv/bin/python manage.py "), unit
+            assert "WorkingDirectory=/srv/tasklane/current\n" in (DEPLOY / "systemd" / unit).read_text()
+
+
+def test_a_web_unit_has_started_when_it_answers(tmp_path: Path) -> None:
+    (tmp_path / "venv" / "bin").mkdir(parents=True)
+    (tmp_path / "venv" / "bin" / "python").symlink_to(sys.executable)
+    port = free_port()
+    wait = [word.replace(":5000/", f":{port}/") for word in commands_of("tasklane-web@.service", "ExecStartPost")]
+    environ = {"PATH": "/usr/bin:/bin", "MAINPID": str(os.getpid())}
+    with subprocess.Popen(wait, cwd=tmp_path, env=environ) as waiting:
+        try:
+            with pytest.raises(subprocess.TimeoutExpired):
+                waiting.wait(0.5)
+            with HTTPServer(("127.0.0.1", port), Healthy) as server:
+                thread = threading.Thread(target=server.serve_forever)
+                thread.start()
+                assert waiting.wait(20) == 0
+                server.shutdown()
+                thread.join()
+        finally:
+            waiting.kill()
+    with subprocess.Popen(["/bin/true"]) as gone:
+        gone.wait()
+    # What has died will not answer.
+    done = subprocess.run(
+        wait, cwd=tmp_path, env={**environ, "MAINPID": str(gone.pid)}, capture_output=True, check=False
+    )
+    assert done.returncode == 1
+
+
+class Healthy(BaseHTTPRequestHandler):
+    """Answers as `/health` does."""
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/health" else 404)
+        self.end_headers()
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing."""
+
+
+def test_a_failed_migration_takes_nothing_down_and_is_tried_again() -> None:
+    for name in UNITS:
+        text = (DEPLOY / "systemd" / name).read_text()
+        assert not re.search(r"^(Requires|BindsTo|Requisite)=", text, re.MULTILINE), name
+        if name.endswith(".service") and "backup" not in name:
+            assert re.search(r"^Restart=(always|on-failure)$", text, re.MULTILINE), name
+            assert "StartLimitIntervalSec=0\n" in text, name
+    target = (DEPLOY / "systemd" / "tasklane.target").read_text()
+    wanted = re.search(r"^Wants=(.+)$", target, re.MULTILINE)
+    assert wanted is not None
+    assert {re.sub(r"@\d+", "@", name) for name in wanted[1].split()} == {
+        name for name in UNITS if name.endswith(".service") and "backup" not in name
+    }
+
+
+def test_the_command_of_the_operator_has_the_environment_of_the_units(tmp_path: Path) -> None:
+    stub = tmp_path / "systemd-run"
+    stub.write_text('#!/bin/sh\nfor word in "$@"; do echo "$word"; done\n')
+    stub.chmod(0o755)
+    done = subprocess.run(
+        [DEPLOY / "tasklane", "user", "create", "a b"],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    words = done.stdout.splitlines()
+    assert words[-5:] == ["/srv/tasklane/current/venv/bin/python", "manage.py", "user", "create", "a b"]
+    text = (DEPLOY / "systemd" / "tasklane-migrate.service").read_text()
+    given = [word.removeprefix("--property=") for word in words if word.startswith("--property=")]
+    assert {line.partition("=")[0] for line in given} >= {"User", "EnvironmentFile", "Environment", "WorkingDirectory"}
+    for line in given:
+        assert f"\n{line}\n" in text
 
 
 def test_the_image_passes_the_linter() -> None:
@@ -158,7 +257,7 @@ def test_compose_passes_on_what_is_offered_and_offers_what_it_passes_on() -> Non
 def test_tasklane_takes_the_variables_that_compose_passes_on(tmp_path: Path) -> None:
     """Without what may be missing, and with all of it."""
     own = {"TASKLANE_ENV": "production", "TASKLANE_INSTANCE_PATH": str(tmp_path)}
-    needed = {name: "s" * 32 for name in ("SECRET_KEY", "JWT_SECRET_KEY", "POSTGRES_PASSWORD")}
+    needed = dict.fromkeys(("SECRET_KEY", "JWT_SECRET_KEY", "POSTGRES_PASSWORD"), "s" * 32)
     needed["SITE_HOST"] = "tasks.example.com"
     least = load_settings(environ={**own, **filled_in(needed)}, root=bare_root(tmp_path))
     assert (least.processes, least.trusted_hosts, least.metrics.enabled, least.sentry.dsn) == (0, [], False, "")
