@@ -24,6 +24,8 @@ from tests.support.serving import Service, free_port
 
 HOST = "tasks.example.com"
 TEMPLATE = ROOT / "deploy" / "nginx" / "tasklane.conf.template"
+METRICS_TEMPLATE = TEMPLATE.with_name("metrics.conf.template")
+METRICS = {"TASKLANE_METRICS__ENABLED": "true", "TASKLANE_METRICS__TOKEN": "t" * 32}
 
 
 @dataclass
@@ -32,6 +34,7 @@ class Site:
 
     http_port: int
     https_port: int
+    metrics_port: int
     service: Service
     trust: ssl.SSLContext
     headers: dict[str, str] = field(default_factory=dict)
@@ -54,8 +57,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     certificate.private_key_pem.write_to_path(folder / "privkey.pem")
     for blob in certificate.cert_chain_pems:
         blob.write_to_path(folder / "fullchain.pem", append=True)
-    service = Service(folder, TASKLANE_TRUSTED_PROXIES="1")
-    http_port, https_port = free_port(), free_port()
+    service = Service(folder, TASKLANE_TRUSTED_PROXIES="1", **METRICS)
+    http_port, https_port, metrics_port = free_port(), free_port(), free_port()
     text = TEMPLATE.read_text()
     for name, value in (
         ("${SITE_HOST}", HOST),
@@ -72,13 +75,17 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     ):
         assert name in text
         text = text.replace(name, value)
+    metrics = METRICS_TEMPLATE.read_text().replace("(500[01])", f"({service.port})")
+    for name, value in (("${METRICS_LISTEN}", f"127.0.0.1:{metrics_port}"), ("${METRICS_FROM}", "127.0.0.1")):
+        assert name in metrics
+        metrics = metrics.replace(name, value)
     places = "".join(
         f"{kind}_temp_path {folder / kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
     configuration = folder / "nginx.conf"
     configuration.write_text(
         f"daemon off;\npid {folder / 'pid'};\nerror_log stderr info;\nevents {{}}\n"
-        f"http {{\naccess_log off;\n{places}{text}}}\n"
+        f"http {{\naccess_log off;\n{places}{text}{metrics}}}\n"
     )
     tried = subprocess.run([nginx, "-t", "-c", str(configuration)], capture_output=True, text=True, check=False)
     assert tried.returncode == 0, tried.stderr
@@ -89,7 +96,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         trust = ssl.create_default_context()
         authority.configure_trust(trust)
         service.prepare().start().log_in()
-        found = Site(http_port, https_port, service, trust, {"Authorization": f"Bearer {service.token}"})
+        found = Site(http_port, https_port, metrics_port, service, trust, {"Authorization": f"Bearer {service.token}"})
         wait_for(lambda: running.poll() is None and answers(found), bool, seconds=20)
         yield found
     finally:
@@ -243,6 +250,15 @@ def test_other_names_get_neither_a_certificate_nor_an_answer(site: Site) -> None
 def test_metrics_are_not_for_the_world(site: Site) -> None:
     answer = site.ask("GET", "/metrics")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+
+
+def test_metrics_are_for_prometheus_on_a_door_of_its_own(site: Site) -> None:
+    url = f"http://127.0.0.1:{site.metrics_port}/{site.service.port}/metrics"
+    with httpx.Client(trust_env=False) as client:
+        token = {"Authorization": f"Bearer {METRICS['TASKLANE_METRICS__TOKEN']}"}
+        assert "\ntasklane_web_processes " in client.get(url, headers=token).text
+        assert client.get(url).status_code == 401
+        assert client.get(url.replace("/metrics", "/health"), headers=token).status_code == 404
 
 
 def test_a_slow_head_holds_up_nobody(site: Site) -> None:
