@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import re
 import socket
 import ssl
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -32,6 +34,7 @@ METRICS = {"TASKLANE_METRICS__ENABLED": "true", "TASKLANE_METRICS__TOKEN": "t" *
 class Site:
     """A running nginx, the service behind it, and clients of both."""
 
+    folder: Path
     http_port: int
     https_port: int
     metrics_port: int
@@ -67,6 +70,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             f"server 127.0.0.1:{service.port} max_fails=0; server 127.0.0.1:{free_port()} max_fails=0;",
         ),
         ("${SITE_CERTIFICATES}", str(folder)),
+        ("root /var/www/acme", f"root {folder / 'acme'}"),
         # So that a machine of any speed can be too fast.
         ("rate=100r/s", "rate=20r/s"),
         ("burst=200", "burst=100"),
@@ -82,9 +86,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     places = "".join(
         f"{kind}_temp_path {folder / kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
+    # As root it would let a process read files that may not look into the folder of the test.
+    user = "user root;\n" if os.geteuid() == 0 else ""
     configuration = folder / "nginx.conf"
     configuration.write_text(
-        f"daemon off;\npid {folder / 'pid'};\nerror_log stderr info;\nevents {{}}\n"
+        f"{user}daemon off;\npid {folder / 'pid'};\nerror_log stderr info;\nevents {{}}\n"
         f"http {{\naccess_log off;\n{places}{text}{metrics}}}\n"
     )
     tried = subprocess.run([nginx, "-t", "-c", str(configuration)], capture_output=True, text=True, check=False)
@@ -96,7 +102,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         trust = ssl.create_default_context()
         authority.configure_trust(trust)
         service.prepare().start().log_in()
-        found = Site(http_port, https_port, metrics_port, service, trust, {"Authorization": f"Bearer {service.token}"})
+        found = Site(
+            folder, http_port, https_port, metrics_port, service, trust, {"Authorization": f"Bearer {service.token}"}
+        )
         wait_for(lambda: running.poll() is None and answers(found), bool, seconds=20)
         yield found
     finally:
@@ -116,6 +124,14 @@ def answers(site: Site) -> bool:
 def test_http_is_only_a_redirect_that_keeps_method_and_path(site: Site) -> None:
     answer = site.ask("POST", "/api/v1/tasks?x=1", scheme="http", json={"title": "x"})
     assert (answer.status_code, answer.headers["Location"]) == (308, f"https://{HOST}/api/v1/tasks?x=1")
+
+
+def test_challenges_for_a_certificate_are_answered_by_http(site: Site) -> None:
+    folder = site.folder / "acme" / ".well-known" / "acme-challenge"
+    folder.mkdir(parents=True)
+    (folder / "token").write_text("proof")
+    answer = site.ask("GET", "/.well-known/acme-challenge/token", scheme="http")
+    assert (answer.status_code, answer.text) == (200, "proof")
 
 
 def test_the_address_of_a_client_cannot_be_invented(site: Site) -> None:
