@@ -41,7 +41,7 @@ NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 @click.option(
     "--processes",
     type=click.IntRange(1, 64),
-    help="Processes that share the port. Default: WEB_CONCURRENCY, else one for each core, at most 4; on SQLite 2.",
+    help="Processes that share the port. Default: WEB_CONCURRENCY, else one for each core, at most 4, on SQLite 2.",
 )
 @click.option(
     "--threads", type=click.IntRange(1, 64), help="Requests that one process serves at once. Default: `threads`."
