@@ -29,7 +29,7 @@ def command(instance_path: Path) -> list[str]:
     data = instance_path / "valkey"
     socket = embedded_socket(instance_path)
     try:
-        data.mkdir(parents=True, exist_ok=True)
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
         socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise EmbeddedError(f"The folder {data} is not usable: {error.strerror}.") from None
