@@ -5,13 +5,12 @@ directly; what a request has read before it writes is ended first, because
 SQLite cannot turn a read transaction into a write transaction safely.
 """
 
-import os
 import re
 import threading
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -43,6 +42,7 @@ from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from core import preconditions, texts
+from core.durable import new_empty_file
 from core.errors import Conflict
 from core.outages import Trouble, guard_file, locked, trouble_of
 
@@ -170,16 +170,7 @@ def init_db(app: Flask, url: str) -> None:
             path = Path(str(db.engine.url.database))
             guard_file(db.engine, path)
             if not str(path).startswith("file:"):  # SQLite can also be told a file as a URI.
-                event.listen(db.engine, "do_connect", lambda *_: create_privately(path))
-
-
-def create_privately(path: Path) -> None:
-    """Make an empty database of SQLite that only its owner can read, unless there is a file already.
-
-    SQLite gives its two files beside it the same mode. Says nothing if it cannot be made, as SQLite will.
-    """
-    with suppress(OSError):
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+                event.listen(db.engine, "do_connect", lambda *_: new_empty_file(path))
 
 
 def _configure_postgresql(engine: Engine) -> None:

@@ -2,11 +2,9 @@
 
 import os
 import shutil
-import sqlite3
 import stat
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -25,6 +23,7 @@ from core.db import db
 from core.mail import delivery
 from core.mail.delivery import MailDelayed
 from core.settings import SECRETS, Settings
+from core.sqlite_files import RESTORE, flaw_of, is_damage
 
 # Clocks that differ by more seconds than this end tokens and leases too early or too late.
 CLOCK_WARNING, CLOCK_FAILURE = 2.0, 30.0
@@ -32,10 +31,6 @@ CLOCK_WARNING, CLOCK_FAILURE = 2.0, 30.0
 DISK_WARNING, DISK_FAILURE = 1_000_000_000, 100_000_000
 # Connections that others need: migrations, backups, people who look.
 SPARE_CONNECTIONS = 5
-
-# Into what is no database, `restore` restores nothing.
-_RESTORE = "Stop all processes, move the file with its -wal and -shm away, and restore a backup: docs/backups.md."
-_MAKE = "run `python manage.py init-db`, or start `python manage.py dev`."
 
 
 class Verdict(StrEnum):
@@ -176,7 +171,7 @@ def _unusable_file(settings: Settings) -> Finding | None:
     SQLite would make one that is missing, and change one that is not Tasklane's.
     """
     path = _database_file()
-    told, advice = _flaw_of(path) if path else ("", "")
+    told, advice = flaw_of(path) if path else ("", "")
     if not told:
         return None
     if settings.sources["database_url"] != "embedded":
@@ -184,42 +179,12 @@ def _unusable_file(settings: Settings) -> Finding | None:
     return Finding("database", Verdict.FAILED, f"sqlite: {told}", advice)
 
 
-def _flaw_of(path: Path) -> tuple[str, str]:
-    """Return what is wrong with a file, and what to do about it, having only read it."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(20)
-    except FileNotFoundError:
-        if not path.parent.is_dir():
-            return f"there is no folder {path.parent}", "Make the folder."
-        return f"there is no file {path}", f"To make it, {_MAKE}"
-    except OSError as error:
-        return f"{path} cannot be read: {error.strerror}", "Let the user that runs this read it."
-    if not head:
-        return f"{path} is empty", f"To fill it, {_MAKE}"
-    if not head.startswith(b"SQLite format 3\0"):
-        return f"{path} is no SQLite database, or damaged", f"If it was Tasklane's, s{_RESTORE[1:]}"
-    # The byte says how it is written (sqlite.org/fileformat2): in all that Tasklane has opened, with a log ahead.
-    if head[18:19] != b"\2" and not _has_versions(path):
-        return f"{path} has no tables of Tasklane", f"If it is to have them, {_MAKE}"
-    return "", ""
-
-
-def _has_versions(path: Path) -> bool:
-    """Return whether somebody has migrated a database, having only read it. What cannot be told so may have been."""
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1)) as database:
-            return bool(database.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone())
-    except sqlite3.Error:
-        return True
-
-
 def _database(settings: Settings, checks: dict[str, str], errors: Mapping[str, Exception]) -> Iterator[Finding]:
     state = checks["database"]
     error = errors.get("database")
     told = f"{db.engine.dialect.name}: {state}" + (f": {health.reason_of(error, settings)}" if error else "")
     down = f"Look at DATABASE_URL ({masked_url(settings.database_url)}), and whether the server runs."
-    advice = _RESTORE if error and _is_damage(error) else _DATABASE_ADVICE.get(state, down)
+    advice = RESTORE if error and is_damage(error) else _DATABASE_ADVICE.get(state, down)
     yield _found("database", state == "ok", told, advice)
     if state == "down":
         return
@@ -230,7 +195,7 @@ def _database(settings: Settings, checks: dict[str, str], errors: Mapping[str, E
     try:
         yield from (_sqlite() if db.engine.dialect.name == "sqlite" else _postgresql())
     except SQLAlchemyError as error:
-        advice = _RESTORE if _is_damage(error) else "Run this again; what it says first may be another thing then."
+        advice = RESTORE if is_damage(error) else "Run this again; what it says first may be another thing then."
         yield Finding("database", Verdict.FAILED, health.reason_of(error, settings), advice)
     db.session.remove()
 
@@ -247,17 +212,12 @@ _DATABASE_ADVICE = {
 }
 
 
-def _is_damage(error: Exception) -> bool:
-    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0) & 0xFF
-    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-
 def _sqlite() -> Iterator[Finding]:
     with db.engine.connect() as connection:
         journal = connection.scalar(text("PRAGMA journal_mode"))
         damage = " ".join(str(connection.scalar(text("PRAGMA quick_check(1)"))).split())
     yield _found("database", journal == "wal", f"journal: {journal}", "Stop all processes, then start one.")
-    yield _found("database", damage == "ok", f"file: {damage}", _RESTORE)
+    yield _found("database", damage == "ok", f"file: {damage}", RESTORE)
 
 
 def _postgresql() -> Iterator[Finding]:

@@ -103,7 +103,7 @@ def describe(error: Exception) -> Failure:
     """Return what may be told of an exception."""
     if isinstance(error, domain.DomainError):
         status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
-        headers = _headers(status)
+        headers = headers_of(status)
         if isinstance(error, domain.InvalidToken):
             headers["WWW-Authenticate"] += ', error="invalid_token"'  # RFC 6750, section 3.1
         if isinstance(error, domain.Unavailable | domain.TooManyAttempts) and error.retry_after:
@@ -123,7 +123,7 @@ def describe(error: Exception) -> Failure:
         return Failure(422, "validation_failed", "The request has a value that cannot be stored.")
     if is_outage(error) or isinstance(error, PoolTimeout | RedisError):
         log.error("A dependency does not answer: %s", type(error).__name__, exc_info=error)
-        return Failure(503, "unavailable", "A part of the service does not answer. Try again.", headers=_headers(503))
+        return Failure(503, "unavailable", "A part of the service does not answer. Try again.", headers=headers_of(503))
     log.error("Unexpected error", exc_info=error)
     return Failure(500, *INTERNAL)
 
@@ -134,7 +134,7 @@ def _from_framework(error: HTTPException) -> Failure:
     message = getattr(error, "sentence", message)
     if status >= 500:
         log.error("Unexpected error", exc_info=error)
-    headers = _headers(status)
+    headers = headers_of(status)
     for name, value in error.get_headers():
         if name in ("Allow", "Content-Range", "Retry-After"):
             headers[name] = value
@@ -152,7 +152,8 @@ def _framework_words(status: int) -> tuple[str, str]:
     return FRAMEWORK.get(status, (default.lower().replace(" ", "_"), f"{default}."))
 
 
-def _headers(status: int) -> dict[str, str]:
+def headers_of(status: int) -> dict[str, str]:
+    """Return what an answer with this status has to say besides."""
     if status == 401:
         return {"WWW-Authenticate": 'Bearer realm="tasklane"'}  # RFC 9110, section 11.6.1
     if status == 503:

@@ -16,7 +16,7 @@ from flask_restx import Namespace, fields
 from flask_restx.model import ModelBase
 from orjson import Fragment
 
-from api.http import etags
+from api.http import errors, etags
 from api.http.fields import Anything, NullableInteger, NullableText
 from core import clock
 from core.jobs.model import Job
@@ -198,7 +198,7 @@ def returns_bare(model: ModelBase, text: str = "Success.", status: int = 200) ->
 
     def shape(value: Any) -> Response:
         body, code = value if isinstance(value, tuple) else (value, status)
-        return json_response(marshal(model, body), code)
+        return json_response(marshal(model, body), code, errors.headers_of(code))
 
     return answering(shape, status, text, model)
 

@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from flask import Response, current_app, request
+from flask import current_app, request
 from flask_restx import Namespace, fields
 
 from api.http import limits
-from api.http.errors import RETRY_AFTER_SECONDS
 from api.http.fields import NullableInteger, NullableText
 from api.http.request_id import current_request_id
-from api.http.responses import on_answer, returns, returns_bare
+from api.http.responses import returns, returns_bare
 from api.http.security import SecureResource
 from core import health
 from core.access import Permission
@@ -177,11 +176,4 @@ class Readiness(SecureResource):
     def get(self) -> tuple[dict[str, Any], int]:
         """Say whether each part works: database, migrations, Redis, workers, scheduler, e-mail, upstreams."""
         report = health.check(current_settings(), current_upstreams(), current_writing())
-        if report["status"] != "down":
-            return report, 200
-        on_answer(_ask_again)
-        return report, 503
-
-
-def _ask_again(response: Response) -> None:
-    response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        return report, 503 if report["status"] == "down" else 200

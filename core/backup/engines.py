@@ -14,7 +14,7 @@ from typing import Protocol
 import psycopg
 from sqlalchemy.engine import URL, make_url
 
-from core.db import create_privately
+from core.durable import new_empty_file
 
 # What a copy for SQLite waits for a writer at most, in seconds.
 PATIENCE = 15.0
@@ -86,7 +86,7 @@ class Sqlite:
 
     def read_from(self, path: Path) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        create_privately(self.path)
+        new_empty_file(self.path)
         with closing(sqlite3.connect(path)) as copy, self._open() as database:
             _require_whole(copy)
             try:
