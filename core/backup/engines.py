@@ -5,19 +5,20 @@ import shutil
 import sqlite3
 import stat
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 import psycopg
 from sqlalchemy.engine import URL, make_url
 
-from core.durable import new_empty_file
+from core.durable import new_empty_file, new_private_file
+from core.orphans import dying_with_parent
 
 # What a copy for SQLite waits for a writer at most, in seconds.
 PATIENCE = 15.0
+_PIECE = 2**20
 # Empties the schema that the copy is then read into. Extensions stay, because only a superuser could bring them back.
 _EMPTY_SCHEMA = """
 DO $$
@@ -40,17 +41,17 @@ class BackupError(Exception):
 
 
 class Engine(Protocol):
-    """One kind of database."""
+    """One kind of database. In the folder `scratch` it may leave what somebody else removes."""
 
     name: str
 
     def revision(self) -> str:
         """Return the version of the schema, or nothing if the database is empty. Raises BackupError."""
 
-    def copy_to(self, path: Path) -> None:
+    def copy_to(self, path: Path, scratch: Path) -> None:
         """Write one state of the whole database to a file. Others go on reading and writing. Raises BackupError."""
 
-    def read_from(self, path: Path) -> None:
+    def read_from(self, path: Path, scratch: Path) -> None:
         """Replace the database by a copy, whole or not at all. Raises BackupError, also while anybody is connected."""
 
 
@@ -74,7 +75,7 @@ class Sqlite:
         with self._open() as database:
             return self._revision(database)
 
-    def copy_to(self, path: Path) -> None:
+    def copy_to(self, path: Path, scratch: Path) -> None:
         if not self.path.exists():
             raise BackupError(f"There is no database at {self.path}.")
         with self._open() as database, closing(sqlite3.connect(path)) as copy:
@@ -84,7 +85,7 @@ class Sqlite:
             copy.execute("PRAGMA journal_mode = DELETE")
             _require_whole(copy)
 
-    def read_from(self, path: Path) -> None:
+    def read_from(self, path: Path, scratch: Path) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         new_empty_file(self.path)
         with closing(sqlite3.connect(path)) as copy, self._open() as database:
@@ -113,7 +114,9 @@ class Sqlite:
         try:
             with closing(sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None)) as database:
                 yield database
-        except sqlite3.Error as error:
+        except sqlite3.ProgrammingError:
+            raise  # A mistake of this code, of which the database knows nothing.
+        except sqlite3.DatabaseError as error:
             raise BackupError(f"The database {self.path} cannot be used: {error}.") from None
 
     @staticmethod
@@ -144,10 +147,12 @@ class Postgresql:
             row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
             return str(row[0]) if row else ""
 
-    def copy_to(self, path: Path) -> None:
-        self._run("pg_dump", "--format=plain", "--no-owner", "--no-privileges", f"--file={path}")
+    def copy_to(self, path: Path, scratch: Path) -> None:
+        # By a pipe, so that it ends with us wherever a kernel knows no better way.
+        with path.open("wb") as copy:
+            self._run(scratch, copy, "pg_dump", "--format=plain", "--no-owner", "--no-privileges")
 
-    def read_from(self, path: Path) -> None:
+    def read_from(self, path: Path, scratch: Path) -> None:
         with self._connect() as connection:
             others = connection.execute(
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
@@ -155,45 +160,64 @@ class Postgresql:
             ).fetchone()
         if others != (0,):
             raise BackupError("The database is in use. Stop Tasklane, then restore.")
-        with tempfile.NamedTemporaryFile("w", suffix=".sql") as first:
-            first.write(_EMPTY_SCHEMA)
-            first.flush()
-            options = ("--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction", "--output=/dev/null")
-            self._run("psql", *options, f"--file={first.name}", f"--file={path}")
+        first = scratch / "first.sql"
+        first.write_text(_EMPTY_SCHEMA)
+        options = ("--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction")
+        # By files: at the end of a pipe that breaks it would commit what it has got.
+        self._run(scratch, None, "psql", *options, f"--file={first}", f"--file={path}")
 
     @contextmanager
     def _connect(self) -> Iterator[psycopg.Connection]:
         shown = self.url.set(drivername="postgresql").render_as_string(hide_password=False)
         try:
-            with psycopg.connect(shown, connect_timeout=5) as connection:
-                yield connection
+            connection = psycopg.connect(shown, connect_timeout=5)
         except psycopg.Error as error:
-            raise BackupError(f"The database cannot be used: {str(error).strip().splitlines()[0]}.") from None
+            raise _unusable(error) from None
+        try:
+            with connection:
+                yield connection
+        except (psycopg.OperationalError, psycopg.errors.InsufficientPrivilege) as error:
+            raise _unusable(error) from None
 
-    def _run(self, tool: str, *options: str) -> None:
+    def _run(self, scratch: Path, output: IO[bytes] | None, tool: str, *options: str) -> None:
         program = shutil.which(tool)
         if program is None:
             raise BackupError(
                 f"{tool} is not installed. It comes with PostgreSQL's client programs (postgresql-client on Debian)."
             )
-        with self._service() as service:
-            environ = {**os.environ, "PGSERVICEFILE": service, "PGCONNECT_TIMEOUT": "5"}
-            command = [program, "--dbname=service=tasklane", "--no-password", *options]
-            done = subprocess.run(  # noqa: S603 - no shell, and nothing of a request
-                command, env=environ, capture_output=True, text=True, check=False
-            )
-        if done.returncode != 0:
-            lines = done.stderr.strip().splitlines() or ["it does not say why"]
+        environ = {**os.environ, "PGSERVICEFILE": str(self._service(scratch)), "PGCONNECT_TIMEOUT": "5"}
+        command = [program, "--dbname=service=tasklane", "--no-password", *options]
+        with (
+            (scratch / "said").open("w+b") as said,
+            subprocess.Popen(  # noqa: S603 - no shell, and nothing of a request
+                command,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if output else subprocess.DEVNULL,
+                stderr=said,
+                preexec_fn=dying_with_parent(),  # noqa: PLW1509 - a command has one thread
+            ) as process,
+        ):
+            if output and process.stdout:
+                shutil.copyfileobj(process.stdout, output, _PIECE)
+            code = process.wait()
+            said.seek(0)
+            lines = said.read().decode(errors="replace").strip().splitlines() or ["it does not say why"]
+        if code != 0:
             raise BackupError(f"{tool} has failed: {lines[0].rstrip('.')}.")
 
-    @contextmanager
-    def _service(self) -> Iterator[str]:
+    def _service(self, scratch: Path) -> Path:
         """Tell the tools where the server is, by a file, because everybody can read a command line."""
         url = self.url
         given = {"host": url.host, "port": url.port, "user": url.username, "password": url.password}
         given |= {"dbname": url.database, **{name: str(value) for name, value in url.query.items()}}
         lines = [f"{name}={value}" for name, value in given.items() if value is not None]
-        with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
-            file.write("\n".join(["[tasklane]", *lines, ""]))
-            file.flush()
-            yield file.name
+        path = scratch / "service.conf"
+        path.unlink(missing_ok=True)
+        with new_private_file(path) as file:
+            file.write("\n".join(["[tasklane]", *lines, ""]).encode())
+        return path
+
+
+def _unusable(error: psycopg.Error) -> BackupError:
+    return BackupError(f"The database cannot be used: {str(error).strip().splitlines()[0]}.")

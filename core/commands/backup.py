@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from core.backup import service
+from core.backup.archive import Manifest
 from core.backup.engines import BackupError
-from core.backup.service import Manifest
 from core.commands.process import Failure
 from core.config import load_settings, masked_url
 from core.health import known_revisions

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from itertools import islice
+from pathlib import Path
 from typing import IO, Any
 
 import xlsxwriter
 
 from core.exchange.columns import AMOUNT, BOOLEAN, DAY, NUMBER, Column, Notation
 from core.json_out import dump
+from core.scratch import scratch_folder
 
 Columns = Sequence[Column]
 Rows = Iterable[Sequence[Any]]
@@ -92,9 +94,9 @@ def write_xlsx(stream: IO[bytes], title: str, columns: Columns, rows: Rows) -> i
     booleans become cells of their type; moments stay text, because spreadsheets
     know no time zone.
     """
-    with tempfile.TemporaryDirectory(prefix="tasklane-xlsx-") as folder:
+    with scratch_folder(Path(tempfile.gettempdir()), "tasklane-xlsx-") as folder:
         # It keeps one row in memory and the rest in files of this folder.
-        book = xlsxwriter.Workbook(stream, {"constant_memory": True, "tmpdir": folder})
+        book = xlsxwriter.Workbook(stream, {"constant_memory": True, "tmpdir": str(folder)})
         book.use_zip64()
         try:
             cut = _write_sheets(book, title, columns, rows)
