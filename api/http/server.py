@@ -9,6 +9,7 @@ at which its client cannot be sending.
 import logging
 import select
 import socket
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -188,6 +189,9 @@ class Server:
         self._drain_seconds = drain_seconds
         self._on_drain = on_drain
         self._is_stopping = False
+        # Who stops the server writes into a pipe that the loop closes at its end. Reentrant, because a signal
+        # handler runs in the thread of the loop.
+        self._ending = threading.RLock()
         self._map: dict[int, Any] = {}
         self._dispatcher = ThreadedTaskDispatcher()
         self._dispatcher.set_thread_count(threads)
@@ -210,14 +214,16 @@ class Server:
             wasyncore.poll2(LOOP_SECONDS, self._map)
         self._drain()
         self._dispatcher.shutdown(timeout=0.5)
-        wasyncore.close_all(self._map)
+        with self._ending:
+            wasyncore.close_all(self._map)
 
     def stop(self) -> None:
         """Begin to end. Signal handlers and other threads may call it, and more than once."""
-        if self._is_stopping:
-            return
-        self._is_stopping = True
-        self._listeners[0].pull_trigger()
+        with self._ending:
+            if self._is_stopping:
+                return
+            self._is_stopping = True
+            self._listeners[0].pull_trigger()
 
     def _drain(self) -> None:
         began = time.time()

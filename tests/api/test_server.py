@@ -131,10 +131,12 @@ def run() -> Iterator[Callable[..., Running]]:
     yield make
     for running in started:
         running.app.gate.set()
-        running.server.stop()
-        for client in running.clients:
-            client.close()
-        running.thread.join(10)
+        try:
+            running.server.stop()
+        finally:
+            for client in running.clients:
+                client.close()
+            running.thread.join(10)
 
 
 def test_what_is_worked_on_and_what_waits_for_a_thread_is_answered_before_the_end(run: Callable[..., Running]) -> None:
@@ -267,6 +269,25 @@ def test_what_never_ends_is_cut_when_the_time_is_over(run: Callable[..., Running
     assert running.wait() < 3
     assert client.is_closed()
     running.server.stop()  # A second signal, as platforms send, does no harm.
+
+
+def test_a_server_that_has_ended_before_it_is_woken_up_is_stopped_all_the_same(
+    run: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = run()
+    (listener,) = running.server._listeners
+    wake = listener.pull_trigger
+
+    def wake_late() -> None:
+        # The loop has noticed by itself, because somebody came and went; it must not close the pipe meanwhile.
+        running.client().close()
+        assert running.drained.wait(5)
+        running.thread.join(0.5)
+        wake()
+
+    monkeypatch.setattr(listener, "pull_trigger", wake_late)
+    running.server.stop()
+    running.wait()
 
 
 # --- refusals -----------------------------------------------------------------------

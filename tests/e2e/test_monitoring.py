@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import signal
+import time
 from pathlib import Path
 
 from tests.support.prometheus import Samples, samples
@@ -29,6 +30,15 @@ def answered(found: Samples) -> float:
     return found.get(("tasklane_http_requests_total", labels), 0)
 
 
+def scrape_when_all_serve(service: Service, processes: int) -> Samples:
+    """Ask until so many processes are there: `serve` answers as soon as one of them is."""
+    until = time.monotonic() + 60
+    while (found := scrape(service))["tasklane_web_processes", ()] != processes:
+        assert time.monotonic() < until, service.log.read_text()
+        time.sleep(0.05)
+    return found
+
+
 def test_counters_are_those_of_all_processes_and_outlive_each(tmp_path: Path) -> None:
     service = Service(
         tmp_path,
@@ -41,9 +51,8 @@ def test_counters_are_those_of_all_processes_and_outlive_each(tmp_path: Path) ->
     try:
         for _ in range(20):
             assert service.call("GET", "/auth/me")[0] == 200
-        before = scrape(service)
+        before = scrape_when_all_serve(service, 2)
         assert answered(before) == 20
-        assert before["tasklane_web_processes", ()] == 2
 
         first = service.children()
         victim = min(first)
