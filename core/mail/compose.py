@@ -1,9 +1,9 @@
 """Messages from templates: each as plain text and as HTML."""
 
-import unicodedata
-from email.headerregistry import Address, BaseHeader, HeaderRegistry, UnstructuredHeader
+import re
+from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP, Policy
+from email.policy import SMTP
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
@@ -12,30 +12,21 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from markupsafe import Markup, escape
 
 from core import clock
+from core.mail.headers import POLICY, mailbox
 
 # A description may be of any length; a message shows its beginning.
 EXCERPT = 2_000
-
-
-class _Verbatim(UnstructuredHeader, BaseHeader):
-    """A header that other programs read: never folded, and never written in encoded words, which they do not decode."""
-
-    def fold(self, *, policy: "Policy[Any]") -> str:
-        return f"{self.name}: {self}{policy.linesep}"
-
-
-_headers = HeaderRegistry()
-for _name in ("message-id", "list-unsubscribe"):
-    _headers.map_to_type(_name, _Verbatim)
-
-# Quoted-printable or base64: a server need not take bytes beyond ASCII (RFC 5321, 2.4).
-_POLICY = SMTP.clone(cte_type="7bit", header_factory=_headers)
+# Whatever some reader takes for the end of a line, and the other control characters.
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def one_line(text: str) -> str:
-    """Return `text` without line breaks and control characters, which could end a header or fake a line."""
-    printable = (" " if unicodedata.category(character) == "Cc" else character for character in text)
-    return " ".join("".join(printable).split())
+    """Return `text` without line breaks and control characters, which could end a header or fake a line.
+
+    Text of one line stays as it is; of what had several, every run of white space becomes one space.
+    """
+    without = _CONTROLS.sub(" ", text)
+    return text.strip() if without == text else " ".join(without.split())
 
 
 def _excerpt(text: str) -> str:
@@ -80,10 +71,10 @@ def compose(
     name = one_line(display_name)
     values = {**values, "name": name, "unsubscribe_url": unsubscribe_url}
     subject = _subject(template, values)
-    message = EmailMessage(policy=_POLICY)
+    message = EmailMessage(policy=POLICY)
     message["Subject"] = subject
-    message["From"] = sender
-    message["To"] = Address(display_name=name, addr_spec=to)
+    message["From"] = _sender(sender)
+    message["To"] = mailbox(to, name)
     message["Date"] = format_datetime(clock.now())
     message["Message-ID"] = f"<{message_id}@{message['From'].addresses[0].domain}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no vacation replies, please.
@@ -96,6 +87,12 @@ def compose(
         _templates.get_template(f"{template}.html").render({**values, "subject": subject}), subtype="html"
     )
     return message
+
+
+def _sender(setting: str) -> Address:
+    """Return the mailbox of the configuration, which has been judged at start."""
+    address: Address = SMTP.header_factory("From", setting).addresses[0]
+    return address
 
 
 def _subject(template: str, values: dict[str, Any]) -> str:

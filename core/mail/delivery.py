@@ -6,7 +6,6 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from email.message import EmailMessage
-from email.policy import SMTP
 from pathlib import Path
 
 from core.durable import new_private_file, sync_folder
@@ -178,7 +177,7 @@ def _write(message: EmailMessage, outbox: Path, name: str) -> Path:
     # An attempt that was killed may have left one.
     draft.unlink(missing_ok=True)
     with new_private_file(draft) as file:
-        file.write(message.as_bytes(policy=SMTP))
+        file.write(message.as_bytes())
     draft.replace(target)
     sync_folder(outbox)
     return target
