@@ -4,9 +4,6 @@ from flask import Flask, Response, request
 
 from core.settings import Settings
 
-# The limiters tell here, with every answer, when their window ends; it stays inside this process.
-WINDOW_ENDS = "X-Tasklane-Window-Ends"
-
 # An answer is data. Whatever it says, a browser must load nothing for it, run nothing and show it in no frame.
 POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 # What every answer has, unless it has its own. Also what the server itself refuses.
@@ -26,11 +23,6 @@ def init_headers(app: Flask, settings: Settings) -> None:
 
     @app.after_request
     def add_headers(response: Response) -> Response:
-        window_ends = response.headers.pop(WINDOW_ENDS, None)
-        # Retry-After means "come back later" (RFC 9110, section 10.2.3), never "you may stay"; and whoever
-        # has said when, such as a job, a lock or an upstream, knows better than a limiter.
-        if response.status_code == 429 and window_ends is not None:
-            response.headers.setdefault("Retry-After", str(max(1, int(window_ends))))
         if response.status_code in (204, 304):
             response.headers.pop("Content-Type", None)  # Of a body that is not there.
         if request.path.startswith("/api/v1"):

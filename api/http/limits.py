@@ -6,22 +6,23 @@ Who calls is known only when the credentials have been verified, so requests are
 counted after that; a made-up token gives nobody a bucket of their own.
 """
 
-import logging
+import math
+import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
 
 from flask import Flask, Response, g, request
-from flask_limiter import HeaderNames, Limiter, RateLimitExceeded
+from flask_limiter import Limiter, RateLimitExceeded
 from flask_limiter.util import get_remote_address
-from limits import RateLimitItem, WindowStats
+from limits import RateLimitItem, WindowStats, parse_many
 from limits.storage import MemoryStorage
-from limits.strategies import STRATEGIES, RateLimiter
-from redis.exceptions import RedisError
 
 from api.http import errors, json
 from api.http.basic import presented_credentials
 from api.http.cors import is_preflight
-from api.http.headers import WINDOW_ENDS
+from api.http.windows import STRATEGIES, Enduring, whole_seconds_until
 from core import redis, texts
 from core.access import Actor
 from core.bootstrap import current_settings
@@ -30,12 +31,6 @@ from core.settings import Settings
 
 # Seconds that one question to a Redis which hangs may take. A log-in is counted twice, so it may ask twice.
 PATIENCE = 0.1
-# Seconds until somebody finds out whether a Redis that was away is still away.
-PAUSE = 2.0
-
-log = logging.getLogger("tasklane.limits")
-
-Value = TypeVar("Value")
 
 
 def caller_key() -> str:
@@ -46,46 +41,11 @@ def caller_key() -> str:
     return f"user {actor.user_id}" if actor.key_id is None else f"key {actor.key_id}"
 
 
-class Enduring(RateLimiter):
-    """Counts in one place, and while that is away in another.
-
-    Flask-Limiter has a fallback of its own, which only the first thread to notice
-    takes: the requests of the others, on their way to Redis at that moment, fail,
-    and those whose headers are written then fail although their work is done.
-    """
-
-    def __init__(self, first: RateLimiter, second: RateLimiter) -> None:
-        self.storage = first.storage
-        self._first = first
-        self._second = second
-        self._absence = redis.Absence(PAUSE)
-
-    def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
-        return self._ask(lambda limiter: limiter.hit(item, *identifiers, cost=cost))
-
-    def test(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
-        return self._ask(lambda limiter: limiter.test(item, *identifiers, cost=cost))
-
-    def get_window_stats(self, item: RateLimitItem, *identifiers: str) -> WindowStats:
-        return self._ask(lambda limiter: limiter.get_window_stats(item, *identifiers))
-
-    def _ask(self, question: Callable[[RateLimiter], Value]) -> Value:
-        if self._absence.may_try():
-            try:
-                answer = question(self._first)
-            except (RedisError, OSError) as error:
-                if self._absence.note_failure():
-                    log.warning("Redis does not answer (%s); requests are counted here.", type(error).__name__)
-            else:
-                self._absence.note_answer()
-                return answer
-        return question(self._second)
-
+PREFIX = "tasklane"
 
 # The application is bound later, so importing this has no effect.
-_options: dict[str, Any] = {"headers_enabled": True, "header_name_mapping": {HeaderNames.RETRY_AFTER: WINDOW_ENDS}}
-limiter = Limiter(key_func=caller_key, strategy="sliding-window-counter", **_options)
-credentials_limiter = Limiter(key_func=get_remote_address, strategy="moving-window", **_options)
+limiter = Limiter(key_func=caller_key, strategy="sliding-window-counter")
+credentials_limiter = Limiter(key_func=get_remote_address, strategy="moving-window")
 
 
 def init_limits(app: Flask, settings: Settings) -> None:
@@ -94,17 +54,20 @@ def init_limits(app: Flask, settings: Settings) -> None:
         RATELIMIT_ENABLED=settings.ratelimit_enabled,
         RATELIMIT_STORAGE_URI=_storage_url(settings.redis_url),
         RATELIMIT_STORAGE_OPTIONS=_storage_options(settings),
-        RATELIMIT_KEY_PREFIX="tasklane",
+        RATELIMIT_KEY_PREFIX=PREFIX,
         # A path that does not exist is counted as well.
         RATELIMIT_REQUEST_IDENTIFIER=lambda: request.endpoint or "nowhere",
     )
+    # Runs after the limiters, because it is registered before them: they count some answers only at the end.
+    app.after_request(_tell)
     for each in (limiter, credentials_limiter):
         each.enabled = settings.ratelimit_enabled
         each.init_app(app)
         if each.enabled:
+            strategy = STRATEGIES[str(each._strategy)]
             # There is no public way to say how to count.
-            each._limiter = Enduring(each.limiter, STRATEGIES[str(each._strategy)](MemoryStorage()))
-    # Runs before the limiters write their headers, because it is registered after them.
+            each._limiter = Enduring(strategy(each.limiter.storage), strategy(MemoryStorage()))
+    # Runs before the limiters, because it is registered after them.
     app.after_request(_count_the_rest)
 
 
@@ -114,6 +77,61 @@ def _storage_options(settings: Settings) -> dict[str, Any]:
 
 def _storage_url(url: str) -> str:
     return "redis+" + url if url.startswith("unix://") else url
+
+
+# --- what an answer tells of them -----------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit that the library enforces, by what it is enforced with."""
+
+    limiter: Limiter
+    value: Callable[[], str]
+    scope: str
+    key: Callable[[], str]
+
+    def windows(self) -> list[tuple[RateLimitItem, WindowStats]]:
+        """Return each of its windows as it is now for who asks."""
+        ask = self.limiter.limiter.get_window_stats
+        return [(item, ask(item, PREFIX, self.key(), self.scope)) for item in sorted(parse_many(self.value()))]
+
+
+def _concerns(*limits: Limit) -> None:
+    """Note that the answer to this request has to tell of these limits."""
+    g.limits_asked = (*g.get("limits_asked", ()), *limits)
+
+
+def _tell(response: Response) -> Response:
+    """Tell of the limit that leaves least, and of when to come back if it leaves nothing.
+
+    Whoever waits for `Retry-After` is let in by all limits. It means "come back
+    later" (RFC 9110, section 10.2.3), never "you may stay"; and whoever has said
+    a later time, such as a job, a lock or an upstream, knows better than a limit.
+    """
+    windows = [window for limit in g.get("limits_asked", ()) if limit.limiter.enabled for window in limit.windows()]
+    if not windows:
+        return response
+    item, stats = min(windows, key=_tightness)
+    wait = 1 if stats.remaining else whole_seconds_until(stats.reset_time)
+    said = response.headers.get("Retry-After", type=int)
+    resets_at = stats.reset_time
+    if response.status_code == 429 or said:
+        after = max(wait, said or 0)
+        response.headers["Retry-After"] = str(after)
+        if response.status_code >= 400:
+            # Two times in one answer must not contradict each other.
+            resets_at = max(resets_at, time.time() + after)
+    response.headers["X-RateLimit-Limit"] = str(item.amount)
+    response.headers["X-RateLimit-Remaining"] = str(stats.remaining)
+    response.headers["X-RateLimit-Reset"] = str(math.ceil(resets_at))
+    return response
+
+
+def _tightness(window: tuple[RateLimitItem, WindowStats]) -> tuple[int, float]:
+    """Order windows by what they leave; of those that leave nothing, the one that does so longest comes first."""
+    _, stats = window
+    return stats.remaining, 0 if stats.remaining else -stats.reset_time
 
 
 # --- every request ------------------------------------------------------------------
@@ -147,10 +165,14 @@ def _count() -> None:
     """Count this request, or raise RateLimitExceeded."""
 
 
+_REQUESTS = Limit(limiter, request_limit, "requests", caller_key)
+
+
 def count_request(actor: Actor | None) -> None:
     """Count this request for the verified caller, or for its address. Raises RateLimitExceeded."""
     g.limited_actor = actor
     g.is_counted = True
+    _concerns(_REQUESTS)
     _count()
 
 
@@ -176,12 +198,20 @@ def limits_logins(view: Callable[..., Any]) -> Callable[..., Any]:
     """Count the POSTs to a view as attempts to log in, together with those to all other such views.
 
     One address may try one username only so often, and all usernames together
-    somewhat more often. The first limit is the one that headers tell of.
+    somewhat more often.
     """
-    shared = credentials_limiter.shared_limit
-    for limit, scope, key in ((login_limit, "login", login_key), (address_limit, "logins", get_remote_address)):
-        view = shared(limit, scope=scope, key_func=key, methods=["POST"])(view)
-    return view
+    for limit in _LOGINS:
+        view = credentials_limiter.shared_limit(limit.value, scope=limit.scope, key_func=limit.key, methods=["POST"])(
+            view
+        )
+
+    @wraps(view)
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        if request.method == "POST":
+            _concerns(*_LOGINS)
+        return view(*args, **kwargs)
+
+    return counted
 
 
 def login_limit() -> str:
@@ -199,7 +229,10 @@ def password_limit() -> str:
     return current_settings().auth.password_limit
 
 
-@credentials_limiter.shared_limit(password_limit, scope="password", key_func=caller_key)
+_PASSWORDS = Limit(credentials_limiter, password_limit, "password", caller_key)
+
+
+@credentials_limiter.shared_limit(_PASSWORDS.value, scope=_PASSWORDS.scope, key_func=_PASSWORDS.key)
 def _count_password() -> None:
     """Count this attempt to tell a password, or raise RateLimitExceeded."""
 
@@ -208,6 +241,7 @@ def count_password(actor: Actor | None) -> None:
     """Count an attempt of a verified caller to tell their password. Raises RateLimitExceeded."""
     g.limited_actor = actor
     g.is_counted = True
+    _concerns(_PASSWORDS)
     _count_password()
 
 
@@ -236,3 +270,9 @@ def login_key() -> str:
         username = body.get("username") if isinstance(body, dict) else None
     # The same spelling that finds the account, so that spaces or capitals give no further tries.
     return f"{get_remote_address()} {texts.login_name(str(username or '')[:400])[:120]}"
+
+
+_LOGINS = (
+    Limit(credentials_limiter, login_limit, "login", login_key),
+    Limit(credentials_limiter, address_limit, "logins", get_remote_address),
+)

@@ -1,20 +1,23 @@
 """One exchange with an upstream: sent with care, read with suspicion."""
 
 import http.cookiejar
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 
 import httpx
 import orjson
 
+from core import clock
 from core.upstreams import transport
 from core.upstreams.settings import UpstreamSettings
 
 # RFC 9110, section 15.6: these say that the same request may succeed later.
 _PASSING = (502, 503, 504)
 _JSON_TYPE = re.compile(r"application/([a-z0-9.+-]+\+)?json *(;.*)?", re.IGNORECASE)
-_LONGEST_RETRY_AFTER = 3600
 
 
 class Failed(Exception):
@@ -126,6 +129,14 @@ def _read(response: httpx.Response, max_bytes: int) -> Answer:
 
 
 def _retry_after(headers: Mapping[str, str]) -> int | None:
-    """Return the Retry-After of an answer if it is a number of seconds, at most an hour."""
+    """Return in how many seconds to come back, by a Retry-After that is a number or a date (RFC 9110, 10.2.3)."""
     value = headers.get("retry-after", "")
-    return max(1, min(int(value), _LONGEST_RETRY_AFTER)) if re.fullmatch("[0-9]{1,9}", value) else None
+    if re.fullmatch("[0-9]{1,9}", value):
+        return max(1, int(value))
+    try:
+        at = parsedate_to_datetime(value)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=UTC)
+    return max(1, math.ceil((at - clock.now()).total_seconds()))

@@ -114,25 +114,41 @@ def _ask(
     if not upstream.places.acquire(blocking=False):
         raise _unavailable(upstream, "too many calls at once")
     try:
-        admission = upstream.breaker.admit()
-        if admission is None:
-            raise _unavailable(upstream, "left alone", math.ceil(upstream.breaker.seconds_left))
-        works = False
-        try:
-            retries = upstream.settings.retries if method == "GET" and not admission.is_trial else 0
-            answer = _try(client, upstream, method, target, headers, body, retries=retries)
-            works = True
-        except Unusable as error:
-            works = True
-            raise _unavailable(upstream, str(error)) from None
-        except Failed as error:
-            raise _unavailable(upstream, str(error), error.retry_after) from None
-        finally:
-            upstream.breaker.report(admission, succeeded=works)
+        answer = _call(client, upstream, method, target, headers, body)
+    except Failed as error:
+        # Said only when the breaker knows of the failure: it may leave the upstream alone for longer than that wishes.
+        raise _unavailable(upstream, str(error), error.retry_after) from None
+    except Unusable as error:
+        raise _unavailable(upstream, str(error)) from None
     finally:
         upstream.places.release()
     if answer.status >= 400:
         raise _refusal(upstream, answer)
+    return answer
+
+
+def _call(
+    client: httpx.Client,
+    upstream: Upstream,
+    method: str,
+    target: httpx.URL,
+    headers: Mapping[str, str],
+    body: bytes | None,
+) -> Answer:
+    """Make one call if the breaker lets it through, and tell the breaker how it went."""
+    admission = upstream.breaker.admit()
+    if admission is None:
+        raise _unavailable(upstream, "left alone")
+    works = False
+    try:
+        retries = upstream.settings.retries if method == "GET" and not admission.is_trial else 0
+        answer = _try(client, upstream, method, target, headers, body, retries=retries)
+        works = True
+    except Unusable:
+        works = True
+        raise
+    finally:
+        upstream.breaker.report(admission, succeeded=works)
     return answer
 
 
@@ -171,7 +187,9 @@ def _refusal(upstream: Upstream, answer: Answer) -> DomainError:
 
 
 def _unavailable(upstream: Upstream, reason: str, retry_after: int | None = None) -> Unavailable:
+    """Return the refusal that says when to come back: not before the upstream wishes it, nor while it is left alone."""
     log.warning("The upstream %s gave no answer to relay: %s", upstream.name, reason)
+    seconds = max(retry_after or 0, math.ceil(upstream.breaker.seconds_left))
     return Unavailable(
-        f"The upstream {upstream.name} gives no usable answer. Try again later.", retry_after=retry_after
+        f"The upstream {upstream.name} gives no usable answer. Try again later.", retry_after=seconds or None
     )

@@ -429,11 +429,25 @@ def test_a_refusal_is_told_with_its_status_and_without_its_words(
 
 
 @pytest.mark.parametrize(
-    ("status", "sent", "told"), [(503, "7", 7), (503, "999999", 3600), (503, "soon", None), (429, "9", 9)]
+    ("status", "sent", "told"),
+    [
+        (503, "7", 7),
+        (503, "999999", 999999),
+        (503, "soon", None),
+        (503, "Fri, 20 Nov 2026 09:30:00 GMT", 41),
+        (503, "Fri, 20 Nov 2026 09:00:00 GMT", 1),
+        (429, "9", 9),
+    ],
 )
 def test_the_upstream_may_say_when_to_come_back(
-    server: UpstreamServer, connect: Connect, status: int, sent: str, told: int | None
+    server: UpstreamServer,
+    connect: Connect,
+    at: Callable[[str], None],
+    status: int,
+    sent: str,
+    told: int | None,
 ) -> None:
+    at("2026-11-20T09:29:19.500000+00:00")
     server.on("/x", lambda request: request.say({}, status, Retry_After=sent))
     with pytest.raises(Unavailable) as caught:
         read(connect(server.url, retries=3 if told else 0))
@@ -511,10 +525,13 @@ def test_the_breaker_opens_waits_tries_once_and_closes(server: UpstreamServer, c
     registry = connect(server.url, breaker_failures=3, breaker_seconds=30, retries=2)
     server.on("/x", lambda request: request.say({}, 500))
 
+    told = []
     for _ in range(3):
         assert state(registry) == "closed"
-        with pytest.raises(Unavailable):
+        with pytest.raises(Unavailable) as failed:
             read(registry)
+        told.append(failed.value.retry_after)
+    assert told == [None, None, 30], "whoever makes it open hears for how long"
     assert (state(registry), len(server.seen)) == ("open", 3)
 
     with pytest.raises(Unavailable) as caught:
