@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import socket
 import sys
@@ -16,7 +17,7 @@ from api import create_app, reference
 from api.http.server import Server
 from api.http.waiting import end_waiting
 from api.v1 import exports
-from core import clock
+from core import clock, slots
 from core.access import OPERATOR, Actor
 from core.bootstrap import current_upstreams
 from core.commands.common import in_app, refusals
@@ -64,6 +65,9 @@ def serve_process(
         registry.close()
         with app.app_context():
             db.engine.dispose()
+        if exit_with_parent is not None and os.getppid() != exit_with_parent:
+            # It was killed, and can tidy up no more.
+            slots.leave(settings.instance_path / "metrics")
 
 
 @click.command("reference")

@@ -4,11 +4,13 @@ What is written goes through `core.redaction` in the formatter, so that it does 
 matter whether a secret came in the message, its arguments, a traceback or a field.
 """
 
+import errno
 import importlib
 import logging
 import os
 import re
 import sys
+from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from logging.handlers import WatchedFileHandler
@@ -143,22 +145,50 @@ def shows_colours(stream: TextIO) -> bool:
     return bool(os.environ.get("FORCE_COLOR")) or stream.isatty()
 
 
+# Passes when somebody makes room. Everything else, such as a folder that is not ours, has to be told at once.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
 def _file_handler(settings: Settings) -> logging.Handler:
     path = Path(settings.instance_path, settings.log.file)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not settings.log.max_bytes:
-            # Somebody else, such as logrotate, moves it away; this notices.
-            return WatchedFileHandler(path, encoding="utf-8")
-        # The one of the standard library loses lines when several processes write to the same file. This
-        # one holds a lock while it writes. Loaded only where it is wanted.
-        handler: logging.Handler = importlib.import_module("concurrent_log_handler").ConcurrentRotatingFileHandler(
-            str(path),
-            maxBytes=settings.log.max_bytes,
-            backupCount=settings.log.backups,
-            encoding="utf-8",
-            keep_file_open=True,
-        )
+        # So that a file that cannot be written is told now. A full disk is tried again with each line.
+        with path.open("ab"):
+            pass
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise ConfigError(f"The log file {path} cannot be written: {error.strerror}.") from None
+    try:
+        handler = _opened(settings, path)
     except OSError as error:
         raise ConfigError(f"The log file {path} cannot be written: {error.strerror}.") from None
+    handler.handleError = _lose_quietly(handler)  # type: ignore[method-assign, assignment]
     return handler
+
+
+def _opened(settings: Settings, path: Path) -> logging.Handler:
+    if not settings.log.max_bytes:
+        # Somebody else, such as logrotate, moves it away; this notices.
+        return WatchedFileHandler(path, encoding="utf-8", delay=True)
+    # The one of the standard library loses lines when several processes write to the same file. This
+    # one holds a lock while it writes. Loaded only where it is wanted.
+    handler: logging.Handler = importlib.import_module("concurrent_log_handler").ConcurrentRotatingFileHandler(
+        str(path),
+        maxBytes=settings.log.max_bytes,
+        backupCount=settings.log.backups,
+        encoding="utf-8",
+        keep_file_open=True,
+    )
+    return handler
+
+
+def _lose_quietly(handler: logging.Handler) -> Callable[[logging.LogRecord], None]:
+    """Return what happens to a line that finds no room: nothing, because standard output has it too."""
+    tell = handler.handleError
+
+    def lose(record: logging.LogRecord) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):
+            tell(record)
+
+    return lose

@@ -15,6 +15,8 @@ from pathlib import Path
 
 # More processes share no port.
 MOST = 256
+# What holds the slots of this process for as long as it lives.
+_held_here: list[int] = []
 
 
 def claim(folder: Path, prepare: Callable[[int], None] = lambda slot: None) -> int:
@@ -26,7 +28,8 @@ def claim(folder: Path, prepare: Callable[[int], None] = lambda slot: None) -> i
     for slot in range(1, MOST + 1):
         descriptor = _lock(_path(folder, slot))
         if descriptor is not None:
-            # Never closed: the lock is held until this process ends.
+            # The lock is held until this process ends.
+            _held_here.append(descriptor)
             prepare(slot)
             return slot
     raise RuntimeError(f"More than {MOST} processes share {folder}.")
@@ -57,6 +60,12 @@ def new_folder(parent: Path, name: str) -> Path:
 
     Creates nothing yet.
     """
+    sweep(parent)
+    return parent / name
+
+
+def sweep(parent: Path) -> None:
+    """Remove the families in a folder in which nobody lives any more."""
     with suppress(OSError):
         for family in parent.iterdir():
             used: list[bool] = []
@@ -65,7 +74,13 @@ def new_folder(parent: Path, name: str) -> Path:
                     used.append(not is_free)
             if not any(used):
                 shutil.rmtree(family, ignore_errors=True)
-    return parent / name
+
+
+def leave(parent: Path) -> None:
+    """Give back the slots of this process, which is about to end, and remove its family if it was the last."""
+    while _held_here:
+        os.close(_held_here.pop())
+    sweep(parent)
 
 
 def _path(folder: Path, slot: int) -> Path:

@@ -5,6 +5,7 @@ PROMETHEUS_MULTIPROC_DIR, so it does not matter which of them is asked. Without
 that variable there is one process, and counts are in its memory.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterable
 from itertools import accumulate
@@ -32,11 +33,14 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from sqlalchemy import event
 from sqlalchemy.pool import QueuePool
 
+from api.http.shared_counts import Counts
 from api.v1.system import VERSION
 from core import slots
 from core.db import db
 from core.jobs import tally
 from core.operations import Operations
+
+log = logging.getLogger("tasklane.metrics")
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
@@ -128,14 +132,22 @@ class Meters:
 
     def render(self, operations: Operations) -> bytes:
         """Return everything in the text format of Prometheus."""
-        registry = self._registry
-        if self._folder is not None:
-            slots.free(self._folder, lambda slot: mark_process_dead(slot, str(self._folder)))
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry, path=str(self._folder))
         found = CollectorRegistry()
         found.register(_Snapshot(operations))
-        return generate_latest(registry) + generate_latest(found)
+        return self._counted() + generate_latest(found)
+
+    def _counted(self) -> bytes:
+        """Return what all processes have counted, or this one alone where the folder cannot be used."""
+        folder = self._folder
+        try:
+            if folder is not None and folder.is_dir():
+                slots.free(folder, lambda slot: mark_process_dead(slot, str(folder)))
+                registry = CollectorRegistry()
+                MultiProcessCollector(registry, path=str(folder))
+                return generate_latest(registry)
+        except OSError as error:
+            log.warning("The counts of the other processes cannot be read: %s.", error.strerror)
+        return generate_latest(self._registry)
 
 
 def _share() -> Path | None:
@@ -143,8 +155,7 @@ def _share() -> Path | None:
     if not os.environ.get(FOLDER_VARIABLE):
         return None
     folder = Path(os.environ[FOLDER_VARIABLE])
-    slot = slots.claim(folder, lambda number: mark_process_dead(number, str(folder)))
-    values.ValueClass = values.MultiProcessValue(process_identifier=lambda: slot)
+    values.ValueClass = Counts(folder).new_value
     return folder
 
 

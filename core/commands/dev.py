@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import click
 
-from core import embedded, seed
+from core import embedded, seed, slots
 from core.bootstrap import create_core_app, upgrade_database
 from core.commands.process import MANAGE, Failure, refuse_address
 from core.config import load_settings
@@ -48,6 +48,7 @@ def dev(host: str | None, port: int | None) -> None:
                 supervisor.run()
         finally:
             supervisor.stop()
+            slots.sweep(settings.instance_path / "metrics")
     if supervisor.has_given_up:
         raise Failure("A part of Tasklane does not stay up; its lines above say why.")
 

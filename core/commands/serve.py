@@ -76,7 +76,8 @@ def serve(
         )
     _allow_many_files()
     # Set even while metrics are off: SIGHUP may bring settings that switch them on.
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(slots.new_folder(settings.instance_path / "metrics", f"{os.getpid()}"))
+    metrics = settings.instance_path / "metrics"
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(slots.new_folder(metrics, f"{os.getpid()}"))
     descriptors = [each.detach() for each in sockets]
     command = [*MANAGE, "serve-process"]
     command += ["--threads", str(threads)] if threads else []
@@ -96,6 +97,7 @@ def serve(
     )
     die_with_parent(exit_with_parent)
     pool.run()
+    slots.sweep(metrics)
     if pool.has_given_up:
         raise Failure("The web process does not start; its lines above say why.")
 
