@@ -6,7 +6,7 @@ from typing import Any
 
 from core import clock
 from core.auth import lockout
-from core.auth.repository import SessionRepository
+from core.auth.repository import ResetRepository, SessionRepository
 from core.db import db, transaction
 from core.files import service as files
 from core.idempotency.repository import KeptAnswerRepository
@@ -69,6 +69,7 @@ def clean_up(settings: Settings, step: Callable[[], None]) -> dict[str, int]:
     with transaction() as session:
         JobRepository(session).forget_slots(now - SLOTS_KEPT)
         MailRepository(session).forget_reminders((now - REMINDERS_KEPT).date())
+        ResetRepository(session).delete_expired(sessions_end)
         counts["security_events"] = SecurityRepository(session).forget_before(
             events=now - timedelta(days=settings.security_event_days),
             failures=now - lockout.MEMORY,

@@ -55,6 +55,7 @@ _LIMITS = (
     "auth.login_limit",
     "auth.address_limit",
     "auth.password_limit",
+    "auth.reset_limit",
     "limits.user",
     "limits.admin",
     "limits.api_key",
@@ -102,6 +103,9 @@ def problems(env: str, values: Mapping[str, Any]) -> list[str]:
             _is_sender(values["mail.sender"])
         ),
         "public_url is not an address such as https://tasks.example.com": _is_public_url(values["public_url"]),
+        "mail.reset_url is not an address such as https://app.example.com/reset#{token}": (
+            _is_reset_url(values["mail.reset_url"])
+        ),
         "cors_origins has an entry that is not like https://app.example.com": all(
             origin == "*" or _ORIGIN.fullmatch(origin) for origin in values["cors_origins"]
         ),
@@ -242,6 +246,15 @@ def _is_public_url(url: str) -> bool:
     has_more = parts.query or parts.fragment or "@" in parts.netloc or "?" in url or "#" in url
     # A header of an e-mail has room for this.
     return len(url) <= 500 and plain and parts.scheme in ("http", "https") and bool(parts.hostname) and not has_more
+
+
+def _is_reset_url(url: str) -> bool:
+    """Return whether a URL has one place for a token, behind its host."""
+    before, place, after = url.partition("{token}")
+    base = re.split(r"[?#]", before)[0]
+    rest = before[len(base) :] + after
+    plain = rest.isascii() and rest.isprintable() and not any(character in rest for character in ' <>"\\^`{|}')
+    return not url or (bool(place) and plain and _is_public_url(base) and before.count("/") >= 3)
 
 
 _NAME = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?"

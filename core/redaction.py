@@ -54,14 +54,14 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
         ),
         rf"\1\2{REDACTED}",
     ),
-    # JSON Web Tokens, API keys of ours, hashes of passwords.
+    # JSON Web Tokens, API keys and links of ours, hashes of passwords.
     (re.compile(r"\beyJ[\w-]{4,}\.[\w-]*(?:\.[\w-]*)?"), REDACTED),
-    (re.compile(r"\btl_[0-9a-f]{9,}", re.IGNORECASE), REDACTED),
+    (re.compile(r"\btlr?_[0-9a-f]{9,}", re.IGNORECASE), REDACTED),
     (re.compile(r"\$argon2[a-z]*\$[\w$=,+/.-]+"), REDACTED),
 )
 # No pattern can match without one of these in small letters, which is much faster to see.
 _HINTS = (
-    *("://", "eyj", "tl_", "$argon2", "private key", "bearer", "basic", "digest", "apikey", "passw", "pwd"),
+    *("://", "eyj", "tl_", "tlr_", "$argon2", "private key", "bearer", "basic", "digest", "apikey", "passw", "pwd"),
     *("passphrase", "secret", "token", "credential", "authori", "cookie", "csrf", "jwt", "dsn", "key"),
 )
 

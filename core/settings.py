@@ -21,6 +21,7 @@ class AuthSettings:
     login_limit: str
     address_limit: str
     password_limit: str
+    reset_limit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,11 @@ class MailSettings:
     timeout_seconds: float
     reply_seconds: float
     reminder_hour: int
+    reset_url: str
+
+    def reset_link(self, token: str) -> str | None:
+        """Return the page of a front end that takes this token, if there is one."""
+        return self.reset_url.replace("{token}", token) or None
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,6 +214,27 @@ def limits_logins(view: Callable[..., Any]) -> Callable[..., Any]:
     return counted
 
 
+def limits_resets(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Count the POSTs to a view as questions for a way back into an account, and as attempts to log in."""
+    shared = credentials_limiter.shared_limit
+    for limit, scope, key in ((reset_limit, "reset", login_key), (address_limit, "logins", get_remote_address)):
+        view = shared(limit, scope=scope, key_func=key, methods=["POST"])(view)
+    return view
+
+
+def limits_tokens(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Count the POSTs to a view, where nobody has to be known, as attempts to log in from this address."""
+    limited: Callable[..., Any] = credentials_limiter.shared_limit(
+        address_limit, scope="logins", key_func=get_remote_address, methods=["POST"]
+    )(view)
+    return limited
+
+
+def reset_limit() -> str:
+    """Return how often one client may ask for a link for one username."""
+    return current_settings().auth.reset_limit
+
+
 def login_limit() -> str:
     """Return how often one client may try one username."""
     return current_settings().auth.login_limit

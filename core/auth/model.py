@@ -44,6 +44,25 @@ class RefreshToken(Base):
     used_at: Mapped[datetime | None]
 
 
+class PasswordReset(Base):
+    """A link by which somebody sets a new password without the old one; of its token only an HMAC is kept.
+
+    A used one stays until its time is over, so that a repeated job does not make it again.
+    """
+
+    __tablename__ = "password_resets"
+    __table_args__ = (
+        Index("ix_password_resets_user_id", "user_id"),
+        Index("ix_password_resets_expires_at", "expires_at"),
+    )
+
+    token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
 class ApiKey(Base):
     """A key for scripts, limited to its scopes.
 

@@ -1,15 +1,15 @@
-"""Queries over sessions, refresh tokens and API keys."""
+"""Queries over sessions, refresh tokens, links for new passwords and API keys."""
 
 from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from core.auth.model import ApiKey, LoginSession, RefreshToken
+from core.auth.model import ApiKey, LoginSession, PasswordReset, RefreshToken
 from core.changes import service as changes
-from core.db import find_locked
+from core.db import find_locked, insert_if_absent
 from core.users.model import User
 
 # Made once, because every request asks one of them, and to make it takes as long as to ask it.
@@ -83,6 +83,46 @@ class SessionRepository:
 
     def delete_tokens(self, jtis: Collection[str]) -> None:
         self.session.execute(delete(RefreshToken).where(RefreshToken.jti.in_(jtis)))
+
+
+class ResetRepository:
+    """Links for new passwords in the database. Never commits and never authorises."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def add(self, *, token_hash: str, user_id: int, created_at: datetime, expires_at: datetime) -> None:
+        """Add a link, unless it is there, used or not."""
+        values = {"token_hash": token_hash, "user_id": user_id, "created_at": created_at, "expires_at": expires_at}
+        insert_if_absent(self.session, PasswordReset, **values)
+
+    def count_others(self, user_id: int, token_hash: str, now: datetime) -> int:
+        """Return how many links of a user, but for this one, have time left, used or not."""
+        query = select(func.count()).where(
+            PasswordReset.user_id == user_id, PasswordReset.expires_at > now, PasswordReset.token_hash != token_hash
+        )
+        return self.session.scalar(query) or 0
+
+    def find_user_id(self, token_hash: str, now: datetime) -> int | None:
+        """Return whose link this is, if it still holds."""
+        return self.session.scalar(select(PasswordReset.user_id).where(*_holds(token_hash, now)))
+
+    def use(self, token_hash: str, now: datetime) -> bool:
+        """Mark a link as used; return whether it still held (compare and set)."""
+        statement = update(PasswordReset).where(*_holds(token_hash, now)).values(used_at=now)
+        return bool(self.session.execute(statement).rowcount)  # type: ignore[attr-defined]
+
+    def end_all(self, user_id: int, now: datetime) -> None:
+        """End all links of a user."""
+        is_open = (PasswordReset.user_id == user_id, PasswordReset.used_at.is_(None))
+        self.session.execute(update(PasswordReset).where(*is_open).values(used_at=now))
+
+    def delete_expired(self, before: datetime) -> None:
+        self.session.execute(delete(PasswordReset).where(PasswordReset.expires_at < before))
+
+
+def _holds(token_hash: str, now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (PasswordReset.token_hash == token_hash, PasswordReset.used_at.is_(None), PasswordReset.expires_at > now)
 
 
 class KeyRepository:

@@ -4,14 +4,20 @@ from sqlalchemy.orm import Session
 
 from core import clock
 from core.auth.model import LoginSession
-from core.auth.repository import KeyRepository, SessionRepository
+from core.auth.repository import KeyRepository, ResetRepository, SessionRepository
+
+
+def end_links(session: Session, *, user_id: int) -> None:
+    """End the links for a new password of a user, in the caller's transaction."""
+    ResetRepository(session).end_all(user_id, clock.now())
 
 
 def end_access(session: Session, *, user_id: int, except_session: str | None = None) -> None:
-    """End the sessions, but for one, and all API keys of a user, in the caller's transaction."""
+    """End the sessions, but for one, all API keys and all links for a new password, in the caller's transaction."""
     now = clock.now()
     conditions = [LoginSession.user_id == user_id]
     if except_session is not None:
         conditions.append(LoginSession.id != except_session)
     SessionRepository(session).revoke(now, *conditions)
     KeyRepository(session).revoke_all(user_id, now)
+    ResetRepository(session).end_all(user_id, now)

@@ -40,6 +40,7 @@ def _email(name: str, queue: str) -> JobKind:
 
 
 EMAIL_WELCOME = _email("welcome", "high")
+EMAIL_PASSWORD_RESET = _email("password_reset", "high")
 EMAIL_TASK_CREATED = _email("task_created", "high")
 EMAIL_TASK_ASSIGNED = _email("task_assigned", "high")
 EMAIL_TASKS_TRANSFERRED = _email("tasks_transferred", "high")
@@ -56,6 +57,7 @@ KINDS = {
     for kind in (
         PROCESS_TASK,
         EMAIL_WELCOME,
+        EMAIL_PASSWORD_RESET,
         EMAIL_TASK_CREATED,
         EMAIL_TASK_ASSIGNED,
         EMAIL_TASKS_TRANSFERRED,

@@ -14,6 +14,7 @@ class MailKind(StrEnum):
     """The messages that Tasklane sends. Templates are named by these."""
 
     WELCOME = "welcome"
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - the name of a message
     TASK_CREATED = "task_created"
     TASK_ASSIGNED = "task_assigned"
     TASKS_TRANSFERRED = "tasks_transferred"
@@ -21,7 +22,7 @@ class MailKind(StrEnum):
 
 
 # What people may do without; everything else is sent to everybody whom it concerns.
-OPTIONAL = tuple(kind for kind in MailKind if kind is not MailKind.WELCOME)
+OPTIONAL = tuple(kind for kind in MailKind if kind not in (MailKind.WELCOME, MailKind.PASSWORD_RESET))
 
 
 class MailOptOut(Base):

@@ -1,12 +1,13 @@
 """The messages that Tasklane sends: what is said to whom, and whether it still has to be."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from email.message import EmailMessage
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
-from core import texts, zones
+from core import clock, texts, zones
+from core.auth import resets
 from core.db import db
 from core.mail.compose import compose, one_line
 from core.mail.delivery import delivered
@@ -22,6 +23,7 @@ from core.users.repository import UserRepository
 
 # Whose account is gone, or who is an operator without one.
 SOMEBODY = "Somebody"
+RESET_PATH = "/api/v1/auth/password/reset"
 UNSUBSCRIBE_PATH = "/api/v1/notifications/unsubscribe/"
 
 
@@ -42,6 +44,27 @@ def welcome(*, user_id: int) -> Letter:
     """Return the welcome of a new user. Raises NotNeeded, as all of these do."""
     user = _recipient(user_id, MailKind.WELCOME)
     return Letter(MailKind.WELCOME, user, {"user": user})
+
+
+def password_reset(*, user_id: int | None, until: str, job_id: UUID, settings: Settings) -> Letter:
+    """Return the link by which somebody sets a new password, as long as it holds."""
+    if user_id is None:
+        raise NotNeeded("No active account has this name.")
+    expires_at = datetime.fromisoformat(until)
+    if expires_at <= clock.now():
+        raise NotNeeded("The link would have expired before it was sent.")
+    user = _recipient(user_id, MailKind.PASSWORD_RESET)
+    token = resets.make_for_job(user_id=user_id, job_id=job_id, until=expires_at, signing_key=settings.secret_key)
+    if token is None:
+        raise NotNeeded("This link was used already, or as many as may hold at once have been sent.")
+    values = {
+        "user": user,
+        "token": token,
+        "url": settings.mail.reset_link(token),
+        "until": f"{expires_at:%H:%M} UTC",
+        "call": settings.public_url + RESET_PATH,
+    }
+    return Letter(MailKind.PASSWORD_RESET, user, values)
 
 
 def task_created(*, task_id: int) -> Letter:

@@ -18,6 +18,9 @@ class EventKind(StrEnum):
     TOKEN_REUSED = "token_reused"  # noqa: S105 - the name of an event
     LOGOUT = "logout"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - the name of an event
+    PASSWORD_FORGOTTEN = "password_forgotten"  # noqa: S105 - the name of an event
+    RESET_LINK_MADE = "reset_link_made"
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - the name of an event
     KEY_CREATED = "key_created"
     KEY_USED = "key_used"
     KEY_REVOKED = "key_revoked"

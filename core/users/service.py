@@ -158,6 +158,9 @@ def change(actor: Actor, *, user_id: int, **values: Any) -> User:
         if "username" in values or "email" in values:
             with session.no_autoflush:
                 _require_free(session, user)
+        if user.email != was["email"]:
+            # They were sent to an address that is no longer this person's.
+            revocation.end_links(session, user_id=user.id)
         if was_active and not user.is_active:
             revocation.end_access(session, user_id=user.id)
         _record_change(session, actor, user, was=was)

@@ -81,6 +81,12 @@ TABLE: dict[str, Row] = {
     "POST /api/v1/auth/password": Row(
         ACTIVE, lambda w: {"old_password": "correct horse battery", "new_password": "another long one"}
     ),
+    # Whoever has forgotten their password cannot say who they are, except by a token.
+    "POST /api/v1/auth/password/forgotten": Row(PUBLIC, lambda w: {"username": "owner"}),
+    "POST /api/v1/auth/password/reset": Row(
+        PUBLIC, lambda w: {"token": w.reset_token, "new_password": "another long one"}
+    ),
+    "POST /api/v1/users/<int:user_id>/password-reset": Row(ADMIN),
     "GET /api/v1/auth/me/notifications": Row(ACTIVE),
     "PATCH /api/v1/auth/me/notifications": Row(ACTIVE, lambda w: {"task_reminder": False}),
     # Whoever has the link of a message may end such messages.
@@ -195,6 +201,8 @@ class World:
         self.item_id = owner.post("/items", item).get_json()["data"]["id"]
         self.key_id = owner.post("/auth/keys", {"name": "CI", "scopes": ["tasks:read"]}).get_json()["data"]["id"]
         assert boss.delete(f"/projects/{self.project_id}/members/{owner.user_id}").status_code == 204
+        link = self.people["admin"].post(f"/users/{owner.user_id}/password-reset")
+        self.reset_token = link.get_json()["data"]["token"]
         signing_key = app.extensions["tasklane"].secret_key
         self.link = unsubscribe_token(owner.user_id, MailKind.TASK_CREATED, signing_key=signing_key)
         with app.app_context(), transaction() as session:

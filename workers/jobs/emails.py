@@ -30,6 +30,12 @@ def welcome(run: Run, *, user_id: int) -> None:
     _send(run, partial(mail.welcome, user_id=user_id))
 
 
+def password_reset(run: Run, *, user_id: int | None, until: str) -> None:
+    """Send somebody the link by which they set a new password."""
+    order = partial(mail.password_reset, user_id=user_id, until=until)
+    _send(run, partial(order, job_id=run.job_id, settings=current_settings()))
+
+
 def task_created(run: Run, *, task_id: int) -> None:
     """Confirm a new task to its owner."""
     _send(run, partial(mail.task_created, task_id=task_id))

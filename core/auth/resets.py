@@ -1,0 +1,141 @@
+"""A way back for who has forgotten their password: a link that works once, by e-mail or from an administrator.
+
+A link that is sent is made by the worker, of the job's id: so nothing that is stored tells it,
+and a message that has to be sent again has the same one.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from core import clock, texts
+from core.access import Actor
+from core.auth import lockout, passwords, revocation
+from core.auth import service as auth
+from core.auth.repository import ResetRepository
+from core.db import db, transaction
+from core.errors import Conflict, Forbidden, Invalid, NotFound
+from core.jobs import service as jobs
+from core.jobs.kinds import EMAIL_PASSWORD_RESET
+from core.security import service as security
+from core.security.model import EventKind
+from core.users.repository import UserRepository
+
+LIFETIME = timedelta(minutes=30)
+# Within a lifetime; so who has used these up has one that holds, and nobody's mailbox is filled.
+LINKS_AT_ONCE = 3
+
+TOKEN = re.compile(r"tlr_[0-9a-f]{48}")
+NOT_VALID = "This token is unknown, used or expired. Ask for a new one."
+
+
+@dataclass(frozen=True, slots=True)
+class ResetLink:
+    """A link that was just made. `token` is its only copy in clear."""
+
+    token: str
+    expires_at: datetime
+
+
+def order(*, username: str) -> None:
+    """Order a link for whoever has this username or e-mail address, if anybody has.
+
+    Does the same work whether there is such an account, active or not: the
+    worker finds out, and nobody sees how long that takes.
+    """
+    user = UserRepository(db.session()).find_by_login(username)
+    until = clock.now() + LIFETIME
+    with transaction() as session:
+        security.record(session, EventKind.PASSWORD_FORGOTTEN, user_id=user.id if user else None)
+        jobs.enqueue(
+            session,
+            EMAIL_PASSWORD_RESET,
+            owner_id=None,
+            user_id=user.id if user and user.is_active else None,
+            until=until.isoformat(),
+        )
+
+
+def make_for_job(*, user_id: int, job_id: UUID, until: datetime, signing_key: str) -> str | None:
+    """Return the token that a job is to send, the same each time; None if it must not, because there are others."""
+    token = _token(hmac.digest(signing_key.encode(), f"password-reset-job:{job_id}".encode(), hashlib.sha256))
+    token_hash = _hash(token, signing_key)
+    now = clock.now()
+    with transaction() as session:
+        # Whoever is deleted meanwhile gets none, and two jobs count one after the other.
+        if UserRepository(session).find_for_update(user_id) is None:
+            return None
+        links = ResetRepository(session)
+        if links.count_others(user_id, token_hash, now) >= LINKS_AT_ONCE:
+            return None
+        links.add(token_hash=token_hash, user_id=user_id, created_at=now, expires_at=until)
+        return token if links.find_user_id(token_hash, now) is not None else None
+
+
+def make(actor: Actor, *, user_id: int, signing_key: str) -> ResetLink:
+    """Make a link for somebody else's account; for administrators to hand over.
+
+    Raises Forbidden, NotFound, and Conflict for an inactive account.
+    """
+    if not actor.is_admin:
+        raise Forbidden("Only administrators may make a link for a new password.")
+    link = ResetLink(_token(secrets.token_bytes(32)), clock.now() + LIFETIME)
+    with transaction() as session:
+        user = UserRepository(session).find_for_update(user_id)
+        # Whose session ends meanwhile makes no more links.
+        auth.authenticate(session_id=actor.session_id or "")
+        if user is None:
+            raise NotFound("There is no such user.")
+        if user.id == actor.user_id:
+            # A session that somebody has left open must not be enough to take the account over.
+            raise Forbidden("Change your own password with POST /api/v1/auth/password.")
+        if not user.is_active:
+            raise Conflict("This account is inactive.")
+        ResetRepository(session).add(
+            token_hash=_hash(link.token, signing_key),
+            user_id=user_id,
+            created_at=clock.now(),
+            expires_at=link.expires_at,
+        )
+        security.record(session, EventKind.RESET_LINK_MADE, user_id=user_id, actor_id=actor.user_id)
+    return link
+
+
+def redeem(*, token: str, new_password: str, signing_key: str) -> None:
+    """Set a new password, and end all sessions, API keys and other links, and any lock.
+
+    Raises Invalid for a weak password, and with the same words for a token that
+    is unknown, used or expired, or whose account is inactive.
+    """
+    texts.password(new_password, field="new_password")
+    token_hash = _hash(token.strip(), signing_key)
+    # Only for a token that holds a password is hashed, which costs time.
+    user_id = ResetRepository(db.session()).find_user_id(token_hash, clock.now())
+    if user_id is None:
+        raise _not_valid()
+    password_hash = passwords.hash_password(new_password)
+    with transaction() as session:
+        user = UserRepository(session).find_for_update(user_id)
+        if user is None or not user.is_active or not ResetRepository(session).use(token_hash, clock.now()):
+            raise _not_valid()
+        user.password_hash = password_hash
+        lockout.forgive(session, user, hashing_key=signing_key)
+        revocation.end_access(session, user_id=user_id)
+        security.record(session, EventKind.PASSWORD_RESET, user_id=user_id)
+
+
+def _token(octets: bytes) -> str:
+    return f"tlr_{octets.hex()[:48]}"
+
+
+def _hash(token: str, signing_key: str) -> str:
+    """Return what is stored of a token; worthless without the secret of the installation."""
+    return hmac.new(signing_key.encode(), b"password-reset:" + token.encode(), hashlib.sha256).hexdigest()
+
+
+def _not_valid() -> Invalid:
+    return Invalid("The request has invalid fields.", details={"token": [NOT_VALID]})
