@@ -27,7 +27,8 @@ def parse(raw: bytes, *, what: str = "The body") -> Any:
     stored, integers beyond 64 bits and numbers beyond 1e308.
     """
     try:
-        text = raw.decode("utf-8")
+        # RFC 8259 forbids to send the mark that some editors write, and allows to pass over it.
+        text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise Malformed(f"{what} is not UTF-8.") from None
     if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and depth(text) > MAX_DEPTH:

@@ -2,18 +2,24 @@
 
 import csv
 import io
+import os
 import shutil
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import IO
 
 import click
 
+from core.access import Actor
 from core.commands.common import in_app, refusals
 from core.commands.process import Failure
 from core.exchange.columns import Kind
 from core.imports import service as imports
-from core.imports.parsers import Format
+from core.imports.parsers import Format, guess
 from core.imports.rows import Outcome
 from core.imports.work import Import, ImportRefused, Match, OnError, Order
 from core.users import service as users
@@ -27,10 +33,15 @@ def _choice(words: type[Kind] | type[Format] | type[OnError] | type[Match]) -> c
 
 
 @click.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
 @click.option("--kind", type=_choice(Kind), required=True, help="What the rows are.")
 @click.option("--as", "username", metavar="NAME", help="Whose rights and external ids count. Default: the only admin.")
-@click.option("--format", "form", type=_choice(Format), help="How FILE is written. Default: its name tells.")
+@click.option(
+    "--format",
+    "form",
+    type=_choice(Format),
+    help="How FILE is written. Default: its name tells, or the beginning of standard input.",
+)
 @click.option("--dry-run", is_flag=True, help="Do everything, and take it back.")
 @click.option("--on-error", type=_choice(OnError), default="abort", show_default=True, help="What wrong rows lead to.")
 @click.option("--match", type=_choice(Match), default="external_id", show_default=True, help="How rows find things.")
@@ -48,25 +59,57 @@ def import_command(
     match: str,
     report_path: Path | None,
 ) -> None:
-    """Import tasks, posts, items or users from FILE, without a worker.
+    """Import tasks, posts, items or users from FILE, without a worker; `-` is standard input.
 
     The same rules hold as for POST /imports; the rows belong to NAME. Everything
     is stored in one transaction, or nothing.
     """
-    chosen = Format(form) if form else imports.guess_format(file.name)
-    if chosen is None:
-        raise click.BadParameter("The name of the file does not tell its format.", param_hint="--format")
     with refusals():
         actor = users.get_operating_actor(username)
         imports.require_allowed(actor, Kind(kind))
-    order = Order(Kind(kind), chosen, dry_run, OnError(on_error), Match(match))
-    with file.open("rb") as stream, click.progressbar(length=100, label="Rows", file=sys.stderr) as bar:
+    with _opened(file) as stream:
+        order = Order(Kind(kind), _format_of(file, stream, form), dry_run, OnError(on_error), Match(match))
+        refusal = _run(actor, stream, order, report_path)
+    if refusal is not None:
+        raise Failure(refusal)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[IO[bytes]]:
+    """Open a file, or what comes from standard input; that is kept on the disk, so that its size is known."""
+    if str(file) != "-":
+        with file.open("rb") as stream:
+            yield stream
+        return
+    with tempfile.TemporaryFile() as stream:
+        shutil.copyfileobj(sys.stdin.buffer, stream)
+        stream.seek(0)
+        yield stream
+
+
+def _format_of(file: Path, stream: IO[bytes], form: str | None) -> Format:
+    if form:
+        return Format(form)
+    if str(file) == "-":
+        beginning = stream.read(4096)
+        stream.seek(0)
+        return guess(beginning)
+    guessed = imports.guess_format(file.name)
+    if guessed is None:
+        raise click.BadParameter("The name of the file does not tell its format.", param_hint="--format")
+    return guessed
+
+
+def _run(actor: Actor, stream: IO[bytes], order: Order, report_path: Path | None) -> str | None:
+    """Import the file, and say what became of it; return why nothing can be stored, if so."""
+    size = os.fstat(stream.fileno()).st_size
+    refusal = None
+    with click.progressbar(length=100, label="Rows", file=sys.stderr) as bar:
 
         def show(percent: int) -> None:
             bar.update(percent - bar.pos)
 
-        with Import(actor, stream, order, size=file.stat().st_size, report=show) as work:
-            refusal = None
+        with Import(actor, stream, order, size=size, report=show) as work:
             try:
                 imports.run_now(work)
                 show(100)
@@ -74,8 +117,7 @@ def import_command(
                 refusal = error.message
             bar.render_finish()
             _tell(work, report_path)
-    if refusal is not None:
-        raise Failure(refusal)
+    return refusal
 
 
 def _tell(work: Import, report_path: Path | None) -> None:

@@ -41,11 +41,15 @@ class Notation:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. Imports set those that are `writable`, look at `external_id`, and ignore all others."""
+    """One column. Imports set those that are `writable`, look at `external_id`, and ignore all others.
+
+    In JSON, what `is_name` may be a number, because other systems number their things.
+    """
 
     name: str
     notation: Notation
     writable: bool = False
+    is_name: bool = False
 
     def to_cell(self, value: Any) -> str:
         """Return the text of a value in a CSV file; null is an empty cell."""
@@ -61,6 +65,8 @@ class Column:
 
     def from_json(self, value: Any) -> Any:
         """Return the value that JSON means, its numbers int or Decimal. Raises ValueError with a sentence."""
+        if self.is_name and value is not None:
+            value = _name_of_json(value)
         return None if value is None else self.notation.from_json(value)
 
 
@@ -68,20 +74,33 @@ class Column:
 
 # What spreadsheets take for the beginning of a formula (OWASP, "CSV Injection"), the full-width
 # signs of East Asian keyboards included. Some skip white space in front of it.
-_FORMULA = r"[\t\r\n]|\s*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20]"
+_SIGN = r"[=+\-@\uFF1D\uFF0B\uFF0D\uFF20]"
+_FORMULA = rf"\s*(?:{_SIGN}|[\t\r\n])"
 # A text after an apostrophe that was put in front of it: a formula, another apostrophe, or nothing.
 _MARKED = re.compile(rf"{_FORMULA}|'|\Z")
 _TO_MARK = re.compile(rf"{_FORMULA}|'(?:{_FORMULA}|'|\Z)|\Z")
 
 
+# A reader that takes another sign than the comma for the separator, as spreadsheets do in half of the
+# world, sees quotes that are not its own, and then a new cell behind each separator and line break in the
+# text: also at its end, where the quote that closes our cell opens one for that reader.
+_BREAK = r"[;|\t\n\x0b\x0c\r\x1c-\x1e\x85\u2028\u2029]"
+_BLANK = r"""(?:(?![\t\n\x0b\x0c\r\x1c-\x1e\x85\u2028\u2029])[\s"])*+"""
+_CELL_INSIDE = rf"{_BLANK}(?:{_SIGN}|\t|\Z)"
+_INSIDE_TO_MARK = re.compile(rf"({_BREAK})(?='*+{_CELL_INSIDE})")
+_INSIDE_MARKED = re.compile(rf"({_BREAK})'(?='*+{_CELL_INSIDE})")
+
+
 def guard(text: str) -> str:
-    """Return the text as a cell that no spreadsheet takes for a formula, and that `unguard` reads as it was."""
-    return "'" + text if _TO_MARK.match(text) else text
+    """Return the text as a cell in which no spreadsheet sees a formula, and that `unguard` reads as it was."""
+    inside = _INSIDE_TO_MARK.sub(r"\1'", text)
+    return "'" + inside if _TO_MARK.match(inside) else inside
 
 
 def unguard(cell: str) -> str:
-    """Return the text of a cell. A mark is removed, while an apostrophe that somebody meant, as in 'tis, stays."""
-    return cell[1:] if cell.startswith("'") and _MARKED.match(cell, 1) else cell
+    """Return the text of a cell. Marks are removed, while an apostrophe that somebody meant, as in 'tis, stays."""
+    inside = cell[1:] if cell.startswith("'") and _MARKED.match(cell, 1) else cell
+    return _INSIDE_MARKED.sub(r"\1", inside)
 
 
 def _same(value: Any) -> Any:
@@ -92,6 +111,15 @@ def _text_of_json(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError("Must be a string.")
     return value
+
+
+def _name_of_json(value: Any) -> str:
+    # 1e3 can be written as 1000 too, so it names nothing.
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        raise ValueError("Must be a string or a number.")
+    if isinstance(value, Decimal) and (value.adjusted() > 20 or value.as_tuple().exponent > 0):  # type: ignore[operator]
+        raise ValueError("Must be a string, or a number without an exponent.")
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
 TEXT = Notation(guard, unguard, _same, _text_of_json)
@@ -186,7 +214,7 @@ BOOLEAN = Notation(_boolean_to_cell, _boolean_of_cell, _same, _boolean_of_json)
 # --- the columns ------------------------------------------------------------------
 
 # By what a thing is known to whoever exchanges it; null where they have never named it.
-EXTERNAL_ID = Column("external_id", TEXT)
+EXTERNAL_ID = Column("external_id", TEXT, is_name=True)
 
 _ID = Column("id", NUMBER)
 _VERSION = Column("version", NUMBER)
@@ -240,4 +268,12 @@ COLUMNS: dict[Kind, tuple[Column, ...]] = {
         Column("is_active", BOOLEAN, writable=True),
         *_MADE,
     ),
+}
+
+# What lists and answers have beside these columns. Their rows can be imported as they are.
+ONLY_IN_ANSWERS: dict[Kind, frozenset[str]] = {
+    Kind.TASKS: frozenset({"deleted_at"}),
+    Kind.POSTS: frozenset(),
+    Kind.ITEMS: frozenset(),
+    Kind.USERS: frozenset(),
 }

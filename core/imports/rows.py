@@ -1,5 +1,7 @@
 """A row of an import, from reading to its outcome."""
 
+import difflib
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -15,6 +17,23 @@ class Outcome(StrEnum):
     UNCHANGED = "unchanged"
     FAILED = "failed"
     NOT_STORED = "not_stored"
+
+
+@dataclass(slots=True)
+class RawRow:
+    """One row as it was found. `number` counts rows from 1, `line` is where it begins; a problem concerns all of it."""
+
+    number: int
+    line: int
+    values: dict[str, Any]
+    problem: str | None = None
+    field: str = ""
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """Return a hint at the known name that may be meant, or nothing."""
+    close = difflib.get_close_matches(name, known, n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 @dataclass(slots=True)

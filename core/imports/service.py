@@ -30,9 +30,14 @@ def _media_type(form: Format) -> str:
     return LAYOUTS[FileFormat(form)].media_type
 
 
-_BY_SUFFIX = {".csv": Format.CSV, ".json": Format.JSON, ".jsonl": Format.JSONL, ".ndjson": Format.JSONL}
+_BY_SUFFIX = {
+    **dict.fromkeys((".csv", ".tsv", ".tab", ".txt"), Format.CSV),
+    ".json": Format.JSON,
+    **dict.fromkeys((".jsonl", ".ndjson"), Format.JSONL),
+}
 _BY_TYPE = {
     **{_media_type(form): form for form in Format},
+    "text/tab-separated-values": Format.CSV,
     "application/x-ndjson": Format.JSONL,
     "application/jsonlines": Format.JSONL,
 }
@@ -95,11 +100,11 @@ def keep_report(session: Session, work: Import, *, job_id: UUID, kept_for: timed
 
 
 def run_now(work: Import) -> None:
-    """Import a file at once, without a job. Raises ImportRefused if nothing was stored."""
-    work.examine()
+    """Import a file at once, without a job. Raises ImportRefused if nothing can be stored."""
     if work.order.dry_run:
         work.rehearse()
         return
+    work.examine()
     with transaction() as session:
         work.store(session)
 

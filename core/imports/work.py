@@ -24,12 +24,13 @@ from core import clock, texts
 from core.access import Actor, Via
 from core.db import conflict_of, db, transaction
 from core.errors import DomainError, Invalid, JobFailed
-from core.exchange.columns import COLUMNS, Kind
+from core.exchange.columns import COLUMNS, ONLY_IN_ANSWERS, Kind
 from core.imports import parsers
 from core.imports.model import EXTERNAL_ID_LENGTH
-from core.imports.parsers import FileRefused, Format, RawRow
+from core.imports.parsers import Format
 from core.imports.repository import REFERENCES, ExternalIdRepository
-from core.imports.rows import Counts, Entry, Outcome
+from core.imports.rows import Counts, Entry, Outcome, RawRow
+from core.imports.source import FileRefused
 from core.imports.spool import Counted, Report, Spool
 from core.imports.things import KINDS, Things
 from core.users.model import User
@@ -59,7 +60,11 @@ class Match(StrEnum):
 
 
 class ImportRefused(JobFailed):
-    """Nothing was stored; the report says why."""
+    """Nothing can be stored; the report says why."""
+
+
+class RowsRefused(ImportRefused):
+    """The file was read to its end, and some of its rows cannot be stored."""
 
 
 class _RolledBack(Exception):
@@ -110,7 +115,7 @@ class Import:
         self._report = Report()
         self._seen: dict[str, dict[bytes, int]] = {}
         columns = {column.name: column for column in COLUMNS[order.kind]}
-        self._known = list(columns)
+        self._known = [*columns, *ONLY_IN_ANSWERS[order.kind]]
         looked_at = {"external_id"} | ({"id"} if order.match is Match.ID else set())
         # What else is known is set by the server, and passed over: whatever exports write can be read.
         self._columns = {name: column for name, column in columns.items() if column.writable or name in looked_at}
@@ -283,7 +288,8 @@ class Import:
             self._show(EXAMINING + (99 - EXAMINING) * batch[-1].number // max(self.counts.rows, 1))
 
     def rehearse(self) -> None:
-        """Store what was examined, and take it back. Raises like `store`."""
+        """Examine the file, store it, and take that back. Raises ImportRefused if nothing could be stored."""
+        self.examine()
         try:
             with transaction() as session:
                 self.store(session)
@@ -343,11 +349,11 @@ class Import:
 
     # --- when nothing is stored ---
 
-    def _refused(self) -> ImportRefused:
+    def _refused(self) -> RowsRefused:
         self._write_refusal()
         count = self.counts.failed
         which = "1 row" if count == 1 else f"{count} rows"
-        return ImportRefused(f"{which} of {self.counts.rows} cannot be imported, so nothing was stored.")
+        return RowsRefused(f"{which} of {self.counts.rows} cannot be imported, so nothing was stored.")
 
     def _write_refusal(self, reason: str | None = None) -> None:
         """Write the report of an import that stores nothing; `reason` is what is wrong with the file itself."""

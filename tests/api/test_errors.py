@@ -122,7 +122,7 @@ BROKEN = [
     b'{"title": "a", "title": "b"}',
     b'{"title": {"a": 1, "a": 2}}',
     b'{"title": "\xff"}',
-    b'\xef\xbb\xbf{"title": "x"}',
+    b'\xef\xbb\xbf\xef\xbb\xbf{"title": "x"}',
     b'{"title": "a\nb"}',
     b'{"title": "\\ud8"}',
     b'{"title": ' + b"[" * 33 + b"]" * 33 + b"}",
@@ -137,6 +137,13 @@ def test_a_broken_body_is_400(ada: Person, raw: bytes) -> None:
     response = ada.post("/tasks", data=raw, headers=JSON)
     assert response.status_code == 400
     assert error(response)["code"] == "bad_request"
+
+
+def test_the_mark_that_some_editors_put_in_front_is_passed_over(ada: Person) -> None:
+    for method, path in (("POST", "/tasks"), ("PATCH", f"/tasks/{ada.create_task()['id']}")):
+        response = ada.open(method, path, data=b'\xef\xbb\xbf{"title": "x"}', headers=JSON)
+        assert response.status_code < 300, response.text
+        assert response.get_json()["data"]["title"] == "x"
 
 
 STRANGE = [

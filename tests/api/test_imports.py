@@ -3,6 +3,7 @@
 import io
 from typing import Any
 
+import orjson
 import pytest
 from flask import Flask
 from sqlalchemy import func, select
@@ -82,6 +83,8 @@ def test_another_person_neither_sees_the_report_nor_shares_the_external_ids(ada:
         ("tasks.json", "", '[{"title": "Water"}]'),
         ("tasks.jsonl", "", '{"title": "Water"}\n'),
         ("tasks.ndjson", "", '{"title": "Water"}\n'),
+        ("tasks.tsv", "", "title\tstatus\nWater\tpending\n"),
+        ("Unicode text.txt", "text/plain", "title\tstatus\nWater\tpending\n"),
         ("tasks", "text/csv", "title\nWater\n"),
         ("tasks", "application/json", '[{"title": "Water"}]'),
         ("tasks", "application/x-ndjson", '{"title": "Water"}\n'),
@@ -264,6 +267,38 @@ def test_one_wrong_row_stops_everything(ada: Person) -> None:
     ]
     outcomes = [(line["row"], line["outcome"]) for line in report(ada, job)]
     assert outcomes == [("1", "not_stored"), ("2", "not_stored"), ("3", "failed"), ("3", "failed"), ("4", "failed")]
+
+
+@pytest.mark.parametrize("on_error", ["abort", "skip"])
+def test_a_dry_run_that_finds_wrong_rows_has_done_its_work(ada: Person, on_error: str) -> None:
+    content = ROWS + "a-3,,pending,\r\n"
+    job = imported(ada, content, dry_run="true", on_error=on_error)
+    assert (job.state, job.progress, job.error) == ("succeeded", 100, None)
+    told = counts(job)
+    assert told == ({"failed": 1} if on_error == "abort" else {"created": 2, "failed": 1})
+    assert tasks(ada) == []
+    real = imported(ada, content, on_error=on_error)
+    assert counts(real) == told
+    rows = [[line["row"], line["outcome"], line["field"], line["reason"]] for line in report(ada, job)]
+    assert rows == [[line["row"], line["outcome"], line["field"], line["reason"]] for line in report(ada, real)]
+
+
+def test_a_dry_run_of_what_is_no_such_file_fails(ada: Person) -> None:
+    job = imported(ada, "titel\nWater\n", dry_run="true")
+    assert (job.state, job.error) == ("failed", "There is no column 'titel' here. Did you mean 'title'?")
+
+
+@pytest.mark.parametrize("kind", ["tasks", "posts", "items", "users"])
+@pytest.mark.parametrize("name", ["answer.json", "answer.jsonl", "rows.json"])
+def test_the_answer_to_a_list_is_an_import_as_it_is(admin: Person, kind: str, name: str) -> None:
+    admin.create_task()
+    admin.create_post()
+    admin.create_item()
+    answer = admin.get(f"/{kind}").data
+    content = orjson.dumps(orjson.loads(answer)["data"]) if name == "rows.json" else answer
+    job = imported(admin, content, kind=kind, name=name, match="id")
+    assert job.error is None, job.error
+    assert set(counts(job)) == {"unchanged"}
 
 
 def test_wrong_rows_can_be_left_out(ada: Person) -> None:

@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 from core.access import Role
 from core.db import MAX_ID
 from core.exchange.columns import AMOUNT, BOOLEAN, COLUMNS, DAY, MOMENT, NUMBER, TEXT, Column, Kind, guard, unguard
+from core.exchange.formats import write_csv
+from core.imports import parsers
+from core.imports.parsers import Format
 from core.tasks.model import TaskStatus
 
 # Whatever the domain can store: anything but NUL and half a character.
@@ -76,9 +79,52 @@ def test_no_text_becomes_a_formula(text: str) -> None:
     assert cell[:1] not in ("", "\t", "\r", "\n")
 
 
+# What is inside a quoted cell for us is in front of others: separators, line breaks, quotes and signs.
+inside = st.text(st.sampled_from(list("=+-@\t\r\n;,|\"' ax\uff1d\x0b\x85")), max_size=12)
+
+
+@settings(deadline=None, max_examples=500)
+@given(st.lists(st.tuples(inside, inside, inside), min_size=1, max_size=3))
+def test_no_separator_of_another_country_brings_a_formula_out(rows: list[tuple[str, ...]]) -> None:
+    stream = io.BytesIO()
+    write_csv(stream, "x", [Column(name, TEXT) for name in ("title", "description", "status")], rows)
+    for separator in ",;\t|":
+        read = list(csv.reader(io.StringIO(stream.getvalue().decode("utf-8-sig"), newline=""), delimiter=separator))
+        for cell in (cell for row in read for cell in row):
+            assert cell.lstrip()[:1] not in tuple("=+-@\uff1d"), (separator, cell)
+            assert cell[:1] not in ("\t", "\r"), (separator, cell)
+    stream.seek(0)
+    cells = [tuple(row.values.values()) for row in parsers.read(stream, Format.CSV, ["title", "description", "status"])]
+    assert [tuple(map(unguard, row)) for row in cells] == rows
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@settings(deadline=None)
+@given(rows=st.lists(st.tuples(inside, storable), min_size=1, max_size=3))
+def test_a_file_with_any_separator_is_read_back(separator: str, rows: list[tuple[str, str]]) -> None:
+    out = io.StringIO(newline="")
+    csv.writer(out, delimiter=separator, quoting=csv.QUOTE_ALL).writerows([("title", "description"), *rows])
+    read = list(parsers.read(io.BytesIO(out.getvalue().encode()), Format.CSV, ["title", "description"]))
+    assert [tuple(row.values.values()) for row in read] == [row for row in rows if any(row)]
+
+
 @pytest.mark.parametrize(
     ("text", "cell"),
     [
+        ("x;=1+41;y", "x;'=1+41;y"),
+        ("x\t=1", "x\t'=1"),
+        ("x|@SUM(A1)", "x|'@SUM(A1)"),
+        ('x;"=1', "x;'\"=1"),
+        ("x\n- y", "x\n'- y"),
+        ("x\r\n\r\n =1", "x\r\n\r\n' =1"),
+        ("x;\ty", "x;'\ty"),
+        ("x;'=1", "x;''=1"),
+        ("x;", "x;'"),
+        ("x;'", "x;''"),
+        ("=1;=1", "'=1;'=1"),
+        ("x; y|z\n\nw", "x; y|z\n\nw"),
+        ("a, -5", "a, -5"),
+        ("x;'y", "x;'y"),
         ("=1+1", "'=1+1"),
         ("  =1+1", "'  =1+1"),
         ("+49 30 1234", "'+49 30 1234"),

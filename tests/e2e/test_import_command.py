@@ -38,6 +38,14 @@ def test_a_file_is_imported_without_a_worker(manage: Callable[..., Done], tmp_pa
         "2 rows: 0 created, 0 updated, 2 unchanged, 0 failed.\n"
     )
 
+    # From standard input, whose beginning tells the format.
+    assert manage("import", "-", "--kind", "tasks", text=ROWS).stdout.startswith("2 rows: 0 created, 0 updated, 2 unch")
+    piped = manage("import", "-", "--kind", "tasks", "--dry-run", text='[{"external_id": 1, "title": "Water"}]')
+    assert piped.stdout == "Dry run: 1 rows: 0 created, 0 updated, 1 unchanged, 0 failed.\n"
+    found = manage("import", "-", "--kind", "tasks", "--dry-run", text="title\nFine\n" + "x" * 200_000, expect=1)
+    assert found.stdout == "Dry run: 2 rows: 0 created, 0 updated, 0 unchanged, 1 failed.\n"
+    assert "Row 2 (line 3): title: Must be at most 150 characters long." in found.stderr
+
     (tmp_path / "u").write_text("".join(f'{{"username": "user{n}", "email": "u{n}@example.com"}}\n' for n in range(3)))
     unknown = manage("import", "u", "--kind", "users", expect=2)
     assert "The name of the file does not tell its format." in unknown.stderr

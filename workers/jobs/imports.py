@@ -1,5 +1,6 @@
 """Importing files, each in one transaction together with the end of its job."""
 
+import contextlib
 from datetime import timedelta
 from typing import Any
 
@@ -7,7 +8,7 @@ from core.bootstrap import current_settings
 from core.errors import Forbidden, JobFailed
 from core.files import service as files
 from core.imports import service as imports
-from core.imports.work import Import, ImportRefused, Order
+from core.imports.work import Import, ImportRefused, Order, RowsRefused
 from core.jobs.lifecycle import Run
 from core.users import service as users
 
@@ -27,9 +28,10 @@ def import_file(run: Run, *, file_id: str, **options: Any) -> None:
     kept_for = timedelta(days=current_settings().jobs.result_days)
     with Import(actor, files.open_stored(file), order, size=file.size, report=run.report) as work:
         try:
-            work.examine()
             if order.dry_run:
-                work.rehearse()
+                _rehearse(work)
+            else:
+                work.examine()
             with run.completing() as session:
                 if not order.dry_run:
                     work.store(session)
@@ -38,3 +40,9 @@ def import_file(run: Run, *, file_id: str, **options: Any) -> None:
             with run.failing(refusal.message) as session:
                 run.result = imports.keep_report(session, work, job_id=run.job_id, kept_for=kept_for)
             raise
+
+
+def _rehearse(work: Import) -> None:
+    # To find rows that cannot be stored is what a dry run is for.
+    with contextlib.suppress(RowsRefused):
+        work.rehearse()
