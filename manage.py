@@ -11,6 +11,7 @@ if __name__ == "__main__":
     gc.disable()
 
 import importlib
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -54,6 +55,9 @@ COMMANDS = {
     "shell": ("api.commands:shell", "Run a Python shell in the context of the application."),
 }
 
+
+# Names, for the processes that this one starts, what was shown already.
+SHOWN = "_TASKLANE_SHOWN"
 
 # Started by other commands only.
 HIDDEN_COMMANDS = {"serve-process": ("api.commands:serve_process", "Serve on a socket that listens already.")}
@@ -122,9 +126,14 @@ def _show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """Show what an operator can mend, such as a setting that has no effect, and nothing else."""
-    if category.__name__ == "ConfigWarning":
+    """Show what an operator can mend, such as a setting that has no effect, and nothing else.
+
+    The processes that this one starts have the same settings, and do not show it again.
+    """
+    shown = os.environ.get(SHOWN, "")
+    if category.__name__ == "ConfigWarning" and str(message) not in shown:
         click.echo(f"tasklane: {message}", err=True)
+        os.environ[SHOWN] = f"{shown}{message}\n"
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from api.http.request_id import init_request_ids
 from api.http.tokens import init_tokens
 from api.http.waiting import init_waiting
 from api.v1 import create_blueprint
+from core import degradation
 from core.bootstrap import create_core_app, current_settings
 from core.db import MAX_ID
 from core.settings import Settings
@@ -59,8 +60,11 @@ def create_app(config_name: str | None = None, *, settings: Settings | None = No
     app.url_map.converters["int"] = IdConverter
     app.url_map.converters["rest"] = RestConverter
 
+    is_hosted = settings is None  # By another server than our own, which says this once for all of its processes.
     with app.app_context():
         settings = current_settings()
+    if is_hosted:
+        degradation.tell(settings)
     # after_request functions run last to first: headers must see what the others set.
     init_metrics(app, settings)
     init_access_log(app)

@@ -57,7 +57,7 @@ def main() -> None:
     options = parser.parse_args()
     if shutil.which("wrk") is None:
         sys.exit("This needs wrk: apt install wrk.")
-    environ = {"DATABASE_URL": options.database} if options.database else {}
+    environ = {"TEST_DATABASE_URL": options.database} if options.database else {}
     found: dict[tuple[str, int], list[tuple[float, float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "write.lua"

@@ -10,6 +10,7 @@ from core import models
 from core.cache import cache
 from core.config import ROOT, ConfigError, load_settings
 from core.db import db, init_db
+from core.environment_mark import keep_tests_away
 from core.health import Writing
 from core.logs import configure_logging
 from core.sentry import init_sentry
@@ -44,6 +45,9 @@ def create_core_app(config_name: str | None = None, *, settings: Settings | None
     configure_logging(settings)
     init_sentry(settings)
     init_db(app, settings.database_url)
+    if settings.env == "testing":
+        with app.app_context():
+            keep_tests_away(db.engine)
     cache.init_app(app, settings)
     # Batch mode rewrites a table where SQLite cannot alter it in place.
     Migrate(app, db, directory=str(ROOT / "migrations"), render_as_batch=True, compare_type=True)

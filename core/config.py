@@ -16,15 +16,18 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from dotenv import dotenv_values
 from sqlalchemy.engine import URL, make_url
 
-from core import config_rules, config_tables
-from core.config_rules import MIN_SECRET_BYTES, is_in_memory, sqlalchemy_url
-from core.durable import new_private_file, sync_folder
+from core import config_foreign, config_rules, config_tables, config_testing
+from core.config_rules import ConfigError as ConfigError
+from core.config_rules import ConfigWarning as ConfigWarning
+from core.config_rules import is_in_memory, sqlalchemy_url
+from core.config_secrets import kept_secret
+from core.config_types import typed
 from core.redaction import is_secret_name
 from core.settings import MADE, SECRETS, Settings
 
@@ -54,19 +57,15 @@ PLAIN_NAMES = {
     "MAIL_USE_SSL": "mail.use_ssl",
     "MAIL_SENDER": "mail.sender",
 }
+# The testing environment takes these instead of their namesakes.
+TEST_NAMES = {
+    config_testing.variable(name): key for name, key in PLAIN_NAMES.items() if key in config_testing.LEADING_OUT
+}
 # These two choose the layers themselves, so they are read before any file.
 SELECTORS = ("TASKLANE_ENV", "TASKLANE_INSTANCE_PATH")
 
 SECRET_KEYS = frozenset({"secret_key", "jwt_secret_key", "jwt_previous_secret_keys", "mail.password", "metrics.token"})
 URL_KEYS = frozenset({"database_url", "redis_url", "cache.url", "sentry.dsn"})
-
-
-class ConfigError(Exception):
-    """The configuration cannot be used; the message says every reason at once."""
-
-
-class ConfigWarning(UserWarning):
-    """Something in the configuration has no effect."""
 
 
 # Fields of Settings without a key of their own: they come from SELECTORS, are
@@ -118,34 +117,6 @@ def _nearest(name: str, known: list[str]) -> str:
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
-def _typed(key: str, value: Any, source: str) -> Any:
-    """Convert a value from a file or the environment to the type that the key declares."""
-    kind = _kind_of(key)
-    try:
-        if kind is bool:
-            return _boolean(value)
-        if get_origin(kind) is list:
-            items = value.split(",") if isinstance(value, str) else list(value)
-            return [get_args(kind)[0](item.strip()) for item in items if item.strip()]
-        if isinstance(value, bool) or (kind is str and not isinstance(value, str)):
-            raise ValueError
-        return kind(value)
-    except (TypeError, ValueError, AttributeError):
-        name = "list" if get_origin(kind) is list else kind.__name__
-        shown = "its value" if is_secret(key) else repr(value)
-        raise ConfigError(f"{key}: {shown} from {source} is not a valid {name}.") from None
-
-
-def _boolean(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    words = {"true": True, "1": True, "yes": True, "on": True}
-    words |= {"false": False, "0": False, "no": False, "off": False}
-    if isinstance(value, str) and value.strip().lower() in words:
-        return words[value.strip().lower()]
-    raise ValueError
-
-
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
@@ -174,14 +145,14 @@ def _file_layers(path: Path, env: str) -> Iterator[tuple[str, str, Any]]:
 
 
 def _environment_layer(
-    variables: Mapping[str, str], source: str, values: Mapping[str, Any]
+    env: str, variables: Mapping[str, str], source: str, values: Mapping[str, Any]
 ) -> Iterator[tuple[str, str, Any]]:
-    for name, key in PLAIN_NAMES.items():
+    for name, key in {**PLAIN_NAMES, **(TEST_NAMES if env == "testing" else {})}.items():
         # Platforms leave variables set but empty to mean "not configured".
         if variables.get(name):
             yield key, f"{source} {name}", variables[name]
     for name, value in variables.items():
-        if not name.startswith(PREFIX) or name in SELECTORS:
+        if not name.startswith(PREFIX) or name in (*SELECTORS, *config_foreign.SELECTORS):
             continue
         key = config_tables.from_variable(name.removeprefix(PREFIX).lower().replace("__", "."), values)
         if _kind_of(key) is not None:
@@ -213,18 +184,21 @@ def load_settings(
     dotenv = {k: v for k, v in dotenv_values(root / ".env").items() if v is not None}
     selectors = {**dotenv, **process_environ}
 
-    env = config_name or selectors.get("TASKLANE_ENV") or "development"
-    if env not in ENVIRONMENTS:
-        raise ConfigError(f"TASKLANE_ENV is {env!r}; it must be one of {', '.join(ENVIRONMENTS)}.")
-    instance_path = Path(selectors.get("TASKLANE_INSTANCE_PATH") or root / "instance").resolve()
+    env = _environment(config_name, selectors)
+    written = instance_path = Path(selectors.get("TASKLANE_INSTANCE_PATH") or root / "instance").resolve()
+    if env == "testing":
+        written = _folder_of_tests(process_environ.get("TASKLANE_INSTANCE_PATH"))
+    _tell_what_has_no_effect(env, selectors, root, instance_path)
 
-    values: dict[str, Any] = {}
-    sources: dict[str, str] = {}
+    # What the testing environment takes from nobody is not missing there.
+    values: dict[str, Any] = dict(config_testing.LEADING_OUT) if env == "testing" else {}
+    sources = dict.fromkeys(values, config_testing.NOT_SET)
 
     def apply(layer: Iterator[tuple[str, str, Any]]) -> None:
         for key, source, value in layer:
-            values[key] = _typed(key, value, source)
-            sources[key] = source
+            if env != "testing" or config_testing.may_take(key, value, source):
+                values[key] = typed(key, _kind_of(key), value, source, is_secret=is_secret(key))
+                sources[key] = source
 
     apply(_file_layers(root / "config.toml", env))
     absent = [key for key in KEYS if key not in values]
@@ -232,16 +206,44 @@ def load_settings(
         raise ConfigError(f"config.toml lacks {', '.join(absent)}.")
     if (instance_path / "config.toml").exists():
         apply(_file_layers(instance_path / "config.toml", env))
-    apply(_environment_layer(dotenv, ".env", values))
-    apply(_environment_layer(process_environ, "environment", values))
+    apply(_environment_layer(env, dotenv, ".env", values))
+    apply(_environment_layer(env, process_environ, "environment", values))
     apply((key, "override", value) for key, value in (overrides or {}).items())
 
     tables = config_tables.fill_in(values, sources)
     problems = [*config_rules.problems(env, values), *config_tables.problems(tables)]
     if problems:
         raise ConfigError(f"Tasklane cannot start in {env}: " + "; ".join(problems) + ".")
-    _fill_in(env, instance_path, values, sources)
-    return _build(Settings, values, "", env=env, instance_path=instance_path, sources=sources, **tables)  # type: ignore[no-any-return]
+    _fill_in(env, written, instance_path, values, sources)
+    return _build(Settings, values, "", env=env, instance_path=written, sources=sources, **tables)  # type: ignore[no-any-return]
+
+
+def _environment(config_name: str | None, variables: Mapping[str, str]) -> str:
+    """Return the environment in force. Raises ConfigError for one that there is not, or that is meant otherwise."""
+    env = config_name or variables.get("TASKLANE_ENV") or "development"
+    if env not in ENVIRONMENTS:
+        raise ConfigError(f"TASKLANE_ENV is {env!r}; it must be one of {', '.join(ENVIRONMENTS)}.")
+    # Tests that name their environment themselves cannot do harm to another.
+    if (
+        env != "production"
+        and config_name != "testing"
+        and (meant := config_foreign.production_by_another_name(variables))
+    ):
+        raise ConfigError(f"{meant} has no effect here, and this would start in {env}: set TASKLANE_ENV=production.")
+    return env
+
+
+def _tell_what_has_no_effect(env: str, variables: Mapping[str, str], root: Path, instance_path: Path) -> None:
+    known = frozenset((*PLAIN_NAMES, *TEST_NAMES, *SELECTORS))
+    if found := list(config_foreign.remarks(env, variables, known, root, instance_path)):
+        warnings.warn(f"Without effect in Tasklane: {', '.join(found)}.", ConfigWarning, stacklevel=3)
+
+
+def _folder_of_tests(named: str | None) -> Path:
+    try:
+        return config_testing.folder(named)
+    except OSError as error:
+        raise ConfigError(f"The instance folder {named} is not usable: {error.strerror}.") from None
 
 
 def secret_values(settings: "Settings") -> set[str]:
@@ -271,22 +273,32 @@ def masked_url(url: str) -> str:
     return f"{scheme}://{where}{question}{names}"
 
 
-def _fill_in(env: str, instance_path: Path, values: dict[str, Any], sources: dict[str, str]) -> None:
-    """Compute what the embedded defaults leave open, and spell URLs as SQLAlchemy wants them."""
-    if not values["database_url"]:
+def _fill_in(env: str, instance_path: Path, named_path: Path, values: dict[str, Any], sources: dict[str, str]) -> None:
+    """Compute what the embedded defaults leave open, and spell URLs as SQLAlchemy wants them.
+
+    `named_path` is from where files of SQLite are named; tests write to another `instance_path`.
+    """
+    if not values["database_url"] or _is_asked_for_memory(env, values, sources):
         path = str(instance_path / "tasklane.db")
         values["database_url"] = URL.create("sqlite", database=path).render_as_string()
-        sources["database_url"] = "embedded"
-    values["database_url"] = _absolute(sqlalchemy_url(values["database_url"]), instance_path)
+        sources["database_url"] = config_testing.TEMPORARY if env == "testing" else "embedded"
+    values["database_url"] = _absolute(sqlalchemy_url(values["database_url"]), named_path)
     if not values["redis_url"]:
         values["redis_url"] = f"unix://{embedded_socket(instance_path)}?db=0"
         sources["redis_url"] = "embedded"
     for key in SECRETS:
         if not values[key]:
-            values[key] = secrets.token_hex(32) if env == "testing" else _kept_secret(instance_path / key)
+            values[key] = secrets.token_hex(32) if env == "testing" else kept_secret(instance_path / key)
             sources[key] = "generated" if env == "testing" else MADE.format(key)
     values["log_level"] = values["log_level"].upper()
     values["public_url"] = values["public_url"].rstrip("/")
+
+
+def _is_asked_for_memory(env: str, values: Mapping[str, Any], sources: Mapping[str, str]) -> bool:
+    """Return whether TEST_DATABASE_URL asks for a database in memory, which only one connection could use."""
+    url = make_url(sqlalchemy_url(values["database_url"]))
+    is_asked = env == "testing" and sources["database_url"] != "override"
+    return is_asked and url.get_backend_name() == "sqlite" and is_in_memory(url)
 
 
 def _absolute(database_url: str, instance_path: Path) -> str:
@@ -312,28 +324,6 @@ def embedded_socket(instance_path: Path) -> Path:
         return socket
     digest = hashlib.sha256(os.fsencode(instance_path)).hexdigest()[:12]
     return Path(tempfile.gettempdir()) / f"tasklane-{os.getuid()}-{digest}" / "valkey.sock"
-
-
-def _kept_secret(path: Path) -> str:
-    """Return the secret in `path`, made at first use so that tokens survive a restart."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            # Written whole beside it, then linked: two processes that start
-            # together agree on one secret, and neither reads half of one.
-            draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-            with new_private_file(draft) as file:
-                file.write(secrets.token_hex(32).encode())
-            with contextlib.suppress(FileExistsError):
-                os.link(draft, path)
-            draft.unlink()
-            sync_folder(path.parent)
-        kept = path.read_text().strip()
-    except OSError as error:
-        raise ConfigError(f"The instance folder {path.parent} is not usable: {error.strerror}.") from None
-    if len(kept) < MIN_SECRET_BYTES:
-        raise ConfigError(f"{path} is damaged. Delete it to get a new secret; everybody has to log in again then.")
-    return kept
 
 
 def _build(cls: type, values: Mapping[str, Any], prefix: str, **computed: Any) -> Any:

@@ -23,6 +23,24 @@ refused in a file and warned about in the environment.
 
 `TASKLANE_ENV` chooses the environment (`development`, `testing` or `production`), and
 `TASKLANE_INSTANCE_PATH` the folder for everything that is written (`instance/`).
+
+## Tests
+
+The environment `testing`, which `create_app("testing")` is in, touches nothing of another one. Its
+database is a temporary file that goes with the process, and so is its instance folder. It takes no
+`DATABASE_URL`, `REDIS_URL`, `CACHE_URL`, `SENTRY_DSN` and no mail server, from no layer;
+`TEST_DATABASE_URL` and its like (`TEST_REDIS_URL`, `TEST_CACHE_URL`, `TEST_MAIL_SERVER`,
+`TEST_SENTRY_DSN`) name some for tests. `TASKLANE_INSTANCE_PATH` is taken from the environment, if the folder is
+new or tests have made it. A database remembers which environment has migrated it, and tests refuse
+one that is not theirs, or that was migrated before there were such marks. `db.create_all()` brings
+it to the newest version, and `db.drop_all()` empties it, but only in a database of tests.
+
+## Names of other programs
+
+A setting of another framework that looks meant, such as `SQLALCHEMY_DATABASE_URI`, `FLASK_ENV`,
+`CELERY_BROKER_URL` or a file `instance/config.py`, has no effect; one warning at the start says which
+name has. `FLASK_ENV`, `FLASK_CONFIG` and the like that say `production` while `TASKLANE_ENV` does
+not are refused, because Tasklane would start in development.
 """
 
 

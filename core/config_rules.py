@@ -12,6 +12,15 @@ from limits import parse_many
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the message says every reason at once."""
+
+
+class ConfigWarning(UserWarning):
+    """Something in the configuration has no effect."""
+
+
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 KNOWN_DEFAULTS = ("changeme", "change-me", "change_me", "change this", "replace-me", "your-secret")
 MIN_SECRET_BYTES = 32

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from flask import Flask
-from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
@@ -43,6 +42,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from core import preconditions, texts
 from core.durable import new_empty_file
+from core.environment_mark import Database
 from core.errors import Conflict
 from core.outages import Trouble, guard_file, locked, trouble_of
 
@@ -136,7 +136,7 @@ class Base(DeclarativeBase):
     type_annotation_map = {datetime: UtcDateTime()}
 
 
-db = SQLAlchemy(metadata=Base.metadata, session_options={"expire_on_commit": False})
+db = Database(metadata=Base.metadata, session_options={"expire_on_commit": False})
 
 # SQLite has one writer at a time. Queueing the threads of this process here, in
 # order of arrival, costs less than letting them spin in SQLite's busy handler.

@@ -20,6 +20,7 @@ from core.bootstrap import current_settings, current_upstreams
 from core.config import masked_url
 from core.config_rules import MIN_SECRET_BYTES, is_in_memory
 from core.db import db
+from core.degradation import WITHOUT_REDIS, is_without_redis
 from core.mail import delivery
 from core.mail.delivery import MailDelayed
 from core.settings import SECRETS, Settings
@@ -114,6 +115,11 @@ def _configuration(settings: Settings) -> Iterator[Finding]:
             settings.trusted_hosts,
             f"trusted_hosts {', '.join(settings.trusted_hosts) or 'any'}",
             "Set TRUSTED_HOSTS to the names by which people reach it.",
+        ),
+        (
+            not is_without_redis(settings),
+            f"REDIS_URL {'is not set' if is_without_redis(settings) else 'is set'}",
+            f"Set it. {WITHOUT_REDIS}",
         ),
     ):
         yield _found("configuration", bool(holds), told, advice, worse=Verdict.WARNING)

@@ -6,6 +6,7 @@ from alembic import context
 from flask import current_app
 from sqlalchemy import Connection, text
 
+from core import environment_mark
 from core.db import UtcDateTime
 from core.search.index import include_name
 
@@ -38,6 +39,8 @@ def run(connection: Connection) -> None:
             connection.execute(text("SET LOCAL lock_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
         context.run_migrations()
+        if "destination_rev" in context.get_context().opts:  # Something migrates; others only look.
+            environment_mark.note(connection, current_app.extensions["tasklane"].env)
 
 
 if context.is_offline_mode():

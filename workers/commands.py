@@ -5,8 +5,9 @@ import sys
 import click
 from flask import Flask
 
+from core import degradation
 from core.bootstrap import create_core_app, current_settings
-from core.commands.process import MANAGE, die_with_parent, exit_with_parent_option, pool_member_options
+from core.commands.process import MANAGE, die_with_parent, exit_with_parent_option, pool_member_options, share_folder
 from core.config import load_settings
 from core.jobs.kinds import QUEUES
 from core.logs import configure_logging
@@ -37,11 +38,13 @@ def worker(queues: str, concurrency: int, burst: bool, exit_with_parent: int | N
         if burst:
             raise click.BadParameter("It does not go together with --concurrency.", param_hint="--burst")
         settings = load_settings()
+        share_folder(settings)
         configure_logging(settings, sys.stdout)
+        degradation.tell(settings)
         stop_seconds = settings.jobs.shutdown_grace_seconds + HAND_BACK_SECONDS
         Pool([*MANAGE, "worker", "--queues", queues], concurrency, stop_seconds=stop_seconds).run()
         return
-    app = _core_app_with_logs()
+    app = _core_app_with_logs(is_told_already=ready_fd is not None)
     die_with_parent(exit_with_parent)
     worker_process.run(app, names, burst=burst, announce=lambda: announce_ready(ready_fd))
 
@@ -56,9 +59,11 @@ def scheduler(once: bool, exit_with_parent: int | None) -> None:
     scheduler_process.run(app, once=once)
 
 
-def _core_app_with_logs() -> Flask:
+def _core_app_with_logs(*, is_told_already: bool = False) -> Flask:
     """Return the core application of a long-running process, whose output is its log."""
     app = create_core_app()
     with app.app_context():
         configure_logging(current_settings(), sys.stdout)
+        if not is_told_already:
+            degradation.tell(current_settings())
     return app

@@ -13,7 +13,7 @@ import click
 
 from core import embedded, seed, slots
 from core.bootstrap import create_core_app, upgrade_database
-from core.commands.process import MANAGE, Failure, refuse_address
+from core.commands.process import MANAGE, Failure, refuse_address, share_folder
 from core.config import load_settings
 from core.settings import Settings
 from core.supervisor import Supervisor
@@ -30,6 +30,7 @@ def dev(host: str | None, port: int | None) -> None:
     replace the embedded parts. Ctrl-C ends everything; all data is kept.
     """
     settings = load_settings()
+    share_folder(settings)
     host, port = host or settings.host, settings.port if port is None else port
     with _instance_lock(settings):
         _require_free_port(host, port)

@@ -11,6 +11,7 @@ from typing import IO, NoReturn
 import click
 
 from core.config import ROOT
+from core.settings import Settings
 
 MANAGE = [sys.executable, str(ROOT / "manage.py")]
 
@@ -28,6 +29,12 @@ class Failure(click.ClickException):
 
     def show(self, file: IO[str] | None = None) -> None:
         click.echo(f"tasklane: {self.message}", err=True)
+
+
+def share_folder(settings: Settings) -> None:
+    """Let the processes that this one starts write where it does: else each of a test would have its own folder."""
+    if settings.env == "testing":
+        os.environ["TASKLANE_INSTANCE_PATH"] = str(settings.instance_path)
 
 
 def refuse_address(host: str, port: int, error: OSError | UnicodeError) -> NoReturn:

@@ -12,8 +12,15 @@ from contextlib import suppress
 import click
 from sqlalchemy.engine import make_url
 
-from core import slots
-from core.commands.process import MANAGE, Failure, die_with_parent, exit_with_parent_option, refuse_address
+from core import degradation, slots
+from core.commands.process import (
+    MANAGE,
+    Failure,
+    die_with_parent,
+    exit_with_parent_option,
+    refuse_address,
+    share_folder,
+)
 from core.config import load_settings
 from core.logs import configure_logging
 from core.pool import Pool
@@ -57,7 +64,9 @@ def serve(
     is lost. The environment, the options and the number of processes stay.
     """
     settings = load_settings()
+    share_folder(settings)
     configure_logging(settings, sys.stdout)
+    degradation.tell(settings)
     host, port = host or settings.host, settings.port if port is None else port
     try:
         sockets = listen(host, port)

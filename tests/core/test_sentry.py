@@ -80,8 +80,8 @@ def test_an_error_is_reported_once_and_tells_no_secret(ingest: Any, tmp_path: Pa
     environ = {
         "TASKLANE_ENV": "testing",
         "TASKLANE_INSTANCE_PATH": str(tmp_path),
-        "REDIS_URL": "redis://:c4n4ry@127.0.0.1:1/0",
-        "SENTRY_DSN": f"http://publickey@127.0.0.1:{ingest.server_address[1]}/7",
+        "TEST_REDIS_URL": "redis://:c4n4ry@127.0.0.1:1/0",
+        "TEST_SENTRY_DSN": f"http://publickey@127.0.0.1:{ingest.server_address[1]}/7",
     }
     command = [sys.executable, "-c", SERVICE]
     ended = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)

@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument("--pause", type=float, default=0.0, help="longest pause of a client that keeps its connection")
     parser.add_argument("--database", help="URL of an empty database; without it SQLite")
     options = parser.parse_args()
-    environ = {"DATABASE_URL": options.database} if options.database else {}
+    environ = {"TEST_DATABASE_URL": options.database} if options.database else {}
     with tempfile.TemporaryDirectory() as folder:
         service = Service(Path(folder), "--processes", str(options.processes), **environ, LOG_LEVEL="INFO").prepare()
         service.start().log_in()

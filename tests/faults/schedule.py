@@ -116,8 +116,8 @@ def _spawn(settings: Settings, start: float, speed: float, skew: timedelta) -> s
         **os.environ,
         "TASKLANE_ENV": "testing",
         "TASKLANE_INSTANCE_PATH": str(settings.instance_path),
-        "DATABASE_URL": settings.database_url,
-        "REDIS_URL": settings.redis_url,
+        "TEST_DATABASE_URL": settings.database_url,
+        "TEST_REDIS_URL": settings.redis_url,
     }
     orders = json.dumps([start, speed, skew.total_seconds()])
     return subprocess.Popen(

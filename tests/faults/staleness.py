@@ -206,7 +206,7 @@ def _number(name: str | None) -> int:
 def search(folder: Path, database_url: str, redis_url: str, *, seconds: float) -> Search:
     """Search with three servers on this database, and return what was found."""
     environ = {
-        "DATABASE_URL": database_url,
+        "TEST_DATABASE_URL": database_url,
         "JWT_SECRET_KEY": secrets.token_hex(32),
         "SECRET_KEY": secrets.token_hex(32),
         "TASKLANE_AUTH__ACCESS_TOKEN_MINUTES": "1440",
@@ -216,7 +216,7 @@ def search(folder: Path, database_url: str, redis_url: str, *, seconds: float) -
         for number, backend in enumerate(("redis", "redis", "memory")):
             place = folder / str(number)
             place.mkdir()
-            cached = {"TASKLANE_CACHE__BACKEND": backend, "CACHE_URL": redis_url}
+            cached = {"TASKLANE_CACHE__BACKEND": backend, "TEST_CACHE_URL": redis_url}
             services.append(Service(place, "--processes", "1", **environ, **cached))
         services[0].prepare()
         for service in services:

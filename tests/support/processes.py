@@ -38,8 +38,8 @@ def spawn(
         **os.environ,
         "TASKLANE_ENV": "testing",
         "TASKLANE_INSTANCE_PATH": str(settings.instance_path),
-        "DATABASE_URL": settings.database_url,
-        "REDIS_URL": settings.redis_url,
+        "TEST_DATABASE_URL": settings.database_url,
+        "TEST_REDIS_URL": settings.redis_url,
         "LOG_LEVEL": "INFO",
         **environ,
     }

@@ -65,7 +65,7 @@ class Service:
             # Of this kind a server in the testing environment makes new ones at each start.
             "JWT_SECRET_KEY": secrets.token_hex(32),
             "SECRET_KEY": secrets.token_hex(32),
-            "REDIS_URL": "redis://127.0.0.1:1",
+            "TEST_REDIS_URL": "redis://127.0.0.1:1",
             "LOG_LEVEL": "INFO",
             **environ,
         }
