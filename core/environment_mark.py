@@ -11,7 +11,7 @@ from typing import Any
 from flask_migrate import upgrade
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, Engine, event, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from core.config_rules import ConfigError
 
@@ -50,7 +50,7 @@ def keep_tests_away(engine: Engine) -> None:
 
     path = engine.url.database or ""
     if engine.dialect.name != "sqlite" or Path(path).is_file():  # Connecting would make a file.
-        with suppress(OperationalError), engine.connect():
+        with suppress(DBAPIError), engine.connect():
             pass
         engine.dispose()
 
