@@ -17,7 +17,7 @@ from workers.runner import resolve
 
 PACKAGES = ("api", "core", "workers")
 # Inside core, only the glue may know Flask.
-FLASK_GLUE = {"core/bootstrap.py", "core/cache.py", "core/db.py"}
+FLASK_GLUE = {"core/bootstrap.py", "core/cache.py", "core/db.py", "core/environment_mark.py"}
 DOMAIN_FILES = {"model.py", "repository.py", "service.py"}
 
 
