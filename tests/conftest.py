@@ -28,6 +28,18 @@ from tests.support.servers import EncryptedRedis, PostgresServer, RedisServer
 ENGINES = ("sqlite", "postgresql")
 
 
+# What needs a server that is no part of Python.
+SERVERS = {"postgres", "redis_server", "own_redis_server", "engine_name"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as `quick` what starts none of the servers: some seven hundred tests that take less than a minute."""
+    for item in items:
+        folder = item.path.relative_to(ROOT / "tests").parts[0]
+        if folder in ("api", "architecture", "core") and not SERVERS & set(getattr(item, "fixturenames", ())):
+            item.add_marker("quick")
+
+
 @pytest.fixture(autouse=True)
 def _push_request_context() -> None:
     """Replace pytest-flask's fixture of this name.
