@@ -67,7 +67,7 @@ def median(work: Callable[[], object]) -> float:
 
 
 def page(**changes: object) -> PageRequest:
-    whole: dict[str, object] = {"number": 1, "size": 20, "cursor": None, "sort": None, "signing_key": "k" * 32}
+    whole: dict[str, object] = {"number": 1, "size": 20, "cursor": None, "sort": None, "signing_keys": ("k" * 32,)}
     return PageRequest(**{**whole, **changes})  # type: ignore[arg-type]
 
 

@@ -41,6 +41,7 @@ PLAIN_NAMES = {
     "REDIS_URL": "redis_url",
     "CACHE_URL": "cache.url",
     "SECRET_KEY": "secret_key",
+    "SECRET_KEY_PREVIOUS": "secret_key_previous",
     "JWT_SECRET_KEY": "jwt_secret_key",
     "JWT_PREVIOUS_SECRET_KEYS": "jwt_previous_secret_keys",
     "PORT": "port",
@@ -64,7 +65,16 @@ TEST_NAMES = {
 # These two choose the layers themselves, so they are read before any file.
 SELECTORS = ("TASKLANE_ENV", "TASKLANE_INSTANCE_PATH")
 
-SECRET_KEYS = frozenset({"secret_key", "jwt_secret_key", "jwt_previous_secret_keys", "mail.password", "metrics.token"})
+SECRET_KEYS = frozenset(
+    {
+        "secret_key",
+        "secret_key_previous",
+        "jwt_secret_key",
+        "jwt_previous_secret_keys",
+        "mail.password",
+        "metrics.token",
+    }
+)
 URL_KEYS = frozenset({"database_url", "redis_url", "cache.url", "sentry.dsn"})
 
 
@@ -248,7 +258,7 @@ def _folder_of_tests(named: str | None) -> Path:
 
 def secret_values(settings: "Settings") -> set[str]:
     """Return every secret in the settings, also those within URLs, to keep them out of logs."""
-    found: set[str] = {settings.secret_key, settings.jwt_secret_key, *settings.jwt_previous_secret_keys}
+    found: set[str] = {*settings.secret_keys, settings.jwt_secret_key, *settings.jwt_previous_secret_keys}
     found |= {settings.mail.password, settings.metrics.token}
     urls = [settings.database_url, settings.redis_url, settings.cache.url, settings.sentry.dsn]
     for url in [*urls, *(upstream.base_url for upstream in settings.upstreams.values())]:

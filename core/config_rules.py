@@ -82,6 +82,8 @@ def problems(env: str, values: Mapping[str, Any]) -> list[str]:
             found.append("metrics.enabled needs metrics.token or metrics.addresses, because anybody could read them")
         if values["metrics.token"]:
             found += _secret_problems("metrics.token", values["metrics.token"])
+        for key in values["secret_key_previous"]:
+            found += _secret_problems("An entry of SECRET_KEY_PREVIOUS", key)
         for key in values["jwt_previous_secret_keys"]:
             found += _secret_problems("An entry of JWT_PREVIOUS_SECRET_KEYS", key)
         if not values["database_url"]:

@@ -23,6 +23,7 @@ from core.db import db
 from core.degradation import WITHOUT_REDIS, is_without_redis
 from core.mail import delivery
 from core.mail.delivery import MailDelayed
+from core.security import rotation
 from core.settings import SECRETS, Settings
 from core.sqlite_files import RESTORE, flaw_of, is_damage
 
@@ -200,10 +201,25 @@ def _database(settings: Settings, checks: dict[str, str], errors: Mapping[str, E
     yield _found("database", migrations == "ok", f"migrations: {migrations}", advice, worse=worse)
     try:
         yield from (_sqlite() if db.engine.dialect.name == "sqlite" else _postgresql())
+        if migrations == "ok":
+            yield _former_secrets(settings)
     except SQLAlchemyError as error:
         advice = RESTORE if is_damage(error) else "Run this again; what it says first may be another thing then."
         yield Finding("database", Verdict.FAILED, health.reason_of(error, settings), advice)
     db.session.remove()
+
+
+def _former_secrets(settings: Settings) -> Finding:
+    """Tell whether what was made under a former SECRET_KEY still holds."""
+    lost = rotation.lost_at(settings.secret_keys)
+    told = "what was made under former values of secret_key holds"
+    advice = "Name the former one in SECRET_KEY_PREVIOUS: see docs/security.md."
+    if lost is not None:
+        told = (
+            f"secret_key was another until {lost:%Y-%m-%d %H:%M} UTC, and that one is not in SECRET_KEY_PREVIOUS:"
+            " API keys, cursors and links of before are refused"
+        )
+    return _found("secrets", lost is None, told, advice, worse=Verdict.WARNING)
 
 
 _MIGRATIONS_ADVICE = {

@@ -18,6 +18,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from core.errors import Expired, Malformed
 from core.plain import plain, rich
+from core.signing import oldest_first
 
 MAX_PER_PAGE = 100
 # Beyond this an OFFSET no longer fits into 64 bits; no list is that long.
@@ -33,7 +34,7 @@ class PageRequest:
     cursor: str | None
     sort: str | None
     filters: Mapping[str, Any] = field(default_factory=dict)
-    signing_key: str = field(default="", repr=False)
+    signing_keys: tuple[str, ...] = field(default=("",), repr=False)
     max_age: timedelta = timedelta(days=7)
 
 
@@ -74,7 +75,7 @@ def paginate(
     """Run `query` for one page. Raises Malformed or Expired for a bad sort or cursor."""
     keys = _keys(default_sort if request.sort is None else request.sort, sortable, identity)
     binding = _binding(request, keys, str(identity))
-    signer = URLSafeTimedSerializer(request.signing_key, salt="paging")
+    signer = URLSafeTimedSerializer(oldest_first(request.signing_keys), salt="paging")
     ordered = query.order_by(*_order(keys)).limit(request.size + 1)
     total = None
     if request.cursor is None:

@@ -125,6 +125,7 @@ class Settings:
     redis_url: str = field(repr=False)
     redis_verify_certificate: bool
     secret_key: str = field(repr=False)
+    secret_key_previous: list[str] = field(repr=False)
     jwt_secret_key: str = field(repr=False)
     host: str
     port: int
@@ -158,6 +159,11 @@ class Settings:
     mail: MailSettings
     upstreams: dict[str, UpstreamSettings]
     sources: Mapping[str, str] = field(repr=False)
+
+    @property
+    def secret_keys(self) -> tuple[str, ...]:
+        """Return what signs and hashes: the first is used, what the others have made still holds."""
+        return (self.secret_key, *self.secret_key_previous)
 
     def has_made(self, secret: str) -> bool:
         """Return whether Tasklane made this secret itself, and keeps it in the instance folder."""

@@ -13,6 +13,7 @@ from core.bootstrap import current_settings
 from core.db import db
 from core.jobs import schedule
 from core.jobs.schedule import SCHEDULE, Entry
+from core.security import rotation
 from workers.relay import ALIVE_SECONDS_ONCE, Relay
 
 log = logging.getLogger("tasklane.scheduler")
@@ -39,6 +40,7 @@ def run(app: Flask, *, once: bool = False) -> None:
 
 
 def _run_once() -> None:
+    rotation.note(current_settings().secret_keys)
     ordered = schedule.order_due(clock.now())
     relay = Relay(current_settings())
     relay.tell_of_life(ALIVE_SECONDS_ONCE)
@@ -48,9 +50,13 @@ def _run_once() -> None:
 
 def _follow(app: Flask, stop: threading.Event) -> None:
     ticker = Ticker()
+    noted = None
     with app.app_context():
         while not stop.wait(TICK_SECONDS):
             try:
+                if noted != (today := clock.now().date()):
+                    rotation.note(current_settings().secret_keys)
+                    noted = today
                 ticker.tick(clock.now())
             except SQLAlchemyError as error:
                 log.error("The schedule waits for the database: %s", type(error).__name__)

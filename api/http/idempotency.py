@@ -75,7 +75,7 @@ def _ticket(actor: Actor | None, content: bytes) -> Ticket:
     digest = hashlib.sha256()
     for part in (request.method.encode(), request.full_path.encode("utf-8", "surrogateescape"), content):
         digest.update(len(part).to_bytes(8, "big") + part)
-    return Ticket(caller, key, digest.hexdigest(), current_settings().secret_key)
+    return Ticket(caller, key, digest.hexdigest(), current_settings().secret_keys)
 
 
 def _answer_in_transaction(ticket: Ticket, answer: Callable[[], Response]) -> Response:

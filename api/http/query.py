@@ -285,6 +285,6 @@ def page_request(arguments: Mapping[str, Any]) -> PageRequest:
         cursor=arguments.get("cursor"),
         sort=arguments.get("sort"),
         filters={name: value for name, value in arguments.items() if name not in _PAGING},
-        signing_key=settings.secret_key,
+        signing_keys=settings.secret_keys,
         max_age=timedelta(days=settings.paging.cursor_max_age_days),
     )

@@ -98,9 +98,14 @@ class Registration(SecureResource):
         return {"message": f"Welcome, {user.username}.", "user_id": user.id}
 
 
-def _origin() -> dict[str, str]:
+def _origin() -> dict[str, Any]:
     """Return where an attempt to log in comes from, and what hides that."""
-    return {"address": get_remote_address(), "hashing_key": current_settings().secret_key}
+    settings = current_settings()
+    return {
+        "address": get_remote_address(),
+        "hashing_key": settings.secret_key,
+        "former_keys": settings.secret_key_previous,
+    }
 
 
 @ns.route("/login")

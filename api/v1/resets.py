@@ -87,7 +87,8 @@ class PasswordReset(SecureResource):
         A token that is unknown, used or expired is 422.
         """
         confide(self.body["token"])
-        resets.redeem(signing_key=current_settings().secret_key, **self.body)
+        settings = current_settings()
+        resets.redeem(signing_key=settings.secret_key, former_keys=settings.secret_key_previous, **self.body)
 
 
 @ns.route("/users/<int:user_id>/password-reset")

@@ -112,8 +112,8 @@ def revoke(actor: Actor, *, key_id: int) -> None:
         security.record(session, EventKind.KEY_REVOKED, user_id=row.user_id, actor_id=actor.user_id, key=row.id)
 
 
-def authenticate(*, key: str, hashing_key: str) -> Actor:
-    """Return who holds the key, limited to its scopes.
+def authenticate(*, key: str, hashing_keys: Sequence[str]) -> Actor:
+    """Return who holds the key, limited to its scopes. The first of `hashing_keys` is the one in force.
 
     Raises InvalidToken with the same words whether the key is unknown, revoked
     or expired or its owner inactive. One statement, and a second one at most
@@ -122,24 +122,28 @@ def authenticate(*, key: str, hashing_key: str) -> Actor:
     if not KEY.fullmatch(key):
         raise InvalidToken(NOT_VALID)
     now = clock.now()
-    holder = KeyRepository(db.session()).find_holder(_hash(key, hashing_key))
+    hashes = [_hash(key, hashing_key) for hashing_key in hashing_keys]
+    holder = KeyRepository(db.session()).find_holder(*hashes)
     if holder is None or holder.revoked_at is not None or not holder.is_active:
         raise InvalidToken(NOT_VALID)
     if holder.expires_at is not None and holder.expires_at <= now:
         raise InvalidToken(NOT_VALID)
-    if holder.last_used_at is None or holder.last_used_at <= now - USE_RECORDED_EVERY:
+    is_outdated = holder.key_hash != hashes[0]
+    if is_outdated or holder.last_used_at is None or holder.last_used_at <= now - USE_RECORDED_EVERY:
         is_news = holder.last_used_at is None or holder.last_used_at <= now - USE_TOLD_EVERY
-        _note_use(holder, now, is_news=is_news)
+        _note_use(holder, now, is_news=is_news, new_hash=hashes[0] if is_outdated else None)
     changes.note(db.session(), holder.marks)
     # A scope that a later version no longer knows opens nothing.
     scopes = frozenset(_KNOWN[scope] for scope in holder.scopes if scope in _KNOWN)
     return Actor(holder.user_id, holder.role, scopes=scopes, key_id=holder.id)
 
 
-def _note_use(holder: Any, now: datetime, *, is_news: bool) -> None:
+def _note_use(holder: Any, now: datetime, *, is_news: bool, new_hash: str | None) -> None:
     try:
         with transaction(patience=USE_PATIENCE) as session:
             KeyRepository(session).note_use(holder.id, now, unless_after=now - USE_RECORDED_EVERY)
+            if new_hash is not None:  # So the former secret of the installation can be dropped one day.
+                KeyRepository(session).replace_hash(holder.id, holder.key_hash, new_hash)
             if is_news:
                 security.record(
                     session, EventKind.KEY_USED, user_id=holder.user_id, actor_id=holder.user_id, key=holder.id

@@ -10,6 +10,7 @@ treated alike, so a lock tells nobody whether there is one.
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy.orm import Session
@@ -29,15 +30,16 @@ LONGEST_LOCK = timedelta(minutes=15)
 MEMORY = timedelta(hours=1)
 
 
-def require_unlocked(name: str, user: User | None, address: str, *, hashing_key: str) -> None:
+def require_unlocked(name: str, user: User | None, address: str, *, hashing_keys: Sequence[str]) -> None:
     """Raise TooManyAttempts if the name is locked and its owner has never come from this address."""
     repository = SecurityRepository(db.session())
-    until = repository.locked_until(_hash("name", texts.login_name(name), hashing_key))
+    # Under a former key too: a new one of the installation ends no lock, and makes no address strange.
+    until = repository.locked_until(*(_hash("name", texts.login_name(name), key) for key in hashing_keys))
     now = clock.now()
     if until is None or until <= now:
         return
     # Asked for nobody's account too, because the time that it takes would tell of one.
-    if repository.is_known(user.id if user else 0, _hash("address", address, hashing_key)):
+    if repository.is_known(user.id if user else 0, *(_hash("address", address, key) for key in hashing_keys)):
         return
     seconds = int((until - now).total_seconds()) + 1
     raise TooManyAttempts("There were too many wrong passwords for this name. Try again later.", retry_after=seconds)

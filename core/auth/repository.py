@@ -32,13 +32,14 @@ _KEY_HOLDER = (
         ApiKey.expires_at,
         ApiKey.revoked_at,
         ApiKey.last_used_at,
+        ApiKey.key_hash,
         User.id.label("user_id"),
         User.role,
         User.is_active,
         changes.marks_column().label("marks"),
     )
     .join(User, User.id == ApiKey.user_id)
-    .where(ApiKey.key_hash == bindparam("key_hash"))
+    .where(ApiKey.key_hash.in_(bindparam("key_hashes", expanding=True)))
 )
 
 
@@ -147,9 +148,13 @@ class KeyRepository:
         columns = [column for column in ApiKey.__table__.columns if column.name != "key_hash"]
         return select(*columns).where(*conditions)
 
-    def find_holder(self, key_hash: str) -> Row[*tuple[Any, ...]] | None:
+    def find_holder(self, *key_hashes: str) -> Row[*tuple[Any, ...]] | None:
         """Return whose key this is, what it may do, whether it still counts, and all change marks, in one statement."""
-        return self.session.execute(_KEY_HOLDER, {"key_hash": key_hash}).one_or_none()
+        return self.session.execute(_KEY_HOLDER, {"key_hashes": key_hashes}).one_or_none()
+
+    def replace_hash(self, key_id: int, old: str, new: str) -> None:
+        statement = update(ApiKey).where(ApiKey.id == key_id, ApiKey.key_hash == old).values(key_hash=new)
+        self.session.execute(statement, execution_options={"synchronize_session": False})
 
     def note_use(self, key_id: int, now: datetime, *, unless_after: datetime) -> None:
         """Record the use of a key, unless somebody has just recorded another."""

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -105,16 +106,18 @@ def make(actor: Actor, *, user_id: int, signing_key: str) -> ResetLink:
     return link
 
 
-def redeem(*, token: str, new_password: str, signing_key: str) -> None:
+def redeem(*, token: str, new_password: str, signing_key: str, former_keys: Sequence[str] = ()) -> None:
     """Set a new password, and end all sessions, API keys and other links, and any lock.
 
     Raises Invalid for a weak password, and with the same words for a token that
     is unknown, used or expired, or whose account is inactive.
     """
     texts.password(new_password, field="new_password")
-    token_hash = _hash(token.strip(), signing_key)
+    links = ResetRepository(db.session())
+    hashes = [_hash(token.strip(), key) for key in (signing_key, *former_keys)]
+    found = ((each, links.find_user_id(each, clock.now())) for each in hashes)
+    token_hash, user_id = next((pair for pair in found if pair[1] is not None), ("", None))
     # Only for a token that holds a password is hashed, which costs time.
-    user_id = ResetRepository(db.session()).find_user_id(token_hash, clock.now())
     if user_id is None:
         raise _not_valid()
     password_hash = passwords.hash_password(new_password)

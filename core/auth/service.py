@@ -5,6 +5,7 @@ turns a `Grant` into JWTs.
 """
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import uuid4
@@ -38,7 +39,15 @@ class Grant:
     refresh_jti: str
 
 
-def login(*, username: str, password: str, lifetime: timedelta, address: str, hashing_key: str) -> Grant:
+def login(
+    *,
+    username: str,
+    password: str,
+    lifetime: timedelta,
+    address: str,
+    hashing_key: str,
+    former_keys: Sequence[str] = (),
+) -> Grant:
     """Open a session for a username or an e-mail address; it ends after `lifetime` without a refresh.
 
     Raises Unauthenticated with the same words, in about the same time, whether
@@ -46,7 +55,7 @@ def login(*, username: str, password: str, lifetime: timedelta, address: str, ha
     TooManyAttempts while the name is locked, whether or not it is an account's.
     """
     user = UserRepository(db.session()).find_by_login(username)
-    lockout.require_unlocked(username, user, address, hashing_key=hashing_key)
+    lockout.require_unlocked(username, user, address, hashing_keys=[hashing_key, *former_keys])
     # Longer passwords than 128 characters cannot have been set; hashing them would only cost time.
     right = passwords.verify_password(user.password_hash if user else None, password[:129])
     if user is None or not right or not user.is_active:

@@ -15,13 +15,19 @@ class KeptAnswer(Base):
     Neither the key nor the answer can be read from the row: `key_hash` is an
     HMAC, and `answer` is encrypted under the key itself, because some answers
     hold tokens. It is null while the request is still being worked on.
+    `identity` tells the same key of the same caller whatever the secret of the
+    installation is by then; it is null in rows that older releases have made.
     """
 
     __tablename__ = "kept_answers"
-    __table_args__ = (Index("ix_kept_answers_expires_at", "expires_at"),)
+    __table_args__ = (
+        Index("ix_kept_answers_expires_at", "expires_at"),
+        Index("uq_kept_answers_identity", "identity", unique=True),
+    )
 
     caller: Mapped[str] = mapped_column(String(80), primary_key=True)
     key_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    identity: Mapped[str | None] = mapped_column(String(64))
     fingerprint: Mapped[str] = mapped_column(String(64))
     answer: Mapped[bytes | None] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(default=clock.now)

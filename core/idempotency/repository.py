@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, delete, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, delete, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from core.db import insert_if_absent, lock_patience
@@ -20,8 +20,9 @@ class KeptAnswerRepository:
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def find(self, caller: str, key_hash: str) -> KeptAnswer | None:
-        query = select(KeptAnswer).where(*_is(caller, key_hash))
+    def find(self, caller: str, identity: str, key_hashes: Collection[str]) -> KeptAnswer | None:
+        """Return the row of a key, by which of its names ever."""
+        query = select(KeptAnswer).where(_names(caller, identity, key_hashes)).limit(1)
         return self.session.scalar(query, execution_options={"populate_existing": True})
 
     def claim(self, **values: Any) -> bool:
@@ -32,10 +33,13 @@ class KeptAnswerRepository:
     def complete(self, caller: str, key_hash: str, answer: bytes) -> None:
         self.session.execute(update(KeptAnswer).where(*_is(caller, key_hash)).values(answer=answer))
 
-    def make_way(self, caller: str, key_hash: str, now: datetime, *, claimed_before: datetime) -> None:
+    def make_way(
+        self, caller: str, identity: str, key_hashes: Collection[str], now: datetime, *, claimed_before: datetime
+    ) -> None:
         """Delete a row that no longer counts: its time is over, or nobody works on its request any more."""
         abandoned = and_(KeptAnswer.answer.is_(None), KeptAnswer.created_at < claimed_before)
-        condition = and_(*_is(caller, key_hash), or_(KeptAnswer.expires_at <= now, abandoned))
+        over = or_(KeptAnswer.expires_at <= now, abandoned)
+        condition = and_(_names(caller, identity, key_hashes), over)
         self.session.execute(delete(KeptAnswer).where(condition))
 
     def give_up(self, caller: str, key_hash: str) -> None:
@@ -48,6 +52,11 @@ class KeptAnswerRepository:
 
     def delete_all(self, keys: Collection[tuple[str, str]]) -> None:
         self.session.execute(delete(KeptAnswer).where(tuple_(KeptAnswer.caller, KeptAnswer.key_hash).in_(keys)))
+
+
+def _names(caller: str, identity: str, key_hashes: Collection[str]) -> ColumnElement[bool]:
+    of_hash = and_(KeptAnswer.caller == caller, KeptAnswer.key_hash.in_(key_hashes))
+    return or_(KeptAnswer.identity == identity, of_hash)
 
 
 def _is(caller: str, key_hash: str) -> tuple[Any, Any]:

@@ -9,6 +9,8 @@ is there after a crash or nothing. One whose effect is elsewhere reserves first.
 import hashlib
 import hmac
 import os
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -30,6 +32,12 @@ NONCE_BYTES = 12
 REUSED = "This idempotency key was used for another request. Use a new key for a new request."
 
 
+UNREADABLE = (
+    "A request with this idempotency key was answered before, and nothing was done again. That answer can no longer"
+    " be read, because the secret of this installation has changed since. See what there is before you use a new key."
+)
+
+
 class StillRunning(Conflict):
     """The first request under this key is not done yet."""
 
@@ -43,31 +51,50 @@ class AlreadyClaimed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """One request under one key. `secret` signs and encrypts; `fingerprint` tells this request from others."""
+    """One request under one key. `fingerprint` tells this request from others.
+
+    The first of `secrets` signs and encrypts, and what the others have kept can be read; so one can take the
+    place of another.
+    """
 
     caller: str
     key: str
     fingerprint: str
-    secret: str
+    secrets: Sequence[str]
+
+    @property
+    def identity(self) -> str:
+        """What finds the row whatever the secrets are by then: a key must not work twice because they changed."""
+        return hashlib.sha256(self._message(b"identity")).hexdigest()
 
     @property
     def key_hash(self) -> str:
-        """What finds the row; it does not tell the key."""
-        return self._derive(b"find").hex()
+        """What the row is called; it does not tell the key."""
+        return self.key_hashes[0]
+
+    @property
+    def key_hashes(self) -> list[str]:
+        """What the row may be called, by the secret in force and former ones."""
+        return [self._derive(secret, b"find").hex() for secret in self.secrets]
 
     def seal(self, answer: bytes) -> bytes:
         """Encrypt an answer, so that only who has the key can read it."""
         nonce = os.urandom(NONCE_BYTES)
-        return nonce + AESGCM(self._derive(b"seal")).encrypt(nonce, answer, self.fingerprint.encode())
+        return nonce + AESGCM(self._derive(self.secrets[0], b"seal")).encrypt(nonce, answer, self.fingerprint.encode())
 
     def open(self, sealed: bytes) -> bytes:
-        """Decrypt an answer. Raises InvalidTag if it was sealed under another secret or was changed."""
+        """Decrypt an answer. Raises InvalidTag if it was sealed under none of the secrets or was changed."""
         nonce, text = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
-        return AESGCM(self._derive(b"seal")).decrypt(nonce, text, self.fingerprint.encode())
+        for secret in self.secrets:
+            with suppress(InvalidTag):
+                return AESGCM(self._derive(secret, b"seal")).decrypt(nonce, text, self.fingerprint.encode())
+        raise InvalidTag
 
-    def _derive(self, purpose: bytes) -> bytes:
-        message = b"\0".join((b"idempotency", purpose, self.caller.encode(), self.key.encode()))
-        return hmac.digest(self.secret.encode(), message, hashlib.sha256)
+    def _derive(self, secret: str, purpose: bytes) -> bytes:
+        return hmac.digest(secret.encode(), self._message(purpose), hashlib.sha256)
+
+    def _message(self, purpose: bytes) -> bytes:
+        return b"\0".join((b"idempotency", purpose, self.caller.encode(), self.key.encode()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +113,7 @@ def find(ticket: Ticket) -> Answer | None:
     the first request is still being worked on.
     """
     session = db.session()
-    row = KeptAnswerRepository(session).find(ticket.caller, ticket.key_hash)
+    row = KeptAnswerRepository(session).find(ticket.caller, ticket.identity, ticket.key_hashes)
     now = clock.now()
     session.commit()
     if row is None or row.expires_at <= now:
@@ -101,7 +128,7 @@ def find(ticket: Ticket) -> Answer | None:
         kept = orjson.loads(ticket.open(row.answer))
     except InvalidTag:
         # The secret of this installation has changed since; nobody can read the answer any more.
-        raise Conflict("The answer under this idempotency key can no longer be read. Use a new key.") from None
+        raise Conflict(UNREADABLE) from None
     headers = [(name, value) for name, value in kept["headers"]]
     return Answer(kept["status"], headers, bytes.fromhex(kept["body"]))
 
@@ -113,11 +140,12 @@ def claim(session: Session, ticket: Ticket) -> None:
     """
     now = clock.now()
     rows = KeptAnswerRepository(session)
-    rows.make_way(ticket.caller, ticket.key_hash, now, claimed_before=now - ABANDONED_AFTER)
+    rows.make_way(ticket.caller, ticket.identity, ticket.key_hashes, now, claimed_before=now - ABANDONED_AFTER)
     try:
         claimed = rows.claim(
             caller=ticket.caller,
             key_hash=ticket.key_hash,
+            identity=ticket.identity,
             fingerprint=ticket.fingerprint,
             created_at=now,
             expires_at=now + KEPT_FOR,

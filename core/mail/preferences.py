@@ -1,5 +1,6 @@
 """What people want to get by e-mail, and the links by which they end it without logging in."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from itsdangerous import BadSignature, URLSafeSerializer
@@ -11,6 +12,7 @@ from core.db import db, transaction
 from core.errors import NotFound
 from core.mail.model import OPTIONAL, MailKind
 from core.mail.repository import MailRepository
+from core.signing import oldest_first
 from core.users.repository import UserRepository
 
 NO_LINK = "There is no such link."
@@ -49,27 +51,27 @@ class Subscription:
     wanted: bool
 
 
-def unsubscribe_token(user_id: int, kind: MailKind, *, signing_key: str) -> str:
+def unsubscribe_token(user_id: int, kind: MailKind, *, signing_keys: Sequence[str]) -> str:
     """Return the part of a link that proves its holder got a message of this kind.
 
     It does not expire: people unsubscribe from old messages too, and all that it
     can do is to end them.
     """
-    return str(_signer(signing_key).dumps([user_id, str(kind)]))
+    return str(_signer(signing_keys).dumps([user_id, str(kind)]))
 
 
-def find(token: str, *, signing_key: str) -> Subscription:
+def find(token: str, *, signing_keys: Sequence[str]) -> Subscription:
     """Return what a link is about, and change nothing. Raises NotFound for a forged one or a former account."""
-    user_id, kind = _open(token, signing_key)
+    user_id, kind = _open(token, signing_keys)
     session = db.session()
     if UserRepository(session).find(user_id) is None:
         raise NotFound(NO_LINK)
     return Subscription(kind, kind not in MailRepository(session).list_unwanted(user_id))
 
 
-def unsubscribe(token: str, *, signing_key: str) -> Subscription:
+def unsubscribe(token: str, *, signing_keys: Sequence[str]) -> Subscription:
     """End the messages that a link is about; once more changes nothing. Raises NotFound like `find`."""
-    user_id, kind = _open(token, signing_key)
+    user_id, kind = _open(token, signing_keys)
     with transaction() as session:
         if UserRepository(session).find_for_update(user_id) is None:
             raise NotFound(NO_LINK)
@@ -77,9 +79,9 @@ def unsubscribe(token: str, *, signing_key: str) -> Subscription:
     return Subscription(kind, wanted=False)
 
 
-def _open(token: str, signing_key: str) -> tuple[int, MailKind]:
+def _open(token: str, signing_keys: Sequence[str]) -> tuple[int, MailKind]:
     try:
-        user_id, name = _signer(signing_key).loads(token)
+        user_id, name = _signer(signing_keys).loads(token)
         kind = MailKind(name)
     except (BadSignature, ValueError):  # ValueError: a kind that this version does not know.
         raise NotFound(NO_LINK) from None
@@ -88,5 +90,5 @@ def _open(token: str, signing_key: str) -> tuple[int, MailKind]:
     return user_id, kind
 
 
-def _signer(signing_key: str) -> URLSafeSerializer:
-    return URLSafeSerializer(signing_key, salt="unsubscribe")
+def _signer(signing_keys: Sequence[str]) -> URLSafeSerializer:
+    return URLSafeSerializer(oldest_first(signing_keys), salt="unsubscribe")

@@ -121,7 +121,7 @@ def message_of(letter: Letter, settings: Settings, *, message_id: str) -> EmailM
     """Return the letter as a message, with a link to unsubscribe where that is possible."""
     url = None
     if settings.public_url and letter.kind in OPTIONAL:
-        token = unsubscribe_token(letter.recipient.id, letter.kind, signing_key=settings.secret_key)
+        token = unsubscribe_token(letter.recipient.id, letter.kind, signing_keys=settings.secret_keys)
         url = settings.public_url + UNSUBSCRIBE_PATH + token
     return compose(
         letter.kind,

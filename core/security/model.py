@@ -79,3 +79,13 @@ class KnownAddress(Base):
     user_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     address_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     last_at: Mapped[datetime]
+
+
+class KnownSecret(Base):
+    """A secret of the installation that was accepted, by a digest. `is_kept`: as a former one, when last seen."""
+
+    __tablename__ = "known_secrets"
+
+    id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    last_at: Mapped[datetime]
+    is_kept: Mapped[bool]

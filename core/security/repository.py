@@ -22,8 +22,9 @@ class SecurityRepository:
     def select(self, *conditions: ColumnElement[bool]) -> Select[Any]:
         return select(*SecurityEvent.__table__.columns).where(*conditions)
 
-    def locked_until(self, name_hash: str) -> datetime | None:
-        return self.session.scalar(select(LoginFailures.locked_until).where(LoginFailures.name_hash == name_hash))
+    def locked_until(self, *name_hashes: str) -> datetime | None:
+        query = select(func.max(LoginFailures.locked_until)).where(LoginFailures.name_hash.in_(name_hashes))
+        return self.session.scalar(query)
 
     def count_failure(self, name_hash: str, now: datetime, *, forgotten_before: datetime) -> int:
         """Count one more wrong password in a row and return how many that are; old ones do not count."""
@@ -42,8 +43,9 @@ class SecurityRepository:
     def forgive(self, *name_hashes: str) -> None:
         self.session.execute(delete(LoginFailures).where(LoginFailures.name_hash.in_(name_hashes)))
 
-    def is_known(self, user_id: int, address_hash: str) -> bool:
-        query = select(func.count()).where(KnownAddress.user_id == user_id, KnownAddress.address_hash == address_hash)
+    def is_known(self, user_id: int, *address_hashes: str) -> bool:
+        of_address = KnownAddress.address_hash.in_(address_hashes)
+        query = select(func.count()).where(KnownAddress.user_id == user_id, of_address)
         return bool(self.session.scalar(query))
 
     def know(self, user_id: int, address_hash: str, now: datetime) -> None:

@@ -69,7 +69,7 @@ def explain(statement: str, parameters: Any) -> str:
 
 
 def page(cursor: str, sort: str | None) -> PageRequest:
-    return PageRequest(number=1, size=20, cursor=cursor, sort=sort, signing_key="k" * 32)
+    return PageRequest(number=1, size=20, cursor=cursor, sort=sort, signing_keys=("k" * 32,))
 
 
 @pytest.mark.parametrize(

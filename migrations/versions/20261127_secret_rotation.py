@@ -1,0 +1,33 @@
+"""A repeated request is known whatever SECRET_KEY is by then, and known secrets tell when one was lost.
+
+Answers that are kept already have no identity; they are found by their hash for the day that they live.
+
+Revision ID: 0016
+Revises: 0015
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0016"
+down_revision = "0015"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("kept_answers", sa.Column("identity", sa.String(64), nullable=True))
+    op.create_index("uq_kept_answers_identity", "kept_answers", ["identity"], unique=True)
+    op.create_table(
+        "known_secrets",
+        sa.Column("id", sa.String(16), nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("is_kept", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_known_secrets")),
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("known_secrets")
+    op.drop_index("uq_kept_answers_identity", "kept_answers")
+    op.drop_column("kept_answers", "identity")
