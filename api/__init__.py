@@ -1,7 +1,7 @@
 """The web application: the core application plus HTTP plumbing plus version 1."""
 
 from flask import Flask, redirect
-from werkzeug.routing import BaseConverter, IntegerConverter
+from werkzeug.routing import BaseConverter, IntegerConverter, PathConverter
 from werkzeug.wrappers import Response as BaseResponse
 
 from api.http.access_log import init_access_log
@@ -14,6 +14,7 @@ from api.http.limits import init_limits
 from api.http.metrics import init_metrics
 from api.http.request_id import init_request_ids
 from api.http.tokens import init_tokens
+from api.http.utf8 import init_utf8
 from api.http.waiting import init_waiting
 from api.v1 import create_blueprint
 from core import degradation
@@ -31,6 +32,12 @@ class IdConverter(IntegerConverter):
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **{"max": MAX_ID, **kwargs})  # type: ignore[arg-type]
+
+
+class AnyPathConverter(PathConverter):
+    """The rest of a path, with line breaks too: what is wrong with them is for the operation to say."""
+
+    regex = r"[^/][\s\S]*?"
 
 
 class RestConverter(BaseConverter):
@@ -58,6 +65,7 @@ def create_app(config_name: str | None = None, *, settings: Settings | None = No
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.url_map.converters["int"] = IdConverter
+    app.url_map.converters["path"] = AnyPathConverter
     app.url_map.converters["rest"] = RestConverter
 
     is_hosted = settings is None  # By another server than our own, which says this once for all of its processes.
@@ -72,6 +80,7 @@ def create_app(config_name: str | None = None, *, settings: Settings | None = No
     init_request_ids(app)
     init_errors(app)
     init_hosts(app, settings)
+    init_utf8(app)
     init_tokens(app)
     with app.app_context():
         init_limits(app, settings)

@@ -12,11 +12,11 @@ from typing import IO, Any
 
 from flask import Response, after_this_request, request
 from flask_restx import reqparse
-from werkzeug.datastructures import FileStorage
+from werkzeug.datastructures import FileStorage, Headers
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
-from werkzeug.formparser import FormDataParser, default_stream_factory
+from werkzeug.formparser import MultiPartParser, default_stream_factory
 
-from api.http import json
+from api.http import json, utf8
 from api.http.query import Converter
 from core import texts
 from core.errors import Invalid, Malformed
@@ -33,6 +33,13 @@ class NotMultipart(UnsupportedMediaType):
     """The body is no form with files."""
 
     sentence = f"The body must be {MULTIPART}."
+
+
+class _Bytes(MultiPartParser):
+    """Parts that are text, each byte as one character: only so can be seen whether they were UTF-8."""
+
+    def get_part_charset(self, headers: Headers) -> str:
+        return "latin-1"
 
 
 class FormParser(reqparse.RequestParser):
@@ -74,6 +81,22 @@ def load_form(target: FormParser) -> dict[str, Any]:
     return _checked(target, _parts(target, spool))
 
 
+def urlencoded() -> dict[str, str]:
+    """Return the fields of a form without files (application/x-www-form-urlencoded).
+
+    Raises Malformed, naming it, for a field that is no UTF-8 or is given more than once.
+    """
+    raw = request.get_data()
+    if broken := utf8.broken_names(raw):
+        raise utf8.refusal(broken)
+    found: dict[str, str] = {}
+    for name, value in ((name.decode(), value.decode()) for name, value in utf8.pairs(raw)):
+        if name in found:
+            raise Malformed("The form cannot be used.", details={json.printable(name): ["Given more than once."]})
+        found[name] = value
+    return found
+
+
 def fingerprint(values: Mapping[str, Any]) -> bytes:
     """Return what two forms with the same parts have in common, whatever boundary is between the parts."""
     digest = hashlib.sha256()
@@ -89,9 +112,12 @@ def fingerprint(values: Mapping[str, Any]) -> bytes:
 
 def _parts(target: FormParser, spool: Any) -> dict[str, list[Any]]:
     """Return all parts by name."""
-    parser = FormDataParser(spool, MAX_TEXT_BYTES, silent=False, max_form_parts=MAX_PARTS)
+    parser = _Bytes(spool, MAX_TEXT_BYTES, max_form_parts=MAX_PARTS)
+    boundary = request.mimetype_params.get("boundary", "")
     try:
-        _, form, files = parser.parse(request.stream, request.mimetype, request.content_length, request.mimetype_params)
+        if not boundary:
+            raise ValueError("The boundary is missing.")
+        form, files = parser.parse(request.stream, boundary.encode("ascii"), request.content_length)
     except ValueError:
         raise Malformed(f"The body is not {MULTIPART} (RFC 7578).") from None
     if None in form or None in files:
@@ -100,8 +126,11 @@ def _parts(target: FormParser, spool: Any) -> dict[str, list[Any]]:
         raise RequestEntityTooLarge
     parts: dict[str, list[Any]] = {}
     for name, part in [*form.items(multi=True), *files.items(multi=True)]:
-        parts.setdefault(name, []).append(part)
-    return parts
+        parts.setdefault(name, []).append(part.encode("latin-1") if isinstance(part, str) else part)
+    broken = [name for name, found in parts.items() if any(isinstance(p, bytes) and not utf8.is_utf8(p) for p in found)]
+    if broken:
+        raise utf8.refusal(broken)
+    return {name: [p.decode() if isinstance(p, bytes) else p for p in found] for name, found in parts.items()}
 
 
 def _checked(target: FormParser, parts: dict[str, list[Any]]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from api.http import json, limits, tokens
 from api.http.basic import presented_credentials, require_confidential_channel
 from api.http.body import check
 from api.http.fields import Id, Moment, Password
+from api.http.forms import urlencoded
 from api.http.idempotency import Effect
 from api.http.kept import kept
 from api.http.responses import created, no_content, refuses, returns, returns_bare
@@ -137,10 +138,11 @@ class Login(SecureResource):
             return basic
         if request.mimetype != "application/x-www-form-urlencoded":
             return super().read_body(model)
-        if request.form.get("grant_type") != "password":
+        sent = urlencoded()
+        if sent.get("grant_type") != "password":
             raise Malformed("Only the password grant is offered.", details={"grant_type": ["Must be password."]})
         # Clients send client_id, client_secret and scope too; RFC 6749 lets a server ignore them.
-        form = {name: request.form[name] for name in ("username", "password") if name in request.form}
+        form = {name: sent[name] for name in ("username", "password") if name in sent}
         confide(form.get("password"))
         json.require_storable(form)
         return check(model, form, missing_status=400)
