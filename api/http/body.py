@@ -13,9 +13,8 @@ from flask import request
 from flask_restx import fields
 from flask_restx.model import ModelBase
 from jsonschema import Draft4Validator, FormatChecker, ValidationError
-from werkzeug.exceptions import UnsupportedMediaType
 
-from api.http import json
+from api.http import json, media
 from api.http.fields import NOT_BLANK
 from core import redaction, texts
 from core.errors import Invalid, Malformed
@@ -66,7 +65,7 @@ def load_body(model: ModelBase, *, missing_status: int = 422, needs_a_field: boo
 
     `missing_status=400` is for credentials, whose absence is a malformed
     request; `needs_a_field` refuses `{}`. Raises Malformed, Invalid and
-    UnsupportedMediaType.
+    WrongType.
     """
     value = load_object()
     if needs_a_field and not value:
@@ -79,8 +78,7 @@ def load_object() -> dict[str, Any]:
     raw = request.get_data()
     if not raw:
         raise Malformed("A JSON body is needed.")
-    if request.mimetype != "application/json":
-        raise UnsupportedMediaType
+    media.require_json()
     value = json.parse(raw)
     if not isinstance(value, dict):
         raise Malformed("The body must be a JSON object.")

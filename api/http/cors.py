@@ -25,6 +25,7 @@ SHOWN_HEADERS = (
     "ETag",
     "Link",
     "Location",
+    "Accept-Patch",
     "Retry-After",
     "WWW-Authenticate",
     "X-RateLimit-Limit",

@@ -134,7 +134,7 @@ def _from_framework(error: HTTPException) -> Failure:
     message = getattr(error, "sentence", message)
     if status >= 500:
         log.error("Unexpected error", exc_info=error)
-    headers = headers_of(status)
+    headers = headers_of(status) | getattr(error, "told", {})
     for name, value in error.get_headers():
         if name in ("Allow", "Content-Range", "Retry-After"):
             headers[name] = value

@@ -13,26 +13,20 @@ from typing import IO, Any
 from flask import Response, after_this_request, request
 from flask_restx import reqparse
 from werkzeug.datastructures import FileStorage, Headers
-from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import MultiPartParser, default_stream_factory
 
 from api.http import json, utf8
+from api.http.media import MULTIPART, WrongType
 from api.http.query import Converter
 from core import texts
 from core.errors import Invalid, Malformed
 
-MULTIPART = "multipart/form-data"
 # What the names, the other parts and the boundaries may take beside the file.
 FRAMING_BYTES = 64 * 1024
 MAX_PARTS = 50
 # Of all parts that are no files. The parser needs more than the 64 KiB that it reads at once.
 MAX_TEXT_BYTES = 256 * 1024
-
-
-class NotMultipart(UnsupportedMediaType):
-    """The body is no form with files."""
-
-    sentence = f"The body must be {MULTIPART}."
 
 
 class _Bytes(MultiPartParser):
@@ -61,11 +55,11 @@ class FormParser(reqparse.RequestParser):
 def load_form(target: FormParser) -> dict[str, Any]:
     """Return the parts of the current request, checked and converted.
 
-    Raises NotMultipart, RequestEntityTooLarge, Malformed for a body that breaks
+    Raises WrongType, RequestEntityTooLarge, Malformed for a body that breaks
     off, and Invalid, naming each wrong part and the nearest valid one.
     """
     if request.mimetype != MULTIPART:
-        raise NotMultipart
+        raise WrongType(MULTIPART)
     opened: list[IO[bytes]] = []
 
     def spool(**about: Any) -> IO[bytes]:

@@ -2,6 +2,7 @@
 
 from flask import Flask, Response, request
 
+from api.http.media import tell_patch_types
 from core.settings import Settings
 
 # An answer is data. Whatever it says, a browser must load nothing for it, run nothing and show it in no frame.
@@ -23,6 +24,7 @@ def init_headers(app: Flask, settings: Settings) -> None:
 
     @app.after_request
     def add_headers(response: Response) -> Response:
+        tell_patch_types(response)
         if response.status_code in (204, 304):
             response.headers.pop("Content-Type", None)  # Of a body that is not there.
         if request.path.startswith("/api/v1"):

@@ -330,7 +330,7 @@ REFUSALS = {
     410: "The cursor is too old.",
     412: "The resource is not in the state that the request demands; ETag tells its state.",
     413: "The body is too large.",
-    415: "The body is not of the media type that the operation takes.",
+    415: "The body is not of the media type that the operation takes, or is encoded.",
     416: "The file has no such part.",
     422: "The body has wrong fields; details names them.",
     428: "This installation wants If-Match on every change.",

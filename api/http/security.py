@@ -14,7 +14,7 @@ from flask_restx.model import ModelBase
 from flask_restx.reqparse import RequestParser
 from werkzeug.exceptions import BadRequest, NotAcceptable, RequestEntityTooLarge
 
-from api.http import conditional, idempotency, limits, query, tokens
+from api.http import conditional, idempotency, limits, media, query, tokens
 from api.http.body import load_body
 from api.http.errors import preferred_type
 from api.http.forms import FRAMING_BYTES, FormParser, fingerprint, load_form
@@ -73,12 +73,12 @@ class SecureResource(Resource):
             if name.upper() not in cls.permissions:
                 raise TypeError(f"{cls.__name__}.{name} names no permission; say Permission.PUBLIC if it needs none.")
             is_public = cls.permissions[name.upper()] is Permission.PUBLIC
-            codes = {400, 413, 500}
+            codes = {400, 413, 415, 500}
             codes |= set() if cls.answers_files else {406}
             codes |= {503} if cls.needs_database else set()
             codes |= set() if is_public else {401, 403}
             codes |= {429} if cls.count is not limits.uncounted else set()
-            codes |= {415, 422} if _body_model(verb) or _form_parser(verb) else set()
+            codes |= {422} if _body_model(verb) or _form_parser(verb) else set()
             if name == "get":
                 codes |= {412}
                 conditional.document_read(verb)
@@ -134,6 +134,8 @@ class SecureResource(Resource):
         if (request.content_length or 0) > (request.max_content_length or 0):
             raise RequestEntityTooLarge
         model = _body_model(verb)
+        if request.content_length or model is not None or form is not None:
+            media.require_plain()
         if model is not None:
             self.body = self.read_body(model)
         elif form is not None:

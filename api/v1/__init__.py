@@ -1,11 +1,13 @@
 """Version 1: the Api object and the explicit list of its namespaces."""
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from flask import Blueprint, Response
 from flask_restx import Api
 
+from api.http.media import document_patches
 from api.http.responses import shared
 from api.http.swagger import swagger_page
 from api.http.tokens import KEY_HEADER
@@ -89,6 +91,10 @@ AUTHORIZATIONS = {
 
 class TasklaneApi(Api):
     """Flask-RESTX without its own error answers: `api.http.errors` makes them all."""
+
+    @cached_property
+    def __schema__(self) -> dict[str, Any]:
+        return document_patches(super().__schema__)
 
     def error_router(self, original_handler: Callable[[Exception], Response], e: Exception) -> Response:
         # Its own routing of errors also fails, with a 500, on a Host header that no URL can have.

@@ -142,7 +142,7 @@ class Login(SecureResource):
         if sent.get("grant_type") != "password":
             raise Malformed("Only the password grant is offered.", details={"grant_type": ["Must be password."]})
         # Clients send client_id, client_secret and scope too; RFC 6749 lets a server ignore them.
-        form = {name: sent[name] for name in ("username", "password") if name in sent}
+        form: dict[str, Any] = {name: sent[name] for name in ("username", "password") if name in sent}
         confide(form.get("password"))
         json.require_storable(form)
         return check(model, form, missing_status=400)
