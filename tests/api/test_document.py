@@ -48,7 +48,8 @@ def test_every_operation_is_described_with_models_codes_and_security(app: Flask)
         is_public = operation["security"] == []
         assert is_public or {"401"} <= codes, where
         has_body = any(parameter["in"] in ("body", "formData") for parameter in operation.get("parameters", []))
-        assert ({"415", "422"} <= codes) == has_body, where
+        assert "415" in codes, where
+        assert "422" in codes or not has_body, where
         if codes & {"201", "202"}:
             code = (codes & {"201", "202"}).pop()
             assert "Location" in operation["responses"][code]["headers"], where
