@@ -4,6 +4,7 @@ Swagger 2.0 cannot say that a value may be null; `x-nullable` is the extension
 that its tools understand, and what our validation reads.
 """
 
+from functools import cached_property
 from typing import Any
 
 from flask_restx import fields
@@ -16,7 +17,17 @@ NOT_BLANK = r"\S"
 
 
 class _Nullable:
-    """Mixed into a field: its value may be null."""
+    """Mixed into a field: its value may be null, which is also its example if that is said to be None."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.shows_null = kwargs.get("example", ...) is None
+        super().__init__(*args, **kwargs)
+
+    @cached_property
+    def __schema__(self) -> dict[str, Any]:
+        # Flask-RESTX drops what is None. Without an example, Swagger UI fills an id in with its upper bound.
+        schema: dict[str, Any] = super().__schema__  # type: ignore[misc]
+        return {**schema, "example": None} if self.shows_null else schema
 
     def schema(self) -> dict[str, Any]:
         return {**super().schema(), "x-nullable": True}  # type: ignore[misc]

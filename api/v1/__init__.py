@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, url_for
 from flask_restx import Api
 
 from api.http.media import document_patches
@@ -73,7 +73,7 @@ Answers are `{"status": "success", "data": ...}`, errors
 """
 
 AUTHORIZATIONS = {
-    "Password": {"type": "oauth2", "flow": "password", "tokenUrl": "/api/v1/auth/login", "scopes": {}},
+    "Password": {"type": "oauth2", "flow": "password", "scopes": {}},
     "Bearer": {
         "type": "apiKey",
         "in": "header",
@@ -93,12 +93,23 @@ class TasklaneApi(Api):
     """Flask-RESTX without its own error answers: `api.http.errors` makes them all."""
 
     @cached_property
-    def __schema__(self) -> dict[str, Any]:
+    def _document(self) -> dict[str, Any]:
+        """What is the same whoever asks."""
         return document_patches(super().__schema__)
 
     def error_router(self, original_handler: Callable[[Exception], Response], e: Exception) -> Response:
         # Its own routing of errors also fails, with a 500, on a Host header that no URL can have.
         return original_handler(e)
+
+    @property
+    def __schema__(self) -> dict[str, Any]:
+        """The document, with the address of the log-in as this caller would write it.
+
+        Swagger 2.0 wants a whole URL there, and only a request knows the host.
+        """
+        ways = self._document["securityDefinitions"]
+        password = {**ways["Password"], "tokenUrl": url_for("api.auth_login", _external=True)}
+        return {**self._document, "securityDefinitions": {**ways, "Password": password}}
 
 
 def create_blueprint() -> Blueprint:

@@ -16,7 +16,7 @@ from api.http.idempotency import Effect
 from api.http.kept import kept
 from api.http.responses import created, no_content, refuses, returns, returns_bare
 from api.http.security import SecureResource
-from api.v1.users import profile_fields, registration_fields, user_out
+from api.v1.users import me_fields, registration_fields, user_out
 from core.access import Permission
 from core.auth import service as auth
 from core.bootstrap import current_settings
@@ -28,7 +28,7 @@ from core.users.model import User
 
 ns = Namespace("auth", description="Registration, login and the own account", path="/v1/auth")
 
-register_in = ns.model("Registration", registration_fields, strict=True)
+register_in = ns.model("Registration", registration_fields("Ada Lovelace"), strict=True)
 registered_out = ns.model(
     "Registered",
     {"message": fields.String(required=True, example="Welcome, ada."), "user_id": Id(required=True)},
@@ -42,7 +42,7 @@ login_in = ns.model(
     strict=True,
 )
 session_in = ns.model(
-    "NewBrowserSession",
+    "BrowserSessionInput",
     {
         "username": fields.String(required=True, description="Username or e-mail address.", example="ada"),
         "password": Password(required=True, example="correct horse battery"),
@@ -67,7 +67,7 @@ tokens_out = ns.model(
         "expires_in": fields.Integer(required=True, description="Seconds until the access token ends.", example=900),
     },
 )
-me_patch = ns.model("MePatch", profile_fields, strict=True)
+me_patch = ns.model("MePatch", me_fields, strict=True)
 password_in = ns.model(
     "PasswordChange",
     {

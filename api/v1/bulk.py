@@ -21,10 +21,15 @@ ns = Namespace("bulk", description="Hand tasks over, and change many at once", p
 transfer_in = ns.model(
     "Transfer",
     {
-        "from_user_id": Id(required=True, description="Who gives."),
-        "to_user_id": Id(required=True, description="Who receives; an active user.", example=8),
+        "from_user_id": Id(required=True, description="Who gives.", example=2),
+        "to_user_id": Id(required=True, description="Who receives; an active user.", example=1),
         "task_ids": fields.List(
-            Id, min_items=1, max_items=1000, unique=True, description="Which tasks; all of the giver's if absent."
+            Id,
+            min_items=1,
+            max_items=1000,
+            unique=True,
+            description="Which tasks; all of the giver's if absent.",
+            example=[1],
         ),
     },
     strict=True,
@@ -37,22 +42,26 @@ transfer_out = ns.model(
         "transferred": fields.Integer(required=True, description="How many tasks have moved.", example=3),
     },
 )
+# One that can be executed as it is; all fields together are no operation.
+_NEW = {"op": "create", "task": {"title": "Renew the TLS certificate", "due_date": "2026-12-01"}}
 operation_in = ns.model(
     "BulkOperation",
     {
         "op": fields.String(required=True, enum=list(BulkOp), example="create"),
         "id": Id(description="The task to update or delete."),
-        "version": fields.Integer(min=1, description="Refuse the operation if the task has another version by now."),
-        "task": fields.Raw(
-            description="A NewTask to create, a TaskPatch to update.", example={"title": "Renew the TLS certificate"}
+        "version": fields.Integer(
+            min=1, description="Refuse the operation if the task has another version by now.", example=1
         ),
+        "task": fields.Raw(description="A TaskInput to create, a TaskPatch to update.", example=_NEW["task"]),
     },
     strict=True,
 )
 bulk_in = ns.model(
     "Bulk",
     {
-        "operations": fields.List(fields.Nested(operation_in), required=True, min_items=1, max_items=MAX_OPERATIONS),
+        "operations": fields.List(
+            fields.Nested(operation_in), required=True, min_items=1, max_items=MAX_OPERATIONS, example=[_NEW]
+        ),
         "atomic": fields.Boolean(default=True, description="All or nothing; false answers for each entry."),
     },
     strict=True,

@@ -2,7 +2,7 @@
 
 from flask_restx import Namespace, fields
 
-from api.http import query
+from api.http import places, query
 from api.http.fields import Anything, Id, Moment, NullableObject
 from api.http.responses import paged, refuses, returns
 from api.http.security import SecureResource
@@ -44,7 +44,7 @@ history_query = query.list_parser({}, "-id")
 
 
 @ns.route("/<int:task_id>/history")
-@ns.doc(params={"task_id": "The number of the task."})
+@ns.doc(params=places.TASK_ID)
 class TaskHistory(SecureResource):
     permissions = {"GET": Permission.TASKS_READ}
 
@@ -57,7 +57,7 @@ class TaskHistory(SecureResource):
 
 
 @ns.route("/<int:task_id>/restore")
-@ns.doc(params={"task_id": "The number of the task."})
+@ns.doc(params=places.TASK_ID)
 class TaskRestoration(SecureResource):
     conditional_on = task_out
     conditional_at = "api.tasks_task_item"

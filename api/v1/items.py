@@ -5,7 +5,7 @@ from typing import Any
 
 from flask_restx import Namespace, fields
 
-from api.http import query
+from api.http import places, query
 from api.http.fields import Id, Line, Moment, Money, NullableLine, NullableText
 from api.http.kept import kept, kept_page
 from api.http.responses import created, no_content, paged, refuses, returns
@@ -46,7 +46,9 @@ item_out = ns.model(
     },
 )
 _optional = {"description": NullableText(max_length=DESCRIPTION_LENGTH, example="On the second floor."), "sku": _sku()}
-item_in = ns.model("NewItem", {"name": _name(required=True), "price": _price(required=True), **_optional}, strict=True)
+item_in = ns.model(
+    "ItemInput", {"name": _name(required=True), "price": _price(required=True), **_optional}, strict=True
+)
 item_patch = ns.model("ItemPatch", {"name": _name(), "price": _price(), **_optional}, strict=True)
 
 list_query = query.list_parser(items.SORTABLE, items.DEFAULT_SORT)
@@ -88,7 +90,7 @@ class ItemCollection(SecureResource):
 
 
 @ns.route("/<int:item_id>")
-@ns.doc(params={"item_id": "The number of the item."})
+@ns.doc(params=places.ITEM_ID)
 class ItemItem(SecureResource):
     conditional_on = item_out
     permissions = {
@@ -127,9 +129,7 @@ class ItemItem(SecureResource):
 
 
 @ns.route("/by-sku/<rest:sku>")
-@ns.doc(
-    params={"sku": {"description": "The SKU, percent-encoded; slashes may stay as they are.", "example": "PRT/0042"}}
-)
+@ns.doc(params=places.text("sku", "The SKU, percent-encoded; slashes may stay as they are.", example="PRT/0042"))
 class ItemBySku(SecureResource):
     permissions = {"GET": Permission.ITEMS_READ}
 

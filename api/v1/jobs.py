@@ -5,7 +5,7 @@ from uuid import UUID
 
 from flask_restx import Namespace, fields
 
-from api.http import query
+from api.http import places, query
 from api.http.downloads import downloads
 from api.http.fields import Moment, NullableId, NullableInteger, NullableMoment, NullableObject, NullableText
 from api.http.responses import accepted, no_content, paged, refuses, returns_polled
@@ -85,8 +85,13 @@ class JobCollection(SecureResource):
 
 
 @ns.route("/jobs/<job_id>", endpoint="jobs_job")
-@ns.route("/tasks/process/status/<job_id>", endpoint="jobs_job_alias", doc={"deprecated": False})
-@ns.doc(params={"job_id": "The id of the job."})
+@ns.route(
+    "/tasks/process/status/<job_id>",
+    endpoint="jobs_job_alias",
+    # Of itself, Flask-RESTX makes ids of the second route that are no identifiers.
+    doc={"get": {"id": "get_task_processing_status"}, "delete": {"id": "delete_task_processing"}},
+)
+@ns.doc(params=places.JOB_ID)
 class JobItem(SecureResource):
     conditional_on = followed_out
     permissions = {"GET": Permission.JOBS_READ, "DELETE": Permission.JOBS_WRITE}
@@ -115,7 +120,7 @@ class JobItem(SecureResource):
 
 
 @ns.route("/jobs/<job_id>/retry")
-@ns.doc(params={"job_id": "The id of the job."})
+@ns.doc(params=places.JOB_ID)
 class JobRetry(SecureResource):
     permissions = {"POST": Permission.JOBS_WRITE}
 
@@ -130,7 +135,7 @@ class JobRetry(SecureResource):
 
 
 @ns.route("/jobs/<job_id>/result")
-@ns.doc(params={"job_id": "The id of the job."})
+@ns.doc(params=places.JOB_ID)
 class JobResult(SecureResource):
     permissions = {"GET": Permission.JOBS_READ}
     answers_files = True

@@ -5,7 +5,7 @@ from typing import Any
 from flask import request
 from flask_restx import Namespace, fields
 
-from api.http import query
+from api.http import places, query
 from api.http.fields import Id, Line, Moment, NullableMoment
 from api.http.responses import created, no_content, paged, refuses, returns
 from api.http.security import SecureResource
@@ -27,11 +27,11 @@ _scopes = fields.List(
 )
 
 key_in = ns.model(
-    "NewApiKey",
+    "ApiKeyInput",
     {
         "name": _name,
         "scopes": _scopes,
-        "expires_at": NullableMoment(description="Never, unless told.", example="2027-11-20T09:30:00Z"),
+        "expires_at": NullableMoment(description="A moment to come; null: never.", example=None),
     },
     strict=True,
 )
@@ -87,7 +87,7 @@ class KeyCollection(SecureResource):
 
 
 @ns.route("/<int:key_id>")
-@ns.doc(params={"key_id": "The number of the key."})
+@ns.doc(params=places.KEY_ID)
 class KeyItem(SecureResource):
     conditional_on = key_out
     permissions = {"GET": Permission.CREDENTIALS_MANAGE, "DELETE": Permission.CREDENTIALS_MANAGE}

@@ -2,6 +2,7 @@
 
 from flask_restx import Namespace, fields
 
+from api.http import places
 from api.http.responses import refuses, returns
 from api.http.security import SecureResource
 from core.access import Permission
@@ -56,7 +57,7 @@ class Notifications(SecureResource):
 
 
 @ns.route("/notifications/unsubscribe/<token>")
-@ns.doc(params={"token": "From a message."})
+@ns.doc(params=places.text("token", "From a message."))
 class Unsubscription(SecureResource):
     permissions = {"GET": Permission.PUBLIC, "POST": Permission.PUBLIC}
 

@@ -7,7 +7,7 @@ from flask import url_for
 from flask_restx import Namespace, fields
 from flask_restx.reqparse import RequestParser
 
-from api.http import query
+from api.http import places, query
 from api.http.fields import Id, Line, Moment, NullableId, Prose
 from api.http.kept import kept, kept_page
 from api.http.responses import created, no_content, paged, refuses, returns
@@ -45,7 +45,7 @@ post_out = ns.model(
 )
 _required = {"title": _title(required=True), "content": _content(required=True)}
 post_in = ns.model(
-    "NewPost",
+    "PostInput",
     {**_required, "task_id": NullableId(description="The task that it is about; stays as it is.", example=None)},
     strict=True,
 )
@@ -109,7 +109,7 @@ class PostCollection(SecureResource):
 
 
 @ns.route("/posts/<int:post_id>", endpoint="posts_post")
-@ns.doc(params={"post_id": "The number of the post."})
+@ns.doc(params=places.POST_ID)
 class PostItem(SecureResource):
     conditional_on = post_out
     permissions = {
@@ -148,7 +148,7 @@ class PostItem(SecureResource):
 
 
 @ns.route("/tasks/<int:task_id>/posts")
-@ns.doc(params={"task_id": "The number of the task."})
+@ns.doc(params=places.TASK_ID)
 class TaskPostCollection(SecureResource):
     permissions = {"GET": Permission.POSTS_READ, "POST": Permission.POSTS_WRITE}
 
@@ -169,7 +169,7 @@ class TaskPostCollection(SecureResource):
 
 
 @ns.route("/users/<int:user_id>/posts")
-@ns.doc(params={"user_id": "The number of the user."})
+@ns.doc(params=places.USER_ID)
 class UserPostCollection(SecureResource):
     permissions = {"GET": Permission.POSTS_READ}
 

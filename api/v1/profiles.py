@@ -3,7 +3,7 @@
 from flask_restx import Namespace, fields
 from orjson import Fragment
 
-from api.http import query
+from api.http import places, query
 from api.http.fields import Id, Line, Moment, NullableLine, NullableMoment
 from api.http.responses import refuses, returns
 from api.http.security import SecureResource
@@ -39,11 +39,13 @@ profile_out = ns.model(
 )
 
 profile_query = query.parser()
-query.add(profile_query, "tz", query.zone, "Time zone in which days begin and end. Default: UTC.")
+query.add(
+    profile_query, "tz", query.zone, "Time zone in which days begin and end, such as Europe/Berlin. Default: UTC."
+)
 
 
 @ns.route("/<int:user_id>/profile")
-@ns.doc(params={"user_id": "The number of the user."})
+@ns.doc(params=places.USER_ID)
 class Profile(SecureResource):
     permissions = {"GET": Permission.ACCOUNT_READ}
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from flask_restx import Namespace, fields
 
-from api.http import query
+from api.http import places, query
 from api.http.fields import Id, Line, Moment, NullableLine, NullableText
 from api.http.kept import kept, kept_page
 from api.http.responses import created, created_or_replaced, no_content, paged, refuses, returns
@@ -53,7 +53,7 @@ project_out = ns.model(
     },
 )
 project_in = ns.model(
-    "NewProject", {"key": _key(required=True), "name": _name(required=True), **_optional}, strict=True
+    "ProjectInput", {"key": _key(required=True), "name": _name(required=True), **_optional}, strict=True
 )
 project_patch = ns.model("ProjectPatch", {"key": _key(), "name": _name(), **_optional}, strict=True)
 member_out = ns.model(
@@ -67,16 +67,13 @@ member_out = ns.model(
         "created_at": Moment(required=True),
     },
 )
-member_in = ns.model("ProjectRole", {"role": fields.String(required=True, **_ROLE)}, strict=True)
+member_in = ns.model("ProjectMemberChange", {"role": fields.String(required=True, **_ROLE)}, strict=True)
 
 list_query = query.list_parser(projects.SORTABLE, "-created_at")
 query.add(list_query, "archived", query.boolean, "Only archived projects, or only the others.")
 members_query = query.list_parser(projects.MEMBER_SORTABLE, "user_id", identity="user_id")
 
 PROJECT_TOPICS = (Topic.PROJECTS, Topic.PROJECT_MEMBERS)
-
-PROJECT_ID = {"project_id": "The number of the project."}
-USER_ID = {"user_id": "The number of the user."}
 
 
 @ns.route("")
@@ -100,7 +97,7 @@ class ProjectCollection(SecureResource):
 
 
 @ns.route("/<int:project_id>")
-@ns.doc(params=PROJECT_ID)
+@ns.doc(params=places.PROJECT_ID)
 class ProjectItem(SecureResource):
     conditional_on = project_out
     permissions = {
@@ -139,7 +136,7 @@ class ProjectItem(SecureResource):
 
 
 @ns.route("/<int:project_id>/members")
-@ns.doc(params=PROJECT_ID)
+@ns.doc(params=places.PROJECT_ID)
 class MemberCollection(SecureResource):
     permissions = {"GET": Permission.PROJECTS_READ}
 
@@ -153,7 +150,7 @@ class MemberCollection(SecureResource):
 
 
 @ns.route("/<int:project_id>/members/<int:user_id>")
-@ns.doc(params={**PROJECT_ID, **USER_ID})
+@ns.doc(params={**places.PROJECT_ID, **places.USER_ID})
 class MemberItem(SecureResource):
     conditional_on = member_out
     permissions = {

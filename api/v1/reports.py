@@ -12,7 +12,7 @@ from core.reports import service as reports
 ns = Namespace("reports", description="Charts of what was done, as PDF and PNG", path="/v1/reports")
 
 report_in = ns.model(
-    "NewReport",
+    "ReportInput",
     {
         "from": Date(description="First day. Default: 29 days before the last.", example="2026-10-22"),
         "to": Date(

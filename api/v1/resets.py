@@ -4,7 +4,7 @@ from typing import Any
 
 from flask_restx import Namespace, fields
 
-from api.http import limits
+from api.http import limits, places
 from api.http.fields import Moment, NullableText, Password
 from api.http.responses import no_content, refuses, returns
 from api.http.security import SecureResource
@@ -92,7 +92,7 @@ class PasswordReset(SecureResource):
 
 
 @ns.route("/users/<int:user_id>/password-reset")
-@ns.doc(params={"user_id": "The number of the user."})
+@ns.doc(params=places.USER_ID)
 class PasswordResetLink(SecureResource):
     permissions = {"POST": Permission.CREDENTIALS_MANAGE}
 

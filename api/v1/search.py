@@ -45,7 +45,7 @@ search_query = query.parser()
 query.add(
     search_query,
     "q",
-    query.text(QUERY_LENGTH),
+    query.text(QUERY_LENGTH, example="certificate"),
     'All of these words must be there, the last one as a beginning from two letters on; "quoted" words as a phrase.',
     required=True,
 )

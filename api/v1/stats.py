@@ -52,7 +52,7 @@ stats_out = ns.model(
 stats_query = query.parser()
 query.add(stats_query, "from", query.day, "First day of the daily numbers. Default: 29 days before the last.")
 query.add(stats_query, "to", query.day, "Last day of the daily numbers, at most 366 days in all. Default: today.")
-query.add(stats_query, "tz", query.zone, "Time zone in which days begin and end. Default: UTC.")
+query.add(stats_query, "tz", query.zone, "Time zone in which days begin and end, such as Europe/Berlin. Default: UTC.")
 query.add(stats_query, "project_id", query.integer(), "Only tasks of this project.")
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from flask import current_app, request
 from flask_restx import Namespace, fields
 
-from api.http import limits
+from api.http import limits, places
 from api.http.fields import NullableInteger, NullableText
 from api.http.request_id import current_request_id
 from api.http.responses import returns, returns_bare
@@ -117,7 +117,7 @@ def _endpoints() -> list[str]:
 
 
 @ns.route("/greet/<path:name>")
-@ns.doc(params={"name": {"description": "Whom to greet, 1 to 100 characters.", "example": "Ada"}})
+@ns.doc(params=places.text("name", "Whom to greet, 1 to 100 characters.", example="Ada"))
 class Greeting(SecureResource):
     permissions = {"GET": Permission.PUBLIC}
     needs_database = False

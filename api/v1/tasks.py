@@ -5,7 +5,7 @@ from typing import Any
 
 from flask_restx import Namespace, fields
 
-from api.http import query
+from api.http import places, query
 from api.http.fields import Id, Line, Moment, NullableDate, NullableId, NullableMoment, NullableText
 from api.http.kept import kept, kept_page
 from api.http.responses import accepted, created, no_content, paged, refuses, returns
@@ -54,7 +54,7 @@ task_out = ns.model(
     },
 )
 task_in = ns.model(
-    "NewTask",
+    "TaskInput",
     {"title": _title(required=True), "status": fields.String(default="pending", **_STATUS), **_writable},
     strict=True,
 )
@@ -64,7 +64,7 @@ task_replacement = ns.model(
     strict=True,
 )
 task_patch = ns.model("TaskPatch", {"title": _title(), "status": fields.String(**_STATUS), **_writable}, strict=True)
-status_in = ns.model("TaskStatus", {"status": fields.String(required=True, **_STATUS)}, strict=True)
+status_in = ns.model("TaskStatusChange", {"status": fields.String(required=True, **_STATUS)}, strict=True)
 
 # What decides who sees which task, and what they see.
 TASK_TOPICS = (Topic.TASKS, Topic.PROJECT_MEMBERS)
@@ -131,7 +131,7 @@ class TaskCollection(SecureResource):
 
 
 @ns.route("/<int:task_id>")
-@ns.doc(params={"task_id": "The number of the task."})
+@ns.doc(params=places.TASK_ID)
 class TaskItem(SecureResource):
     conditional_on = task_out
     permissions = {
@@ -173,7 +173,7 @@ class TaskItem(SecureResource):
 
 
 @ns.route("/<int:task_id>/status")
-@ns.doc(params={"task_id": "The number of the task."})
+@ns.doc(params=places.TASK_ID)
 class TaskStatusItem(SecureResource):
     conditional_on = task_out
     conditional_at = "api.tasks_task_item"
@@ -188,7 +188,7 @@ class TaskStatusItem(SecureResource):
 
 
 @ns.route("/<int:task_id>/process")
-@ns.doc(params={"task_id": "The number of the task."})
+@ns.doc(params=places.TASK_ID)
 class TaskProcessing(SecureResource):
     conditional_on = task_out
     permissions = {"POST": Permission.TASKS_WRITE}

@@ -6,6 +6,7 @@ from flask import request
 from flask_restx import Namespace, fields
 from flask_restx.model import ModelBase
 
+from api.http import places
 from api.http.body import load_object
 from api.http.fields import NullableInteger
 from api.http.idempotency import Effect
@@ -54,12 +55,13 @@ class UpstreamCollection(SecureResource):
 @ns.route("/<name>/<path:path>")
 @ns.doc(
     params={
-        "name": {"description": "The configured name of the upstream.", "example": "weather"},
-        "path": {
-            "description": f"What to ask for, below the base_url of the upstream, up to {MAX_PATH} characters. Slashes "
+        **places.text("name", "The configured name of the upstream.", example="weather"),
+        **places.text(
+            "path",
+            f"What to ask for, below the base_url of the upstream, up to {MAX_PATH} characters. Slashes "
             "separate segments and are not written as %2F; '.', '..' and empty segments are refused.",
-            "example": "forecast",
-        },
+            example="forecast",
+        ),
     }
 )
 class UpstreamRelay(SecureResource):

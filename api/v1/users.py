@@ -5,7 +5,7 @@ from typing import Any
 
 from flask_restx import Namespace, fields
 
-from api.http import query
+from api.http import places, query
 from api.http.fields import Email, Id, Line, Moment, NullableBoolean, NullableLine, NullableText, NullableWord, Password
 from api.http.kept import kept, kept_page
 from api.http.responses import created, no_content, paged, refuses, returns
@@ -20,8 +20,7 @@ from core.users.model import User
 
 ns = Namespace("users", description="Find colleagues, manage accounts", path="/v1/users")
 
-_USERNAME: dict[str, Any] = {"min_length": 3, "max_length": 80, "pattern": r"^[A-Za-z0-9_.-]+$", "example": "ada"}
-_EMAIL: dict[str, Any] = {"max_length": 120, "example": "ada@example.com"}
+_USERNAME: dict[str, Any] = {"min_length": 3, "max_length": 80, "pattern": r"^[A-Za-z0-9_.-]+$"}
 _PASSWORD: dict[str, Any] = {"min_length": 8, "max_length": 128, "example": "correct horse battery"}
 _HIDDEN = "Null unless the caller is an administrator."
 
@@ -30,21 +29,40 @@ _TIME_ZONE: dict[str, Any] = {
     "description": "In which days begin and end for this person: a name of the IANA database.",
     "example": "Europe/Berlin",
 }
-_name = {"name": NullableLine(min_length=2, max_length=80, example="Ada Lovelace")}
+_time_zone = {"time_zone": Line(**_TIME_ZONE)}
 _rights = {
     "role": fields.String(enum=list(Role), description="For administrators to set.", example="user"),
     "is_active": fields.Boolean(description="For administrators to set.", example=True),
 }
 
-registration_fields = {
-    "username": Line(required=True, **_USERNAME),
-    "email": Email(required=True, **_EMAIL),
-    "password": Password(required=True, **_PASSWORD),
-    **_name,
-    "time_zone": Line(default="UTC", **_TIME_ZONE),
-}
-_time_zone = {"time_zone": Line(**_TIME_ZONE)}
-profile_fields = {"email": Email(**_EMAIL), **_name, **_time_zone}
+
+def _username(example: str, **options: Any) -> dict[str, fields.Raw]:
+    return {"username": Line(example=example, **_USERNAME, **options)}
+
+
+def _profile(name: str, *, email_required: bool = False) -> dict[str, fields.Raw]:
+    """Return what people say of themselves; examples are of somebody of this name.
+
+    Each body has somebody of its own, or the one example would be in the way of the next.
+    """
+    address = f"{name.partition(' ')[0].lower()}@example.com"
+    return {
+        "email": Email(max_length=120, example=address, required=email_required),
+        "name": NullableLine(min_length=2, max_length=80, example=name),
+    }
+
+
+def registration_fields(name: str) -> dict[str, fields.Raw]:
+    """Return what an account begins with; examples are of somebody of this name."""
+    return {
+        **_username(name.partition(" ")[0].lower(), required=True),
+        **_profile(name, email_required=True),
+        "password": Password(required=True, **_PASSWORD),
+        "time_zone": Line(default="UTC", **_TIME_ZONE),
+    }
+
+
+me_fields = {**_profile("Mary Shelley"), **_time_zone}
 
 user_out = ns.model(
     "User",
@@ -67,24 +85,25 @@ user_entry_out = ns.model(
         "username": fields.String(required=True, example="ada"),
         "name": NullableLine(required=True, example="Ada Lovelace"),
         "created_at": Moment(required=True),
-        "email": NullableText(required=True, description=_HIDDEN, example=None),
-        "role": NullableWord(required=True, enum=list(Role), description=_HIDDEN, example=None),
-        "is_active": NullableBoolean(required=True, description=_HIDDEN, example=None),
+        "email": NullableText(required=True, description=_HIDDEN, example="ada@example.com"),
+        "role": NullableWord(required=True, enum=list(Role), description=_HIDDEN, example="user"),
+        "is_active": NullableBoolean(required=True, description=_HIDDEN, example=True),
     },
 )
-user_in = ns.model("NewUser", {**registration_fields, **_rights}, strict=True)
+user_in = ns.model("UserInput", {**registration_fields("Grace Hopper"), **_rights}, strict=True)
 user_replacement = ns.model(
     "UserReplacement",
     {
-        "username": Line(required=True, **_USERNAME),
-        "email": Email(required=True, **_EMAIL),
-        **_name,
+        **_username("alan", required=True),
+        **_profile("Alan Turing", email_required=True),
         **_time_zone,
         **_rights,
     },
     strict=True,
 )
-user_patch = ns.model("UserPatch", {"username": Line(**_USERNAME), **profile_fields, **_rights}, strict=True)
+user_patch = ns.model(
+    "UserPatch", {**_username("alan"), **_profile("Alan Turing"), **_time_zone, **_rights}, strict=True
+)
 
 list_query = query.list_parser(users.SORTABLE, users.DEFAULT_SORT)
 query.add(
@@ -134,7 +153,7 @@ class UserCollection(SecureResource):
 
 
 @ns.route("/<int:user_id>")
-@ns.doc(params={"user_id": "The number of the user."})
+@ns.doc(params=places.USER_ID)
 class UserItem(SecureResource):
     conditional_on = user_out
     permissions = {
@@ -187,7 +206,7 @@ class UserItem(SecureResource):
 
 
 @ns.route("/<int:user_id>/tasks")
-@ns.doc(params={"user_id": "The number of the user."})
+@ns.doc(params=places.USER_ID)
 class UserTasks(SecureResource):
     permissions = {"GET": Permission.TASKS_READ}
 

@@ -113,7 +113,10 @@ def test_the_authorize_dialog_can_log_in(app: Flask, ada: Person) -> None:
     document = document_of(app)
     dialog = document["securityDefinitions"]["Password"]
     assert (dialog["type"], dialog["flow"]) == ("oauth2", "password")
-    assert dialog["tokenUrl"] == "/api/v1/auth/login"
+    # A whole URL, which some validators insist on, of the host that was asked.
+    assert dialog["tokenUrl"] == "http://localhost/api/v1/auth/login"
+    elsewhere = app.test_client().get("/api/swagger.json", base_url="https://tasks.example.com").get_json()
+    assert elsewhere["securityDefinitions"]["Password"]["tokenUrl"] == "https://tasks.example.com/api/v1/auth/login"
     assert document["securityDefinitions"]["Bearer"]["in"] == "header"
     assert document["securityDefinitions"]["ApiKey"]["name"] == "X-API-Key"
     assert document["paths"]["/v1/tasks"]["post"]["security"] == [{"Password": []}, {"Bearer": []}, {"ApiKey": []}]

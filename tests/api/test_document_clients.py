@@ -1,0 +1,75 @@
+"""What validators and client generators of other people make of the OpenAPI document."""
+
+import keyword
+from collections import Counter
+from typing import Any
+
+import pytest
+import schemathesis
+from flask import Flask
+
+from tests.support.document import document_of
+
+# The document does not depend on the engine.
+pytestmark = pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
+
+VERBS = ("get", "post", "put", "patch", "delete")
+
+
+def pascal(name: str) -> str:
+    """Return a name as generators write those of classes."""
+    return "".join(word[:1].upper() + word[1:] for word in name.replace("-", "_").split("_"))
+
+
+def operation_ids(document: dict[str, Any]) -> list[str]:
+    return [item[verb]["operationId"] for item in document["paths"].values() for verb in VERBS if verb in item]
+
+
+def parameters(document: dict[str, Any]) -> list[dict[str, Any]]:
+    found = []
+    for item in document["paths"].values():
+        for part in [item, *(item[verb] for verb in VERBS if verb in item)]:
+            found += part.get("parameters", [])
+    return found
+
+
+def test_the_document_is_valid_swagger(app: Flask) -> None:
+    schemathesis.openapi.from_dict(document_of(app)).validate()
+
+
+def test_only_bodies_have_an_example(app: Flask) -> None:
+    """Swagger 2.0 knows none elsewhere, which the validator tells in 40 lines."""
+    assert [one for one in parameters(document_of(app)) if "example" in one] == []
+
+
+def test_every_id_of_an_operation_is_an_identifier_of_its_own(app: Flask) -> None:
+    ids = operation_ids(document_of(app))
+    assert [one for one in ids if not one.isidentifier() or not one.isascii() or keyword.iskeyword(one)] == []
+    # Some generators write them in camel case, and some file systems know no capitals.
+    assert [one for one, count in Counter(pascal(one).lower() for one in ids).items() if count > 1] == []
+
+
+def test_no_name_of_a_model_is_one_that_generators_make_of_others(app: Flask) -> None:
+    document = document_of(app)
+    models = document["definitions"]
+    made = set()
+    for name, model in models.items():
+        for field in model.get("properties", {}):
+            # Of an enum, of an object in it, and of the entries of a list.
+            made |= {name + pascal(field) + end for end in ("", "Enum", "Item", "Inner", "Type")}
+        # Go's generator calls the functions that make them so.
+        made |= {f"New{name}", f"New{name}WithDefaults", f"Nullable{name}"}
+    for one in operation_ids(document):
+        made |= {pascal(one) + end for end in ("Request", "Response", "Body", "Params", "Data")}
+    assert sorted({name.lower() for name in models} & {name.lower() for name in made}) == []
+    assert len({name.lower() for name in models}) == len(models)
+
+
+def test_numbers_of_rows_have_64_bits_everywhere(app: Flask) -> None:
+    """A generator that is told nothing takes 32."""
+    document = document_of(app)
+    ids = [one for one in parameters(document) if one.get("type") == "integer" and one["name"].endswith("id")]
+    for model in document["definitions"].values():
+        ids += [part for name, part in model["properties"].items() if name == "id" or name.endswith("_id")]
+    assert ids
+    assert {one.get("format") for one in ids if one["type"] == "integer"} == {"int64"}
