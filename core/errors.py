@@ -11,14 +11,18 @@ Details = Mapping[str, Sequence[str]]
 
 
 class DomainError(Exception):
-    """A request that cannot be granted, with a sentence for the caller."""
+    """A request that cannot be granted, with a sentence for the caller.
+
+    `unnamed` tells how many faults there are beside those in `details`.
+    """
 
     code = "domain_error"
 
-    def __init__(self, message: str, *, details: Details | None = None) -> None:
+    def __init__(self, message: str, *, details: Details | None = None, unnamed: int = 0) -> None:
         super().__init__(message)
         self.message = message
         self.details = details
+        self.unnamed = unnamed
 
 
 class Malformed(DomainError):

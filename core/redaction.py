@@ -15,6 +15,10 @@ from urllib.parse import quote
 REDACTED = "[redacted]"
 # What is shorter would also be found within words that are no secret.
 SHORTEST_VALUE = 6
+# Nothing that lets anybody in is longer, nor has a request so many of them. Every line is searched for each.
+LONGEST_VALUE = 4_096
+MOST_VALUES = 50
+LONGEST_NAME = 200
 
 # What the request in work has told that nobody else may read, such as the password of a login.
 confided: ContextVar[tuple[str, ...]] = ContextVar("confided", default=())
@@ -78,9 +82,9 @@ def _has_hint(text: str) -> bool:
 
 def confide(*values: object) -> None:
     """Note values that the request in work has told, so that they are written down nowhere."""
-    found = [value for value in values if isinstance(value, str) and len(value) >= SHORTEST_VALUE]
+    found = [value for value in values if isinstance(value, str) and SHORTEST_VALUE <= len(value) <= LONGEST_VALUE]
     if found:
-        confided.set((*confided.get(), *found))
+        confided.set((*confided.get(), *found[:MOST_VALUES]))
 
 
 def forget_confided() -> None:
@@ -89,10 +93,16 @@ def forget_confided() -> None:
         confided.set(())
 
 
-@lru_cache(maxsize=4096)
 def is_secret_name(name: object) -> bool:
     """Return whether what has this name is to be kept secret."""
-    return _SECRET_NAME.fullmatch(str(name)) is not None
+    # What callers make up must not fill the memory, as names that are remembered.
+    text = str(name)
+    return len(text) <= LONGEST_NAME and _is_secret_name(text)
+
+
+@lru_cache(maxsize=4096)
+def _is_secret_name(name: str) -> bool:
+    return _has_hint(name) and _SECRET_NAME.fullmatch(name) is not None
 
 
 class Redactor:

@@ -4,14 +4,23 @@ Whole numbers are int, others Decimal, so that 19.99 stays what it is.
 """
 
 import json
+import re
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from core import texts
 from core.db import MAX_ID
 from core.errors import Invalid, Malformed
+from core.faults import Faults
 
 MAX_DEPTH = 32
+# Members of objects and entries of arrays, all together. The largest body that an operation takes has
+# some thousand; a megabyte has room for half a million, which would take seconds to look at.
+MAX_VALUES = 10_000
+# A string, or what is left of a text after a quotation mark that is never closed. The possessive
+# repetitions, and that it always matches, keep it from being tried again and again.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+_BRACKET = re.compile(rb"[\[\]{}]")
 # What a double can hold, and so what the other end may have meant. Code that
 # gets a number from here can also calculate with it: 1e999999999 as an integer
 # or in plain notation would fill the memory.
@@ -24,15 +33,15 @@ def parse(raw: bytes, *, what: str = "The body") -> Any:
 
     Raises Malformed for what is not JSON, for NaN, duplicate keys and nesting
     deeper than 32, and Invalid, naming the field, for text that cannot be
-    stored, integers beyond 64 bits and numbers beyond 1e308.
+    stored, integers beyond 64 bits, numbers beyond 1e308, and for more than
+    MAX_VALUES values. Sizes are looked at before anything is made of the text.
     """
     try:
         # RFC 8259 forbids to send the mark that some editors write, and allows to pass over it.
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise Malformed(f"{what} is not UTF-8.") from None
-    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and depth(text) > MAX_DEPTH:
-        raise Malformed(f"{what} is nested deeper than {MAX_DEPTH} levels.")
+    _require_small(raw, what)
     try:
         value = DECODER.decode(text)
     except json.JSONDecodeError as error:
@@ -45,39 +54,47 @@ def parse(raw: bytes, *, what: str = "The body") -> Any:
 
 def require_storable(value: Any) -> None:
     """Raise Invalid, naming the field, for text and integers that cannot be stored, wherever they came from."""
-    details: dict[str, list[str]] = {}
-    _check(value, "", details)
-    if details:
-        raise Invalid("The request has invalid fields.", details=details)
+    faults = Faults()
+    _check(value, (), faults)
+    if faults:
+        raise Invalid("The request has invalid fields.", details=faults.details, unnamed=faults.unnamed)
 
 
-def depth(text: str) -> int:
-    """Return how deep the arrays and objects of a JSON text are nested."""
-    level = deepest = 0
-    in_string = escaped = False
-    for character in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif character == "\\":
-                escaped = True
-            elif character == '"':
-                in_string = False
-        elif character == '"':
-            in_string = True
-        elif character in "[{":
-            level += 1
-            deepest = max(deepest, level)
-        elif character in "]}":
-            level -= 1
-    return deepest
+def _require_small(raw: bytes, what: str) -> None:
+    """Raise Malformed for what is nested too deep, and Invalid for too many values."""
+    brackets = raw.count(b"[") + raw.count(b"{")
+    if brackets <= MAX_DEPTH and brackets + raw.count(b",") <= MAX_VALUES:
+        return
+    # Quotation marks that are no part of a string. As these are at least as many as the strings,
+    # there are not many strings to go through if they are few.
+    if raw.count(b'"') - raw.count(b'\\"') > 2 * MAX_VALUES:
+        raise _too_many(what)
+    structure = _STRING.sub(b"", raw)
+    if _is_deep(structure):
+        raise Malformed(f"{what} is nested deeper than {MAX_DEPTH} levels.")
+    if structure.count(b",") + structure.count(b"[") + structure.count(b"{") > MAX_VALUES:
+        raise _too_many(what)
+
+
+def _is_deep(structure: bytes) -> bool:
+    """Return whether the brackets of a text are nested too deep, as far as they are not too many anyway."""
+    level = 0
+    for number, bracket in enumerate(_BRACKET.finditer(structure)):
+        level += 1 if bracket[0] in (b"[", b"{") else -1
+        if level > MAX_DEPTH or number > 2 * MAX_VALUES:
+            return level > MAX_DEPTH
+    return False
+
+
+def _too_many(what: str) -> Invalid:
+    return Invalid(f"{what} is too large.", details={"body": [f"Must have at most {MAX_VALUES} values."]})
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
         raise Malformed("An object has a key twice.", details={printable(twice): ["Given more than once."]})
     return value
 
@@ -98,29 +115,39 @@ def _number(digits: str) -> Decimal:
         return _TOO_LARGE
 
 
-def _check(value: Any, path: str, details: dict[str, list[str]]) -> None:
+def _check(value: Any, path: tuple[str | int, ...], faults: Faults) -> None:
     """Collect what no database stores, whatever the field."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if texts.UNSTORABLE.search(name):
+                faults.add(_place((*path, name)), "Unknown field.")
+            _check(item, (*path, name), faults)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _check(item, (*path, index), faults)
+    elif sentence := _unstorable(value):
+        faults.add(_place(path), sentence)
+
+
+def _unstorable(value: Any) -> str:
+    """Return why a text or a number cannot be stored, or nothing."""
     match value:
         case str() if texts.UNSTORABLE.search(value):
-            details[path or "body"] = ["Must not contain NUL or unpaired surrogate characters."]
+            return "Must not contain NUL or unpaired surrogate characters."
         case int() if not -MAX_ID - 1 <= value <= MAX_ID:
-            details[path or "body"] = ["Must be an integer of at most 64 bits."]
+            return "Must be an integer of at most 64 bits."
         case Decimal() if abs(value.adjusted()) > MAX_EXPONENT:
-            details[path or "body"] = [f"Must not have an exponent beyond {MAX_EXPONENT}."]
-        case dict():
-            for name, item in value.items():
-                where = f"{path}.{printable(name)}" if path else printable(name)
-                if texts.UNSTORABLE.search(name):
-                    details[where] = ["Unknown field."]
-                _check(item, where, details)
-        case list():
-            for index, item in enumerate(value):
-                _check(item, f"{path}.{index}" if path else str(index), details)
+            return f"Must not have an exponent beyond {MAX_EXPONENT}."
+    return ""
+
+
+def _place(path: tuple[str | int, ...]) -> str:
+    return ".".join(printable(str(part)) for part in path) or "body"
 
 
 def printable(name: str) -> str:
     """Return a field name that is safe to show, however hostile it was."""
-    shown = name.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
+    shown = name[:101].encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
     return shown if len(shown) <= 100 else shown[:100] + "..."
 
 

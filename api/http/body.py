@@ -4,20 +4,21 @@ Flask-RESTX's own check answers 400 and names fields awkwardly; the contract
 wants 422 with one list of sentences for each field path.
 """
 
-import difflib
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 from flask import request
 from flask_restx import fields
 from flask_restx.model import ModelBase
-from jsonschema import Draft4Validator, FormatChecker, ValidationError
+from jsonschema import Draft4Validator, FormatChecker, ValidationError, validators
 
 from api.http import json, media
 from api.http.fields import NOT_BLANK
 from core import redaction, texts
 from core.errors import Invalid, Malformed
+from core.faults import MAX_FAULTS, Faults
 
 SERVER_OWNED = frozenset(
     {
@@ -82,7 +83,9 @@ def load_object() -> dict[str, Any]:
     value = json.parse(raw)
     if not isinstance(value, dict):
         raise Malformed("The body must be a JSON object.")
-    redaction.confide(*(item for name, item in value.items() if redaction.is_secret_name(name)))
+    # No body of ours has more members.
+    members = islice(value.items(), MAX_FAULTS)
+    redaction.confide(*(item for name, item in members if redaction.is_secret_name(name)))
     return value
 
 
@@ -92,17 +95,16 @@ def check(model: ModelBase, value: dict[str, Any], *, missing_status: int = 422)
     for name in shape.trimmed & value.keys():
         if isinstance(value[name], str):
             value[name] = value[name].strip()
-    details: dict[str, list[str]] = {}
+    faults = Faults()
     missing = False
-    for error in shape.validator.iter_errors(value):
+    for error in islice(shape.validator.iter_errors(value), MAX_ERRORS):
         missing = missing or error.validator == "required"
-        for path, sentence in _sentences(error):
-            if sentence not in details.setdefault(path, []):
-                details[path].append(sentence)
-    if details:
+        _note(error, faults)
+    if faults:
+        told: dict[str, Any] = {"details": faults.details, "unnamed": faults.unnamed}
         if missing and missing_status == 400:
-            raise Malformed("The request lacks required fields.", details=details)
-        raise Invalid("The request has invalid fields.", details=details)
+            raise Malformed("The request lacks required fields.", **told)
+        raise Invalid("The request has invalid fields.", **told)
     for name, convert in shape.converters.items():
         if value.get(name) is not None:
             value[name] = convert(value[name])
@@ -120,7 +122,7 @@ class _Shape:
             if field.__schema_format__ in _CONVERTERS
         }
         # It takes Decimal for a number and not for an integer, as we want it: see numbers.Number.
-        self.validator = Draft4Validator(_model_schema(model), format_checker=_formats)
+        self.validator = _Validator(_model_schema(model), format_checker=_formats)
 
 
 _shapes: dict[str, _Shape] = {}
@@ -153,6 +155,37 @@ def _field_schema(field: fields.Raw) -> dict[str, Any]:
     return schema
 
 
+# How many errors of a body are looked at: as many as the longest list has entries.
+MAX_ERRORS = 1_000
+
+
+def _items(validator: Any, items: Any, instance: Any, schema: dict[str, Any]) -> Iterator[ValidationError]:
+    """Look at the entries of a list, unless there are too many, which is said anyway."""
+    if isinstance(instance, list) and len(instance) <= schema.get("maxItems", len(instance)):
+        for index, item in enumerate(instance):
+            yield from validator.descend(item, items, path=index)
+
+
+def _unique_items(_: Any, is_unique: bool, instance: Any, schema: dict[str, Any]) -> Iterator[ValidationError]:
+    """Look for words and numbers that come twice; of anything else it is said that it is neither."""
+    if not is_unique or not isinstance(instance, list) or len(instance) > schema.get("maxItems", len(instance)):
+        return
+    scalars = [(type(item), item) for item in instance if isinstance(item, str | int | Decimal)]
+    if len(set(scalars)) != len(scalars):
+        yield ValidationError("An entry comes twice.")
+
+
+def _no_others(_: Any, others: Any, instance: Any, schema: dict[str, Any]) -> Iterator[ValidationError]:
+    """Look for unknown names, and list none of them yet: they may be many."""
+    if isinstance(instance, dict) and not instance.keys() <= schema["properties"].keys():
+        yield ValidationError("There are unknown names.")
+
+
+# Only what takes no longer for a hundred thousand entries than for a hundred.
+_Validator = validators.extend(
+    Draft4Validator, {"items": _items, "uniqueItems": _unique_items, "additionalProperties": _no_others}
+)
+
 _TYPES = {
     "string": "a string",
     "integer": "an integer",
@@ -164,8 +197,8 @@ _TYPES = {
 }
 
 
-def _sentences(error: ValidationError) -> Iterator[tuple[str, str]]:
-    """Yield the field path and a sentence for each thing that is wrong."""
+def _note(error: ValidationError, faults: Faults) -> None:
+    """Note the field path and a sentence for each thing that is wrong."""
     path = [json.printable(str(part)) for part in error.absolute_path]
     schema: Any = error.schema
     limit: Any = error.validator_value
@@ -174,12 +207,18 @@ def _sentences(error: ValidationError) -> Iterator[tuple[str, str]]:
         case "required":
             # jsonschema reports each missing name by itself; only the message tells which.
             name = next(name for name in limit if name not in value and repr(name) in error.message)
-            yield ".".join([*path, name]), texts.REQUIRED
+            faults.add(".".join([*path, name]), texts.REQUIRED)
         case "additionalProperties":
-            for name in value.keys() - schema["properties"].keys():
-                yield ".".join([*path, json.printable(name)]), _unknown(name, list(schema["properties"]))
+            unknown = [name for name in value if name not in schema["properties"]]
+            for name in unknown[:MAX_FAULTS]:
+                where = ".".join([*path, json.printable(name)])
+                if name in SERVER_OWNED:
+                    faults.add(where, texts.SERVER_SET)
+                else:
+                    faults.add_unknown(where, "Unknown field.", name, schema["properties"])
+            faults.add_more(len(unknown[MAX_FAULTS:]))
         case validator:
-            yield ".".join(path) or "body", _sentence(str(validator), limit, schema)
+            faults.add(".".join(path) or "body", _sentence(str(validator), limit, schema))
 
 
 _FORMATS = {
@@ -212,10 +251,3 @@ def _sentence(validator: str, limit: Any, schema: dict[str, Any]) -> str:
     if validator == "maximum" and schema.get("exclusiveMaximum"):
         return f"Must be less than {limit}."
     return _SENTENCES.get(validator, "Is not valid.").format(limit)
-
-
-def _unknown(name: str, known: list[str]) -> str:
-    if name in SERVER_OWNED:
-        return texts.SERVER_SET
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"Unknown field. Did you mean {close[0]!r}?" if close else "Unknown field."

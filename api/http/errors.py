@@ -6,7 +6,7 @@ in the log.
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flask import Flask, Response, current_app, request
@@ -23,6 +23,7 @@ from api.http.request_id import current_request_id
 from core import errors as domain
 from core.cache import METERS
 from core.db import db
+from core.faults import MAX_FAULTS
 from core.json_out import dump
 from core.outages import is_outage
 
@@ -72,6 +73,7 @@ class Failure:
     message: str
     details: Mapping[str, Any] | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    unnamed: int = 0
 
 
 def init_errors(app: Flask) -> None:
@@ -110,7 +112,7 @@ def describe(error: Exception) -> Failure:
             headers["Retry-After"] = str(error.retry_after)
         if isinstance(error, domain.PreconditionFailed) and error.current:
             headers["ETag"] = error.current
-        return Failure(status, error.code, error.message, error.details, headers)
+        return Failure(status, error.code, error.message, error.details, headers, error.unnamed)
     if isinstance(error, HTTPException):
         return _from_framework(error)
     if isinstance(error, StaleDataError):
@@ -187,6 +189,7 @@ def server_refusal(status: int, request_id: str) -> bytes:
 
 def envelope(failure: Failure, request_id: str | None = None) -> dict[str, Any]:
     """Return the failure in the shape that every error of ours has."""
+    failure = _shortened(failure)
     error: dict[str, Any] = {
         "message": failure.message,
         "code": failure.code,
@@ -197,9 +200,39 @@ def envelope(failure: Failure, request_id: str | None = None) -> dict[str, Any]:
     return {"status": "error", "error": error}
 
 
+# What a refusal may take, whatever was sent; the rest of it takes less than 2,000 octets.
+MAX_DETAILS_BYTES = 15_000
+LONGEST_SENTENCE = 1_000
+
+
+def _shortened(failure: Failure) -> Failure:
+    """Return the failure with as many of its faults as help, and the number of the others."""
+    message = _cut(failure.message)
+    if not failure.details:
+        return replace(failure, message=message)
+    shown: dict[str, list[str]] = {}
+    count = size = 0
+    for name, sentence in ((name, text) for name, found in failure.details.items() for text in found):
+        entry = (_cut(name), _cut(sentence))
+        size += len(dump(entry))
+        if count == MAX_FAULTS or size > MAX_DETAILS_BYTES:
+            break
+        shown.setdefault(entry[0], []).append(entry[1])
+        count += 1
+    more = sum(len(found) for found in failure.details.values()) - count + failure.unnamed
+    if more:
+        message = f"{message} The first {count} faults are named, and {more} more are not."
+    return replace(failure, message=message, details=shown, unnamed=0)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_SENTENCE else f"{text[:LONGEST_SENTENCE]}..."
+
+
 def render(failure: Failure) -> Response:
     """Return the failure as the client likes to read it."""
     if preferred_type() == PROBLEM:
+        failure = _shortened(failure)
         mimetype = PROBLEM
         body: dict[str, Any] = {
             "type": "about:blank",

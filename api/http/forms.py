@@ -4,7 +4,6 @@ The file is never in memory as a whole: what is larger than half a megabyte is
 spooled to the disk while it arrives.
 """
 
-import difflib
 import hashlib
 import os
 from collections.abc import Mapping
@@ -17,11 +16,14 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import MultiPartParser, default_stream_factory
 
 from api.http import json, utf8
-from api.http.media import MULTIPART, WrongType
+from api.http.media import MULTIPART, URLENCODED, WrongType
 from api.http.query import Converter
 from core import texts
 from core.errors import Invalid, Malformed
+from core.faults import nearest
 
+# Of a form without files, which holds a name and a password: a megabyte has room for half a million fields.
+MAX_URLENCODED_BYTES = 16 * 1024
 # What the names, the other parts and the boundaries may take beside the file.
 FRAMING_BYTES = 64 * 1024
 MAX_PARTS = 50
@@ -50,6 +52,14 @@ class FormParser(reqparse.RequestParser):
     def add_file(self, name: str, text: str) -> None:
         """Add the part that is the file."""
         self.add_argument(name, type=FileStorage, location="files", required=True, help=text)
+
+
+def limit_size() -> None:
+    """Take no more of a form without files than it needs. Raises RequestEntityTooLarge."""
+    if request.mimetype == URLENCODED:
+        request.max_content_length = MAX_URLENCODED_BYTES
+        if (request.content_length or 0) > MAX_URLENCODED_BYTES:
+            raise RequestEntityTooLarge
 
 
 def load_form(target: FormParser) -> dict[str, Any]:
@@ -133,9 +143,7 @@ def _checked(target: FormParser, parts: dict[str, list[Any]]) -> dict[str, Any]:
     details: dict[str, list[str]] = {}
     for name, found in parts.items():
         if name not in arguments:
-            close = difflib.get_close_matches(name, list(arguments), n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            details[json.printable(name)] = [f"Unknown field.{hint}"]
+            details[json.printable(name)] = [f"Unknown field.{nearest(name, arguments)}"]
         elif len(found) > 1:
             details[name] = ["Given more than once."]
         else:

@@ -22,6 +22,8 @@ from limits.storage import MemoryStorage
 from api.http import errors, json
 from api.http.basic import presented_credentials
 from api.http.cors import is_preflight
+from api.http.forms import limit_size
+from api.http.media import URLENCODED
 from api.http.windows import STRATEGIES, Enduring, whole_seconds_until
 from core import redis, texts
 from core.access import Actor
@@ -282,7 +284,10 @@ def count_unless_login(actor: Actor | None) -> None:
 def login_key() -> str:
     """Return client address and username, so that a stranger cannot lock a colleague out."""
     basic = presented_credentials()
-    username: object = basic["username"] if basic else request.form.get("username")
+    username: object = basic["username"] if basic else None
+    if basic is None and request.mimetype == URLENCODED:
+        limit_size()
+        username = request.form.get("username")
     if basic is None and request.mimetype == "application/json":
         try:
             body = json.parse(request.get_data())

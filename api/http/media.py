@@ -10,6 +10,7 @@ JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 PATCH_TYPES = (JSON, MERGE_PATCH)
 MULTIPART = "multipart/form-data"
+URLENCODED = "application/x-www-form-urlencoded"
 
 
 class WrongType(UnsupportedMediaType):

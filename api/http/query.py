@@ -1,6 +1,5 @@
 """Query strings: strict parsers, the types of their values, and pages."""
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -16,6 +15,7 @@ from core import texts, zones
 from core.bootstrap import current_settings
 from core.db import MAX_ID
 from core.errors import Invalid, Malformed
+from core.faults import MAX_HINTS, nearest
 from core.paging import MAX_PAGE, MAX_PER_PAGE, PageRequest
 from core.ranges import OPERATORS, Range
 
@@ -51,9 +51,7 @@ def one_or_more(choices: Iterable[str]) -> Converter:
         words = value.split(",")
         for word in words:
             if word not in by_word:
-                close = difflib.get_close_matches(word, list(by_word), n=1)
-                hint = f" Did you mean {close[0]!r}?" if close else ""
-                raise ValueError(f"Must be one of {', '.join(by_word)}.{hint}")
+                raise ValueError(f"Must be one of {', '.join(by_word)}.{nearest(word, by_word)}")
         return [by_word[word] for word in words]
 
     schema = {"type": "string", "enum": list(by_word)}
@@ -66,9 +64,7 @@ def one_of(choices: Iterable[str]) -> Converter:
 
     def convert(value: str) -> str:
         if value not in by_word:
-            close = difflib.get_close_matches(value, list(by_word), n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise ValueError(f"Must be one of {', '.join(by_word)}.{hint}")
+            raise ValueError(f"Must be one of {', '.join(by_word)}.{nearest(value, by_word)}")
         return by_word[value]
 
     return _documented(convert, type="string", enum=list(by_word))
@@ -263,8 +259,7 @@ def _read(
     details: dict[str, list[str]] = {}
     for name, text in given.items():
         if name not in known:
-            close = difflib.get_close_matches(name, list(known), n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
+            hint = nearest(name, known) if len(details) < MAX_HINTS else ""
             details[json.printable(name)] = [f"Unknown {noun}.{hint}"]
             continue
         try:

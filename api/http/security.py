@@ -17,7 +17,7 @@ from werkzeug.exceptions import BadRequest, NotAcceptable, RequestEntityTooLarge
 from api.http import conditional, idempotency, limits, media, query, tokens
 from api.http.body import load_body
 from api.http.errors import preferred_type
-from api.http.forms import FRAMING_BYTES, FormParser, fingerprint, load_form
+from api.http.forms import FRAMING_BYTES, FormParser, fingerprint, limit_size, load_form
 from api.http.idempotency import Effect
 from api.http.responses import document, refuses
 from core import logs
@@ -131,6 +131,7 @@ class SecureResource(Resource):
         form = _form_parser(verb)
         if form is not None:
             request.max_content_length = form.max_bytes + FRAMING_BYTES
+        limit_size()
         if (request.content_length or 0) > (request.max_content_length or 0):
             raise RequestEntityTooLarge
         model = _body_model(verb)

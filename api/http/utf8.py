@@ -14,6 +14,8 @@ NOT_UTF8 = "Must be UTF-8."
 REFUSAL = "The request has bytes that are no UTF-8."
 # A refusal stays small, whatever is refused.
 MAX_NAMED = 100
+# No operation has so many parameters, nor so many values that may be chosen together.
+MAX_PARAMETERS = 500
 # What a name may show as it is; the rest is shown as it must be written in a URL.
 _PLAIN = "[]!$'()*,;:@/?-._~ "
 # Stands for a part of a path that cannot be read while its name is looked for. No path has it by chance.
@@ -25,6 +27,8 @@ def init_utf8(app: Flask) -> None:
 
     @app.before_request
     def check() -> None:
+        if request.query_string.count(b"&") >= MAX_PARAMETERS:
+            raise Malformed(f"The request has more than {MAX_PARAMETERS} parameters.")
         path = str(request.environ.get("PATH_INFO", "")).encode("latin-1")
         broken = [] if is_utf8(path) else _names_of(path)
         broken += broken_names(request.query_string)

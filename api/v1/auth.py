@@ -14,6 +14,7 @@ from api.http.fields import Id, Moment, Password
 from api.http.forms import urlencoded
 from api.http.idempotency import Effect
 from api.http.kept import kept
+from api.http.media import URLENCODED
 from api.http.responses import created, no_content, refuses, returns, returns_bare
 from api.http.security import SecureResource
 from api.v1.users import me_fields, registration_fields, user_out
@@ -136,7 +137,7 @@ class Login(SecureResource):
             require_confidential_channel()
             json.require_storable(basic)
             return basic
-        if request.mimetype != "application/x-www-form-urlencoded":
+        if request.mimetype != URLENCODED:
             return super().read_body(model)
         sent = urlencoded()
         if sent.get("grant_type") != "password":

@@ -1,5 +1,6 @@
 """Changes of many tasks in one request: handing them over, and bulks."""
 
+from itertools import islice
 from typing import Any
 
 from flask_restx import Namespace, fields
@@ -13,6 +14,7 @@ from api.http.security import SecureResource
 from api.v1.tasks import task_in, task_out, task_patch
 from core.access import Permission
 from core.errors import DomainError, Invalid
+from core.faults import MAX_FAULTS
 from core.tasks import bulk, handover
 from core.tasks.bulk import MAX_OPERATIONS, BulkOp, Operation, Outcome
 
@@ -112,10 +114,9 @@ class TaskBulk(SecureResource):
     def read_body(self, model: ModelBase) -> dict[str, Any]:
         """Parse each operation by the model that its kind takes."""
         body = super().read_body(model)
-        return {
-            "operations": [_operation(entry) for entry in body["operations"]],
-            "atomic": body.get("atomic", True),
-        }
+        operations = [_operation(entry) for entry in body["operations"]]
+        _share_out([operation.refusal for operation in operations if operation.refusal])
+        return {"operations": operations, "atomic": body.get("atomic", True)}
 
 
 def _operation(entry: dict[str, Any]) -> Operation:
@@ -135,8 +136,18 @@ def _operation(entry: dict[str, Any]) -> Operation:
             operation.values = check(model, entry["task"])
         except DomainError as error:
             details = {f"task.{path}": list(texts) for path, texts in (error.details or {}).items()}
-            operation.refusal = Invalid("The operation has invalid fields.", details=details)
+            operation.refusal = Invalid("The operation has invalid fields.", details=details, unnamed=error.unnamed)
     return operation
+
+
+def _share_out(refusals: list[DomainError]) -> None:
+    """Leave as many faults in all refusals together as one names, and at least one in each."""
+    left = MAX_FAULTS
+    for refusal in refusals:
+        named = dict(islice((refusal.details or {}).items(), max(left, 1)))
+        refusal.unnamed += len(refusal.details or {}) - len(named)
+        refusal.details = named or None
+        left -= len(named)
 
 
 _STATUS = {BulkOp.CREATE: 201, BulkOp.UPDATE: 200, BulkOp.DELETE: 204}

@@ -22,6 +22,7 @@ _scopes = fields.List(
     fields.String(enum=[str(scope) for scope in SCOPES]),
     required=True,
     min_items=1,
+    max_items=len(SCOPES),
     unique=True,
     example=["tasks:read", "tasks:write"],
 )

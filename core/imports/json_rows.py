@@ -9,7 +9,8 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from core.errors import DomainError, Invalid, Malformed
-from core.imports.rows import RawRow, nearest
+from core.faults import nearest
+from core.imports.rows import RawRow
 from core.imports.source import MAX_ROW_CHARACTERS, TOO_LONG, FileRefused, Text, lines
 from core.strict_json import DECODER, parse, printable, require_storable
 

@@ -10,9 +10,10 @@ from collections.abc import Collection, Iterator, Sequence
 from enum import StrEnum
 from typing import IO
 
+from core.faults import nearest
 from core.imports.csv_records import Records
 from core.imports.json_rows import read_json, read_json_lines
-from core.imports.rows import RawRow, nearest
+from core.imports.rows import RawRow
 from core.imports.source import TOO_LONG, FileRefused, Text
 from core.strict_json import printable
 

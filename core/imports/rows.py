@@ -1,7 +1,5 @@
 """A row of an import, from reading to its outcome."""
 
-import difflib
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -28,12 +26,6 @@ class RawRow:
     values: dict[str, Any]
     problem: str | None = None
     field: str = ""
-
-
-def nearest(name: str, known: Collection[str]) -> str:
-    """Return a hint at the known name that may be meant, or nothing."""
-    close = difflib.get_close_matches(name, known, n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 @dataclass(slots=True)

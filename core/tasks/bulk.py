@@ -175,7 +175,10 @@ def _raise_refusals(outcomes: list[Outcome]) -> None:
             details |= {f"operations.{index}.{path}": list(texts) for path, texts in refusal.details.items()}
         else:
             details[f"operations.{index}"] = [refusal.message]
-    raise type(refused[0][1])("Nothing was changed, because an operation was refused.", details=details)
+    unnamed = sum(refusal.unnamed for _, refusal in refused)
+    raise type(refused[0][1])(
+        "Nothing was changed, because an operation was refused.", details=details, unnamed=unnamed
+    )
 
 
 _UPDATED = (
