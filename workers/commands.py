@@ -7,7 +7,7 @@ from flask import Flask
 
 from core import degradation
 from core.bootstrap import create_core_app, current_settings
-from core.commands.process import MANAGE, die_with_parent, exit_with_parent_option, pool_member_options, share_folder
+from core.commands.process import MANAGE, die_with_parent, pool_member_options, share_folder
 from core.config import load_settings
 from core.jobs.kinds import QUEUES
 from core.logs import configure_logging
@@ -51,12 +51,12 @@ def worker(queues: str, concurrency: int, burst: bool, exit_with_parent: int | N
 
 @click.command()
 @click.option("--once", is_flag=True, help="Do what is due now, then leave: for hosts that have cron only.")
-@exit_with_parent_option
-def scheduler(once: bool, exit_with_parent: int | None) -> None:
+@pool_member_options
+def scheduler(once: bool, exit_with_parent: int | None, ready_fd: int | None) -> None:
     """Order scheduled jobs, and send due ones to the queues. Several may run; nothing happens twice."""
     app = _core_app_with_logs()
     die_with_parent(exit_with_parent)
-    scheduler_process.run(app, once=once)
+    scheduler_process.run(app, once=once, announce=lambda: announce_ready(ready_fd))
 
 
 def _core_app_with_logs(*, is_told_already: bool = False) -> Flask:

@@ -3,6 +3,7 @@
 import logging
 import signal
 import threading
+from collections.abc import Callable
 from datetime import datetime
 
 from flask import Flask
@@ -21,8 +22,11 @@ log = logging.getLogger("tasklane.scheduler")
 TICK_SECONDS = 1.0
 
 
-def run(app: Flask, *, once: bool = False) -> None:
-    """Run until SIGINT or SIGTERM, or only `once`. Needs the main thread, for the signals."""
+def run(app: Flask, *, once: bool = False, announce: Callable[[], None] = lambda: None) -> None:
+    """Run until SIGINT or SIGTERM, or only `once`. Needs the main thread, for the signals.
+
+    `announce` is called when it has begun.
+    """
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda signum, frame: stop.set())
@@ -31,6 +35,7 @@ def run(app: Flask, *, once: bool = False) -> None:
             _run_once()
             return
         log.info("Scheduler started")
+        announce()
         # The relay has a thread of its own, so that no job waits for the schedule.
         timetable = threading.Thread(target=_follow, args=(app, stop), daemon=True)
         timetable.start()

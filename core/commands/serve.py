@@ -83,7 +83,7 @@ def serve(
             processes,
             threads or settings.threads,
         )
-    _allow_many_files()
+    allow_many_files()
     # Set even while metrics are off: SIGHUP may bring settings that switch them on.
     metrics = settings.instance_path / "metrics"
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(slots.new_folder(metrics, f"{os.getpid()}"))
@@ -154,7 +154,8 @@ def listen(host: str, port: int) -> Sequence[socket.socket]:
     return sockets
 
 
-def _allow_many_files() -> None:
+def allow_many_files() -> None:
+    """Raise the number of files that this process and its children may open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:

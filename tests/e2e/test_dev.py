@@ -84,7 +84,17 @@ def test_one_command_runs_everything_and_ctrl_c_ends_it(new_dev: Callable[..., D
     dev.start()
     assert time.monotonic() - start < 15
     log = dev.log.read_text()
-    assert f"Swagger UI: http://127.0.0.1:{dev.port}/api/" in log
+    # What a person needs comes last, in one piece.
+    assert [re.sub(r"password \S+", "password ...", line) for line in log.splitlines()[-5:]] == [
+        f"dev       | Swagger UI: http://127.0.0.1:{dev.port}/api/",
+        "dev       | Demo accounts, shown this once:",
+        "dev       |   username admin   password ...",
+        "dev       |   username user   password ...",
+        "dev       | Ctrl-C ends everything.",
+    ]
+    # And nothing that is of no use to anybody comes before it.
+    assert "/health" not in log
+    assert "WARNING" not in log
     assert set(dev.passwords()) == {"admin", "user"}
     for name, password in dev.passwords().items():
         dev.log_in(name, password)

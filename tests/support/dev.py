@@ -21,8 +21,9 @@ from tests.support.processes import free_port
 class Dev:
     """A running `manage.py dev` and a client for it."""
 
-    def __init__(self, instance: Path, **environ: str) -> None:
+    def __init__(self, instance: Path, *, root: Path = ROOT, **environ: str) -> None:
         self.instance = instance
+        self.root = root
         self.port = free_port()
         self.environ = {
             "PATH": os.environ["PATH"],
@@ -34,11 +35,11 @@ class Dev:
         self.token = ""
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> "Dev":
+    def start(self, *options: str) -> "Dev":
         self.log.write_text("")
         with self.log.open("ab") as file:
             self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "manage.py"), "dev", "--port", str(self.port)],
+                [sys.executable, str(self.root / "manage.py"), "dev", "--port", str(self.port), *options],
                 env=self.environ,
                 stdout=file,
                 stderr=file,
@@ -46,6 +47,10 @@ class Dev:
             )
         self.wait_for_line("Swagger UI: ")
         return self
+
+    def own_lines(self) -> list[str]:
+        """Return what `dev` itself has said, without what its parts have."""
+        return re.findall(r"^dev +\| (.+)$", self.log.read_text(), re.MULTILINE)
 
     def wait_for_line(self, text: str, *, seconds: float = 30) -> None:
         deadline = time.monotonic() + seconds
