@@ -279,6 +279,11 @@ def transaction(*, patience: float | None = None) -> Iterator[Session]:
             session.info.pop(_WRITING, None)
 
 
+def for_writing(connection: Connection) -> Connection:
+    """Return a connection whose transactions on SQLite wait for their turn to write when they begin."""
+    return connection.execution_options(**{_WRITING: True})
+
+
 def is_writing() -> bool:
     """Return whether this thread is inside `transaction()`."""
     return bool(db.session().info.get(_WRITING))

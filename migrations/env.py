@@ -4,13 +4,12 @@ from typing import Any
 
 from alembic import context
 from flask import current_app
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from core import environment_mark
-from core.db import UtcDateTime
+from core.db import UtcDateTime, for_writing
 from core.search.index import include_name
-
-LOCK = 7_461_736_102  # Any number, as long as every migration takes the same.
+from migrations import online
 
 extension = current_app.extensions["migrate"]
 database = extension.db
@@ -23,28 +22,45 @@ def render_item(kind: str, item: Any, autogen_context: Any) -> str | bool:
     return False
 
 
-def run(connection: Connection) -> None:
-    """Run the migrations, one process at a time."""
+def migrate(connection: Connection) -> None:
+    """Run the migrations: on PostgreSQL each in a transaction of its own, which holds its locks for a moment."""
     options = {
         "target_metadata": database.metadata,
         "render_item": render_item,
         "include_name": include_name,
+        "transaction_per_migration": connection.dialect.name == "postgresql",
         **extension.configure_args,
     }
     context.configure(connection=connection, **options)
+    # Others only look.
+    is_changing = "destination_rev" in context.get_context().opts
+    if is_changing:
+        # On SQLite one waits for the other when it begins, and not in the middle.
+        for_writing(connection)
     with context.begin_transaction():
-        if connection.dialect.name == "postgresql":
-            # Several release processes may start at once, and wait for each other as long as it
-            # takes; the lock ends with the transaction.
-            connection.execute(text("SET LOCAL lock_timeout = 0"))
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
         context.run_migrations()
-        if "destination_rev" in context.get_context().opts:  # Something migrates; others only look.
+        if is_changing:
             environment_mark.note(connection, current_app.extensions["tasklane"].env)
+            if options["transaction_per_migration"]:
+                connection.commit()
+
+
+def run(connection: Connection) -> None:
+    """Run the migrations, one process at a time, and so that others can go on writing."""
+    if connection.dialect.name != "postgresql":
+        migrate(connection)
+        return
+    with online.alone(connection.engine):
+        online.repeated(connection, lambda: migrate(connection))
 
 
 if context.is_offline_mode():
-    context.configure(url=str(database.engine.url), target_metadata=database.metadata, literal_binds=True)
+    context.configure(
+        url=str(database.engine.url),
+        target_metadata=database.metadata,
+        literal_binds=True,
+        transaction_per_migration=database.engine.dialect.name == "postgresql",
+    )
     with context.begin_transaction():
         context.run_migrations()
 elif "connection" in context.config.attributes:

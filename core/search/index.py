@@ -4,7 +4,7 @@ The database itself keeps it in step with the rows, whoever changes them:
 
 - SQLite: one FTS5 table without content of its own, fed by triggers. Its rowid
   is the row's id plus the first number of its kind.
-- PostgreSQL: a generated column of each table, with a GIN index.
+- PostgreSQL: a column of each table that triggers fill, with a GIN index.
 
 Migration 0005 makes them. The models do not know them, so that reading a row
 never reads its index.
@@ -57,7 +57,7 @@ class Source:
 
     @property
     def vector(self) -> ColumnElement[Any]:
-        """Return the generated column of this kind in PostgreSQL."""
+        """Return the column of this kind in PostgreSQL."""
         return literal_column(f"{self.model.__tablename__}.{VECTOR_COLUMN}", TSVECTOR)
 
 

@@ -7,6 +7,8 @@ Revises: 0001
 import sqlalchemy as sa
 from alembic import op
 
+from migrations import online
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -14,8 +16,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("tasks", sa.Column("due_date", sa.Date(), nullable=True))
-    op.create_index("ix_tasks_due_date_id", "tasks", ["due_date", "id"])
+    online.add_column("tasks", sa.Column("due_date", sa.Date(), nullable=True))
+    online.create_index("ix_tasks_due_date_id", "tasks", ["due_date", "id"])
 
 
 def downgrade() -> None:

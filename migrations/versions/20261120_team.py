@@ -9,6 +9,8 @@ Revises: 0002
 import sqlalchemy as sa
 from alembic import op
 
+from migrations import online
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
@@ -33,9 +35,10 @@ def upgrade() -> None:
         sa.Column("updated_at", Moment, nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sqlite_autoincrement=True,
+        if_not_exists=True,
     )
-    op.create_index("uq_projects_key", "projects", ["key"], unique=True)
-    op.create_index("ix_projects_created_at_id", "projects", ["created_at", "id"])
+    op.create_index("uq_projects_key", "projects", ["key"], unique=True, if_not_exists=True)
+    op.create_index("ix_projects_created_at_id", "projects", ["created_at", "id"], if_not_exists=True)
 
     op.create_table(
         "project_members",
@@ -47,8 +50,14 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"]),
         sa.PrimaryKeyConstraint("project_id", "user_id"),
+        if_not_exists=True,
     )
-    op.create_index("ix_project_members_user_id_project_id_role", "project_members", ["user_id", "project_id", "role"])
+    op.create_index(
+        "ix_project_members_user_id_project_id_role",
+        "project_members",
+        ["user_id", "project_id", "role"],
+        if_not_exists=True,
+    )
 
     op.create_table(
         "items",
@@ -65,10 +74,11 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["created_by"], ["users.id"]),
         sa.PrimaryKeyConstraint("id"),
         sqlite_autoincrement=True,
+        if_not_exists=True,
     )
-    op.create_index("uq_items_sku", "items", ["sku"], unique=True)
-    op.create_index("ix_items_created_at_id", "items", ["created_at", "id"])
-    op.create_index("ix_items_created_by", "items", ["created_by"])
+    op.create_index("uq_items_sku", "items", ["sku"], unique=True, if_not_exists=True)
+    op.create_index("ix_items_created_at_id", "items", ["created_at", "id"], if_not_exists=True)
+    op.create_index("ix_items_created_by", "items", ["created_by"], if_not_exists=True)
 
     op.create_table(
         "posts",
@@ -84,21 +94,17 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id"),
         sqlite_autoincrement=True,
+        if_not_exists=True,
     )
-    op.create_index("ix_posts_created_at_id", "posts", ["created_at", "id"])
-    op.create_index("ix_posts_user_id_created_at_id", "posts", ["user_id", "created_at", "id"])
-    op.create_index("ix_posts_task_id_created_at_id", "posts", ["task_id", "created_at", "id"])
+    op.create_index("ix_posts_created_at_id", "posts", ["created_at", "id"], if_not_exists=True)
+    op.create_index("ix_posts_user_id_created_at_id", "posts", ["user_id", "created_at", "id"], if_not_exists=True)
+    op.create_index("ix_posts_task_id_created_at_id", "posts", ["task_id", "created_at", "id"], if_not_exists=True)
 
-    # A constraint inside the column definition needs no copy of the table on SQLite,
-    # which would lose AUTOINCREMENT, and means the same on PostgreSQL.
-    number = "INTEGER" if op.get_context().dialect.name == "sqlite" else "BIGINT"
-    op.execute(
-        f"ALTER TABLE tasks ADD COLUMN project_id {number}"
-        " CONSTRAINT fk_tasks_project_id_projects REFERENCES projects (id)"
-    )
-    op.execute(f"ALTER TABLE tasks ADD COLUMN item_id {number} CONSTRAINT fk_tasks_item_id_items REFERENCES items (id)")
-    op.create_index("ix_tasks_project_id_created_at_id", "tasks", ["project_id", "created_at", "id"])
-    op.create_index("ix_tasks_item_id", "tasks", ["item_id"])
+    online.end_transaction()
+    online.add_reference("tasks", "project_id", "projects", name="fk_tasks_project_id_projects")
+    online.add_reference("tasks", "item_id", "items", name="fk_tasks_item_id_items")
+    online.create_index("ix_tasks_project_id_created_at_id", "tasks", ["project_id", "created_at", "id"])
+    online.create_index("ix_tasks_item_id", "tasks", ["item_id"])
 
 
 def downgrade() -> None:

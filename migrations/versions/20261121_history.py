@@ -12,6 +12,8 @@ Revises: 0009
 import sqlalchemy as sa
 from alembic import op
 
+from migrations import online
+
 revision = "0010"
 down_revision = "0009"
 branch_labels = None
@@ -25,17 +27,14 @@ ACTIONS = "'created', 'changed', 'deleted', 'restored', 'transferred', 'processe
 
 def upgrade() -> None:
     """Add a table, a column and indexes."""
-    op.add_column("tasks", sa.Column("deleted_at", MOMENT))
+    online.add_column("tasks", sa.Column("deleted_at", MOMENT))
     for columns in LISTS:
-        op.create_index(_name([*columns, "id", "deleted_at"]), "tasks", [*columns, "id", "deleted_at"])
-        op.drop_index(_name([*columns, "id"]), "tasks")
+        online.create_index(_name([*columns, "id", "deleted_at"]), "tasks", [*columns, "id", "deleted_at"])
+        online.drop_index(_name([*columns, "id"]), "tasks")
     is_trashed = sa.text("deleted_at IS NOT NULL")
-    op.create_index(
-        "ix_tasks_deleted_at_id", "tasks", ["deleted_at", "id"], sqlite_where=is_trashed, postgresql_where=is_trashed
-    )
-    if op.get_context().dialect.name == "postgresql":
-        # Knowing nothing of the new column, the planner would take nearly everything to be in the trash.
-        op.execute("ANALYZE tasks")
+    online.create_index("ix_tasks_deleted_at_id", "tasks", ["deleted_at", "id"], where=is_trashed)
+    # Knowing nothing of the new column, the planner would take nearly everything to be in the trash.
+    online.analyse("tasks")
     op.create_table(
         "task_changes",
         sa.Column("id", BIG_ID, nullable=False),

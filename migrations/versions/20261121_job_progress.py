@@ -7,6 +7,8 @@ Revises: 0011
 import sqlalchemy as sa
 from alembic import op
 
+from migrations import online
+
 revision = "0014"
 down_revision = "0011"
 branch_labels = None
@@ -15,7 +17,7 @@ depends_on = None
 
 def upgrade() -> None:
     # Null in what runs already: there is no guess until its next report.
-    op.add_column("jobs", sa.Column("reported_at", sa.DateTime(timezone=True), nullable=True))
+    online.add_column("jobs", sa.Column("reported_at", sa.DateTime(timezone=True), nullable=True))
 
 
 def downgrade() -> None:

@@ -9,6 +9,8 @@ Revises: 0008
 import sqlalchemy as sa
 from alembic import op
 
+from migrations import online
+
 revision = "0009"
 down_revision = "0008"
 branch_labels = None
@@ -19,7 +21,8 @@ BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 def upgrade() -> None:
     """Add a column and two tables."""
-    op.add_column("users", sa.Column("time_zone", sa.String(64), nullable=False, server_default="UTC"))
+    online.add_column("users", sa.Column("time_zone", sa.String(64), nullable=False, server_default="UTC"))
+    online.end_transaction()
     op.create_table(
         "mail_opt_outs",
         sa.Column("user_id", BIG_ID, nullable=False),

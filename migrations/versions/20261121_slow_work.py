@@ -9,6 +9,8 @@ Revises: 0006
 import sqlalchemy as sa
 from alembic import op
 
+from migrations import online
+
 revision = "0007"
 down_revision = "0006"
 branch_labels = None
@@ -20,15 +22,13 @@ IS_OPEN = sa.text("state IN ('queued', 'started', 'retrying')")
 
 def upgrade() -> None:
     """Add columns and tables."""
-    op.add_column("jobs", sa.Column("dedupe_key", sa.String(120)))
-    op.create_index(
-        "uq_jobs_dedupe_key", "jobs", ["dedupe_key"], unique=True, sqlite_where=IS_OPEN, postgresql_where=IS_OPEN
-    )
-    op.create_index("ix_jobs_kind_created_at_id", "jobs", ["kind", "created_at", "id"])
-    op.create_index("ix_jobs_finished_at", "jobs", ["finished_at"])
+    online.add_column("jobs", sa.Column("dedupe_key", sa.String(120)))
+    online.create_index("uq_jobs_dedupe_key", "jobs", ["dedupe_key"], unique=True, where=IS_OPEN)
+    online.create_index("ix_jobs_kind_created_at_id", "jobs", ["kind", "created_at", "id"])
+    online.create_index("ix_jobs_finished_at", "jobs", ["finished_at"])
     # What is over is found and deleted every hour.
-    op.create_index("ix_login_sessions_expires_at", "login_sessions", ["expires_at"])
-    op.create_index("ix_refresh_tokens_expires_at", "refresh_tokens", ["expires_at"])
+    online.create_index("ix_login_sessions_expires_at", "login_sessions", ["expires_at"])
+    online.create_index("ix_refresh_tokens_expires_at", "refresh_tokens", ["expires_at"])
     op.create_table(
         "scheduled_slots",
         sa.Column("name", sa.String(60), nullable=False),

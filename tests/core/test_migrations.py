@@ -1,6 +1,7 @@
 """Migrations: from nothing to the newest version and back, on both engines, losing nothing."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import flask_migrate
@@ -17,6 +18,7 @@ from core.search import service as search
 from core.search.index import include_name
 from core.settings import Settings
 from core.tasks import service as tasks
+from tests.support.commands import Operator
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index"),
@@ -186,6 +188,16 @@ def test_migrating_twice_changes_nothing(fresh: Flask) -> None:
     flask_migrate.upgrade()
     flask_migrate.upgrade()
     assert tables() == set(Base.metadata.tables)
+
+
+def test_several_that_migrate_at_once_do_it_one_after_the_other(fresh: Flask, tmp_path: Path) -> None:
+    """As the release processes of two machines do."""
+    url = db.engine.url.render_as_string(hide_password=False)
+    operators = [Operator(tmp_path / name, url) for name in ("one", "other")]
+    running = [operator.start("db", "upgrade") for operator in operators]
+    said = [process.communicate(timeout=100)[1] for process in running]
+    assert [process.returncode for process in running] == [0, 0], said
+    flask_migrate.check()
 
 
 def test_a_migration_can_be_written_as_sql(fresh: Flask, capsys: pytest.CaptureFixture[str]) -> None:

@@ -433,7 +433,7 @@ def test_very_long_texts_can_be_stored(ada: Person, write: Callable[..., int]) -
 
 
 def check_index() -> None:
-    """Fail unless SQLite's index holds each row once; PostgreSQL's generated column cannot be wrong."""
+    """Fail unless SQLite's index holds each row once; PostgreSQL's column is of the row itself."""
     if db.engine.dialect.name != "sqlite":
         return
     session = db.session()

@@ -21,7 +21,6 @@ import psutil
 
 from core.config import ROOT
 
-MANAGE = [sys.executable, str(ROOT / "manage.py")]
 CREDENTIALS = {"username": "grace", "password": "a long password"}
 ACCOUNT = {**CREDENTIALS, "email": "grace@example.com"}
 
@@ -52,9 +51,13 @@ def wait_for_end(processes: Iterable[psutil.Process], *, seconds: float = 10) ->
 
 
 class Service:
-    """`manage.py serve` on a database of its own in `folder`, unless `environ` names another."""
+    """`manage.py serve` on a database of its own in `folder`, unless `environ` names another.
 
-    def __init__(self, folder: Path, *arguments: str, **environ: str) -> None:
+    It is the release in `root`, which may be another than this one.
+    """
+
+    def __init__(self, folder: Path, *arguments: str, root: Path = ROOT, **environ: str) -> None:
+        self.manage = [sys.executable, str(root / "manage.py")]
         self.port = free_port()
         self.arguments = arguments
         self.log = folder / "serve.log"
@@ -74,7 +77,7 @@ class Service:
 
     def prepare(self) -> "Service":
         """Create the database."""
-        subprocess.run([*MANAGE, "init-db"], env=self.environ, check=True, capture_output=True)
+        subprocess.run([*self.manage, "init-db"], env=self.environ, check=True, capture_output=True)
         return self
 
     def start(self) -> "Service":
@@ -96,7 +99,7 @@ class Service:
         self.log.write_text("")
         with self.log.open("ab") as file:
             self.process = subprocess.Popen(
-                [*MANAGE, "serve", "--port", str(self.port), *self.arguments],
+                [*self.manage, "serve", "--port", str(self.port), *self.arguments],
                 env=self.environ,
                 stdout=file,
                 stderr=file,
