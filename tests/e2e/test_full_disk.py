@@ -29,7 +29,7 @@ def service(disk: Disk, tmp_path: Path, new_database_url: Callable[[], str], eng
         tmp_path,
         *("--processes", "2"),
         TASKLANE_INSTANCE_PATH=str(instance),
-        DATABASE_URL=f"sqlite:///{instance / 'own.db'}" if engine_name == "sqlite" else new_database_url(),
+        TEST_DATABASE_URL=f"sqlite:///{instance / 'own.db'}" if engine_name == "sqlite" else new_database_url(),
         TASKLANE_METRICS__ENABLED="true",
         TASKLANE_METRICS__TOKEN=TOKEN,
         TASKLANE_LOG__FILE="service.log",

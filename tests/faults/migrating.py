@@ -76,7 +76,9 @@ def main() -> int:
 def drill(url: str, folder: Path, old: Path, rows: int, clients: int) -> int:
     """Let the old release work while this one migrates; tell what was seen."""
     plain = url.replace("postgresql+psycopg://", "postgresql://")
-    service = Service(folder, "--processes", "2", root=old, DATABASE_URL=url).prepare()
+    service = Service(
+        folder, "--processes", "2", root=old, DATABASE_URL=url, TEST_DATABASE_URL=url, REDIS_URL="redis://127.0.0.1:1"
+    ).prepare()
     fill(plain, tasks=rows)
     service.start().log_in()
     new = Service(folder, **service.environ)
