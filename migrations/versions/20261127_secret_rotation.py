@@ -9,6 +9,8 @@ Revises: 0015
 import sqlalchemy as sa
 from alembic import op
 
+from migrations import online
+
 revision = "0016"
 down_revision = "0015"
 branch_labels = None
@@ -16,8 +18,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("kept_answers", sa.Column("identity", sa.String(64), nullable=True))
-    op.create_index("uq_kept_answers_identity", "kept_answers", ["identity"], unique=True)
+    online.add_column("kept_answers", sa.Column("identity", sa.String(64), nullable=True))
+    online.create_index("uq_kept_answers_identity", "kept_answers", ["identity"], unique=True)
     op.create_table(
         "known_secrets",
         sa.Column("id", sa.String(16), nullable=False),
