@@ -19,6 +19,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.routing import RequestRedirect
 
+from api.http import oauth
 from api.http.request_id import current_request_id
 from core import errors as domain
 from core.cache import METERS
@@ -33,7 +34,7 @@ JSON = "application/json"
 PROBLEM = "application/problem+json"  # RFC 9457
 RETRY_AFTER_SECONDS = 5
 
-STATUS = {
+STATUS: dict[type[domain.DomainError], int] = {
     domain.Malformed: 400,
     domain.Unauthenticated: 401,
     domain.Forbidden: 403,
@@ -154,6 +155,13 @@ def _framework_words(status: int) -> tuple[str, str]:
     return FRAMEWORK.get(status, (default.lower().replace(" ", "_"), f"{default}."))
 
 
+def code_of(status: int) -> str:
+    """Return the code that most refusals with this status have."""
+    if status == 500:
+        return INTERNAL[0]
+    return next((kind.code for kind, code in STATUS.items() if code == status), _framework_words(status)[0])
+
+
 def headers_of(status: int) -> dict[str, str]:
     """Return what an answer with this status has to say besides."""
     if status == 401:
@@ -231,6 +239,7 @@ def _cut(text: str) -> str:
 
 def render(failure: Failure) -> Response:
     """Return the failure as the client likes to read it."""
+    status = failure.status
     if preferred_type() == PROBLEM:
         failure = _shortened(failure)
         mimetype = PROBLEM
@@ -244,9 +253,12 @@ def render(failure: Failure) -> Response:
         }
         if failure.details:
             body["errors"] = failure.details
+    elif oauth.is_grant():
+        mimetype = JSON
+        status, body = oauth.refusal(status, failure.code, failure.message, failure.details)
     else:
         mimetype = JSON
         body = envelope(failure)
-    response = current_app.response_class(dump(body), failure.status, failure.headers, mimetype=mimetype)
+    response = current_app.response_class(dump(body), status, failure.headers, mimetype=mimetype)
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -9,6 +9,7 @@ from flask_restx import Api
 
 from api.http.media import document_patches
 from api.http.responses import shared
+from api.http.samples import with_error_samples
 from api.http.swagger import swagger_page
 from api.http.tokens import KEY_HEADER
 from api.v1 import (
@@ -95,7 +96,7 @@ class TasklaneApi(Api):
     @cached_property
     def _document(self) -> dict[str, Any]:
         """What is the same whoever asks."""
-        return document_patches(super().__schema__)
+        return with_error_samples(document_patches(super().__schema__))
 
     def error_router(self, original_handler: Callable[[Exception], Response], e: Exception) -> Response:
         # Its own routing of errors also fails, with a 500, on a Host header that no URL can have.

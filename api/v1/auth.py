@@ -2,19 +2,18 @@
 
 from typing import Any
 
-from flask import request, url_for
+from flask import url_for
 from flask_limiter.util import get_remote_address
 from flask_restx import Namespace, fields
 from flask_restx.model import ModelBase
 
-from api.http import json, limits, tokens
+from api.http import json, limits, oauth, tokens
 from api.http.basic import presented_credentials, require_confidential_channel
 from api.http.body import check
 from api.http.fields import Id, Moment, Password
 from api.http.forms import urlencoded
 from api.http.idempotency import Effect
 from api.http.kept import kept
-from api.http.media import URLENCODED
 from api.http.responses import created, no_content, refuses, returns, returns_bare
 from api.http.security import SecureResource
 from api.v1.users import me_fields, registration_fields, user_out
@@ -22,7 +21,6 @@ from core.access import Permission
 from core.auth import service as auth
 from core.bootstrap import current_settings
 from core.changes.model import Topic
-from core.errors import Malformed
 from core.redaction import confide
 from core.users import service as users
 from core.users.model import User
@@ -126,7 +124,8 @@ class Login(SecureResource):
 
         The form-encoded password grant of OAuth 2 (RFC 6749, section 4.3) is
         accepted too, which is what the Authorize dialog sends, and so are Basic
-        credentials without a body, by HTTPS or from this machine.
+        credentials without a body, by HTTPS or from this machine. Whoever sends the form
+        is refused as RFC 6749, section 5.2, says: `error` (such as `invalid_grant`) and `error_description`.
         """
         return tokens.issue(auth.login(lifetime=tokens.session_lifetime(), **_origin(), **self.body))
 
@@ -137,13 +136,9 @@ class Login(SecureResource):
             require_confidential_channel()
             json.require_storable(basic)
             return basic
-        if request.mimetype != URLENCODED:
+        if not oauth.is_grant():
             return super().read_body(model)
-        sent = urlencoded()
-        if sent.get("grant_type") != "password":
-            raise Malformed("Only the password grant is offered.", details={"grant_type": ["Must be password."]})
-        # Clients send client_id, client_secret and scope too; RFC 6749 lets a server ignore them.
-        form: dict[str, Any] = {name: sent[name] for name in ("username", "password") if name in sent}
+        form = oauth.read_grant(urlencoded())
         confide(form.get("password"))
         json.require_storable(form)
         return check(model, form, missing_status=400)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import schemathesis
 from flask import Flask
+from jsonschema import Draft4Validator
 
 from tests.support.document import document_of
 
@@ -73,3 +74,36 @@ def test_numbers_of_rows_have_64_bits_everywhere(app: Flask) -> None:
         ids += [part for name, part in model["properties"].items() if name == "id" or name.endswith("_id")]
     assert ids
     assert {one.get("format") for one in ids if one["type"] == "integer"} == {"int64"}
+
+
+def test_every_sample_of_a_refusal_has_the_code_of_its_status(app: Flask) -> None:
+    document = document_of(app)
+    validator = Draft4Validator({"$ref": "#/definitions/Error", "definitions": document["definitions"]})
+    codes: dict[str, set[str]] = {}
+    for item in document["paths"].values():
+        for verb in item.keys() & set(VERBS):
+            for status, answer in item[verb]["responses"].items():
+                if answer.get("schema") == {"$ref": "#/definitions/Error"}:
+                    shown = answer["examples"]["application/json"]
+                    validator.validate(shown)
+                    codes.setdefault(status, set()).add(shown["error"]["code"])
+                    # Only where there is something to name.
+                    assert ("details" in shown["error"]) == (status in ("400", "422"))
+    assert codes == {
+        "400": {"bad_request"},
+        "401": {"unauthenticated"},
+        "403": {"forbidden"},
+        "404": {"not_found"},
+        "406": {"not_acceptable"},
+        "409": {"conflict"},
+        "410": {"gone"},
+        "412": {"precondition_failed"},
+        "413": {"content_too_large"},
+        "415": {"unsupported_media_type"},
+        "416": {"requested_range_not_satisfiable"},
+        "422": {"validation_failed"},
+        "428": {"precondition_required"},
+        "429": {"rate_limited"},
+        "500": {"internal_error"},
+        "503": {"unavailable"},
+    }

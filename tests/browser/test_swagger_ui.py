@@ -134,6 +134,17 @@ def main_job(ui: Ui, *, title: str) -> None:
     assert (status, task["data"]["status"]) == (200, "completed")
 
 
+def test_with_a_wrong_password(ui: Ui) -> None:
+    ui.page.locator("button.authorize").first.click()
+    form = ui.page.locator(".auth-container", has=ui.page.locator("h4", has_text="OAuth2")).last
+    form.locator("#oauth_username").fill("admin")
+    form.locator("#oauth_password").fill("a wrong one")
+    form.locator("button.authorize").click()
+    expect(form.locator(".errors")).to_contain_text("invalid_grant")
+    expect(form.locator(".errors")).to_contain_text("The username or the password is wrong.")
+    ui.said.clear()  # The browser notes every 401.
+
+
 def test_with_a_password(ui: Ui, dev: Dev, pictures: Path) -> None:
     assert ui.try_out("get", "/tasks")[0] == 401
     ui.said.clear()  # The browser notes every 401.
