@@ -19,62 +19,20 @@ from typing import TextIO
 
 import click
 
-# Where each command is and what `--help` says of it. A module is loaded when its command is
-# called, because loading all of them takes longer than most commands do.
-COMMANDS = {
-    "dev": ("core.commands.dev:dev", "Run everything on this machine: database, queue server, web, worker, scheduler."),
-    "serve": ("core.commands.serve:serve", "Serve the API with waitress, and nothing else."),
-    "worker": ("workers.commands:worker", "Run jobs."),
-    "scheduler": ("workers.commands:scheduler", "Order scheduled jobs, and send due ones to the queues."),
-    "db": ("flask_migrate.cli:db", "Perform database migrations."),
-    "init-db": ("core.commands.data:init_db", "Create the database, or bring it to the newest version."),
-    "seed": ("core.commands.data:seed_command", "Create the demo accounts `admin` and `user` and some example tasks."),
-    "import": (
-        "core.commands.import_:import_command",
-        "Import tasks, posts, items or users from FILE, without a worker.",
-    ),
-    "user": ("core.commands.users:user", "Create, list, change and delete accounts."),
-    "jobs": ("core.commands.jobs:jobs", "Look at background jobs, cancel them, have them tried again."),
-    "export": ("api.commands:export", "Write tasks, posts, items or users to a file, all rows of one moment."),
-    "doctor": (
-        "core.commands.doctor:doctor",
-        "Examine the installation: database, Redis, clocks, secrets, mail, workers, disk.",
-    ),
-    "backup": (
-        "core.commands.backup:backup",
-        "Write a backup to TARGET, a folder or a new file, while everything runs.",
-    ),
-    "restore": (
-        "core.commands.backup:restore",
-        "Replace the database by that of the backup FILE. Stop Tasklane before, and start it after.",
-    ),
-    "mail": ("core.commands.mail:mail", "Try out the mail server."),
-    "config": ("core.commands.config:config", "Print the effective settings and where each comes from."),
-    "reference": ("api.commands:reference_command", "Print the API reference as Markdown."),
-    "routes": ("api.commands:routes", "Show the routes of the API."),
-    "shell": ("api.commands:shell", "Run a Python shell in the context of the application."),
-}
+from core.commands import names
 
-
-# Names, for the processes that this one starts, what was shown already.
+# The variable that tells the processes that this one starts what was shown already.
 SHOWN = "_TASKLANE_SHOWN"
-
-# Started by other commands only.
-HIDDEN_COMMANDS = {"serve-process": ("api.commands:serve_process", "Serve on a socket that listens already.")}
 
 
 class Commands(click.Group):
     """The commands, each loaded when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return list(names.COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        place = COMMANDS.get(cmd_name) or HIDDEN_COMMANDS.get(cmd_name)
-        if place is None:
-            return None
-        module, _, name = place[0].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), name)
+        command = names.load(cmd_name)
         if __name__ == "__main__":
             # What the modules have left stays to the end, and nobody has to look at it any more.
             gc.freeze()
@@ -83,7 +41,7 @@ class Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+            formatter.write_dl([(name, text) for name, (_, text) in names.COMMANDS.items()])
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -1,9 +1,11 @@
 """The web application: the core application plus HTTP plumbing plus version 1."""
 
 from flask import Flask, redirect
+from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter, IntegerConverter, PathConverter
 from werkzeug.wrappers import Response as BaseResponse
 
+from api.cli import FlaskCommands
 from api.http.access_log import init_access_log
 from api.http.cors import init_cors
 from api.http.errors import init_errors
@@ -54,6 +56,7 @@ def create_app(config_name: str | None = None, *, settings: Settings | None = No
     Raises ConfigError when the configuration cannot be used.
     """
     app = create_core_app(config_name, settings=settings)
+    app.cli = FlaskCommands()
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
         RESTX_MASK_SWAGGER=False,
@@ -73,6 +76,9 @@ def create_app(config_name: str | None = None, *, settings: Settings | None = No
         settings = current_settings()
     if is_hosted:
         degradation.tell(settings)
+        if settings.trusted_proxies:  # Our own server does this itself.
+            count = settings.trusted_proxies
+            app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_port=count)  # type: ignore[method-assign]
     # after_request functions run last to first: headers must see what the others set.
     init_metrics(app, settings)
     init_access_log(app)

@@ -133,7 +133,7 @@ FAMILIES = {
     "RESTX_": NO_SUCH,
 }
 # They say nothing about Tasklane: `flask` itself reads them, or whoever runs it as gunicorn does.
-_HARMLESS = frozenset({"FLASK_APP", "FLASK_SKIP_DOTENV", "MAIL_CHECK"})
+_HARMLESS = frozenset({"FLASK_APP", "FLASK_RUN_FROM_CLI", "FLASK_SKIP_DOTENV"})
 # What names the environment elsewhere. The generic ones count only where they say `production`.
 SELECTORS = (
     "FLASK_ENV",

@@ -5,16 +5,20 @@ from collections.abc import Mapping
 from email.errors import MessageError
 from email.policy import SMTP
 from ipaddress import ip_network
-from typing import Any
+from typing import IO, Any
 from urllib.parse import parse_qsl, urlsplit
 
+from click import ClickException, echo
 from limits import parse_many
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 
-class ConfigError(Exception):
-    """The configuration cannot be used; the message says every reason at once."""
+class ConfigError(ClickException):
+    """The configuration cannot be used; the message says every reason at once, also where `flask` runs a command."""
+
+    def show(self, file: IO[str] | None = None) -> None:
+        echo(f"tasklane: {self.message}", err=True)
 
 
 class ConfigWarning(UserWarning):

@@ -10,9 +10,10 @@ from pathlib import Path
 import click
 import pytest
 
+from core.commands.names import COMMANDS, HIDDEN_COMMANDS
 from core.config import ROOT
 from core.jobs.kinds import KINDS, QUEUES
-from manage import COMMANDS, HIDDEN_COMMANDS, cli
+from manage import cli
 from workers.runner import resolve
 
 PACKAGES = ("api", "core", "workers")
