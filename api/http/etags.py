@@ -12,6 +12,8 @@ from core.errors import Malformed
 IF_MATCH, IF_NONE_MATCH = "If-Match", "If-None-Match"
 
 _TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
+# What may follow a tag.
+_END = re.compile(r"[ \t]*(?:,|\Z)")
 _WEAK = "W/"
 # What may be sent, for the document.
 PATTERN = r'^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$'
@@ -71,8 +73,7 @@ def _split(header: str, value: str) -> Iterator[str]:
             raise _malformed(header)
         yield found.group()
         position = found.end()
-        rest = value[position:].lstrip(" \t")
-        if rest and not rest.startswith(","):
+        if not _END.match(value, position):
             raise _malformed(header)
 
 
