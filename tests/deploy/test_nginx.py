@@ -263,9 +263,28 @@ def test_other_names_get_neither_a_certificate_nor_an_answer(site: Site) -> None
         site.ask("GET", "/api/v1/welcome", scheme="http", host="evil.example.net")
 
 
-def test_metrics_are_not_for_the_world(site: Site) -> None:
-    answer = site.ask("GET", "/metrics")
-    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/metrics", "/metrics/", "/metrics//", "//metrics", "//metrics//", "/metrics%2f", "/metrics%2F%2f"),
+        *("/./metrics", "/metrics/.", "/x/../metrics", "/api/../metrics/", "/%2e/metrics", "/api/%2e%2e/metrics"),
+        *("/%6detrics", "/%6D%65%74%72%69%63%73/", "/METRICS", "/Metrics/", "/metrics?x=1", "/metrics/?x=1"),
+        *("/metrics;x=1", "/metrics%20", "/metrics%0a", "/metrics/x", "/metrics%3Fx", "/metrics#x"),
+    ],
+)
+def test_metrics_are_not_for_the_world_however_they_are_asked_for(site: Site, path: str) -> None:
+    # By hand, because clients write such a path in their own way.
+    client = http.client.HTTPSConnection("127.0.0.1", site.https_port, context=site.trust, timeout=30)
+    client.sock = site.trust.wrap_socket(socket.create_connection(("127.0.0.1", site.https_port)), server_hostname=HOST)
+    token = {"Authorization": f"Bearer {METRICS['TASKLANE_METRICS__TOKEN']}"}
+    try:
+        client.request("GET", path, headers={"Host": HOST, **token})
+        answer = client.getresponse()
+        said = json.loads(answer.read())["error"]
+    finally:
+        client.close()
+    # It is nginx that says so; the service has never heard of it.
+    assert (answer.status, said["message"]) == (404, "There is nothing here.")
 
 
 def test_metrics_are_for_prometheus_on_a_door_of_its_own(site: Site) -> None:
