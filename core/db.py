@@ -40,7 +40,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from core import preconditions, texts
+from core import outage_log, preconditions, texts
 from core.durable import new_empty_file
 from core.environment_mark import Database
 from core.errors import Conflict
@@ -162,6 +162,7 @@ def init_db(app: Flask, url: str) -> None:
     app.config.update(SQLALCHEMY_DATABASE_URI=url, SQLALCHEMY_ENGINE_OPTIONS=options)
     db.init_app(app)
     with app.app_context():
+        event.listen(db.engine, "connect", lambda *_: outage_log.database_is_back())
         if db.engine.dialect.name != "sqlite":
             _configure_postgresql(db.engine)
             return

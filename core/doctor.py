@@ -193,7 +193,7 @@ def _database(settings: Settings, checks: dict[str, str], errors: Mapping[str, E
     down = f"Look at DATABASE_URL ({masked_url(settings.database_url)}), and whether the server runs."
     advice = RESTORE if error and is_damage(error) else _DATABASE_ADVICE.get(state, down)
     yield _found("database", state == "ok", told, advice)
-    if state == "down":
+    if state in ("down", "no_connections"):
         return
     migrations = checks["migrations"]
     worse = Verdict.WARNING if migrations == "ahead" else Verdict.FAILED
@@ -226,11 +226,13 @@ _MIGRATIONS_ADVICE = {
     "pending": "Run `python manage.py db upgrade`.",
     "ahead": "A newer version has migrated it; deploy that one here too.",
 }
+_FEWER = "Raise max_connections, or run fewer processes and threads."
 _DATABASE_ADVICE = {
     "locked": "Somebody holds a lock: see docs/operations.md.",
     "full": "Make room on the disk.",
     "read_only": "DATABASE_URL leads to a stand-by, or the file is write-protected.",
     "failing": "Look at the disk; the system refuses to write.",
+    "no_connections": f"The server lets nobody in any more. {_FEWER}",
 }
 
 
@@ -250,9 +252,8 @@ def _postgresql() -> Iterator[Finding]:
         now = connection.scalar(text("SELECT clock_timestamp()"))
     yield _found("database", version >= 130000, f"version {version // 10000}", "Use PostgreSQL 13 or newer.")
     free = limit - used
-    advice = "Raise max_connections, or run fewer processes and threads."
     told = f"{used} of {limit} connections in use"
-    yield _found("database", free > SPARE_CONNECTIONS, told, advice, worse=Verdict.WARNING)
+    yield _found("database", free > SPARE_CONNECTIONS, told, _FEWER, worse=Verdict.WARNING)
     if isinstance(now, datetime):
         yield _clock("the database", now)
 

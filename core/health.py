@@ -20,13 +20,13 @@ from rq import Worker
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from core import clock, redis
+from core import clock, outage_log, redis
 from core.config import ROOT, secret_values
 from core.db import db, hurry, transaction
 from core.jobs.kinds import EMAILS
 from core.jobs.model import JobState
 from core.jobs.repository import JobRepository
-from core.outages import Trouble, trouble_of
+from core.outages import Trouble, is_mistake, trouble_of
 from core.redaction import Redactor
 from core.settings import Settings
 from core.upstreams import service as upstreams
@@ -118,7 +118,7 @@ def check(
     faults = [part for part in _NEEDED if checks[part] not in ("ok", "ahead", "unknown")]
     if jobs.are_waiting:
         faults += [part for part in ("workers", "scheduler") if checks[part] == "none"]
-    is_down = database == "down" or migrations == "pending"
+    is_down = database in ("down", Trouble.NO_CONNECTIONS) or migrations == "pending"
     return {
         "status": "down" if is_down else "degraded" if faults else "ok",
         "faults": faults,
@@ -153,9 +153,11 @@ def _check_database(settings: Settings, writing: Writing, on_error: OnError) -> 
         return writing.state(), migrations, jobs
     except (SQLAlchemyError, OSError) as error:
         on_error("database", error)
-        trouble = trouble_of(error)
-        log.warning("The database does not answer: %s", trouble or type(error).__name__)
-        return trouble or "down", "unknown", _Jobs()
+        if isinstance(error, SQLAlchemyError) and is_mistake(error):
+            log.exception("The database cannot be asked as this code does it.")
+        else:
+            outage_log.tell(log, error)
+        return trouble_of(error) or "down", "unknown", _Jobs()
     finally:
         db.session.remove()
 
@@ -177,7 +179,8 @@ def _look_at_jobs(settings: Settings) -> _Jobs:
     for row in JobRepository(db.session()).count_open(ordered_before=now - UNNOTICED, due_before=soon):
         jobs.depth[row.state] = jobs.depth.get(row.state, 0) + row.number
         jobs.are_waiting = jobs.are_waiting or row.waiting > 0
-        if row.state is JobState.RETRYING and row.kind in EMAILS:
+        # What was handed back because of our own database has no error.
+        if row.state is JobState.RETRYING and row.failed and row.kind in EMAILS:
             jobs.mail = "delayed"
     return jobs
 

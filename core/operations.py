@@ -7,7 +7,7 @@ from datetime import datetime
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from core import clock, health, redis
+from core import clock, health, outage_log, redis
 from core.db import db
 from core.jobs import tally
 from core.jobs.kinds import KINDS, QUEUES
@@ -45,7 +45,7 @@ def look(settings: Settings) -> Operations:
         found.is_database_up = True
         _sum_up(found, rows, clock.now())
     except (SQLAlchemyError, OSError) as error:
-        log.warning("The database does not answer: %s", type(error).__name__)
+        outage_log.tell(log, error)
         db.session.remove()
     try:
         with redis.connect(settings) as connection:

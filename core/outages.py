@@ -1,25 +1,52 @@
 """What is wrong with a database that refuses, and a file that is no longer where it was."""
 
+import errno
+import re
 import sqlite3
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, event
-from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    DBAPIError,
+    DisconnectionError,
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 
 class Trouble(StrEnum):
-    """What keeps a database that can be read from being written."""
+    """What keeps a database from doing what it is asked for."""
 
     LOCKED = "locked"
     FULL = "full"
     READ_ONLY = "read_only"
     FAILING = "failing"
+    NO_CONNECTIONS = "no_connections"
 
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
-_POSTGRESQL = {"55P03": Trouble.LOCKED, "40P01": Trouble.LOCKED, "53100": Trouble.FULL, "25006": Trouble.READ_ONLY}
+_POSTGRESQL = {
+    "55P03": Trouble.LOCKED,
+    "40P01": Trouble.LOCKED,
+    "53100": Trouble.FULL,
+    "25006": Trouble.READ_ONLY,
+    "53300": Trouble.NO_CONNECTIONS,
+}
+# Who is not let in gets a sentence of the server only, because libpq keeps its code for itself. The last are poolers'.
+_NOT_LET_IN = re.compile(
+    r"too many clients already|too many connections|remaining connection slots|53300"
+    r"|no more connections allowed|max_client_conn|max clients reached"
+)
+# Where nobody has migrated there is no table, and some tables may be another's. Neither is a statement's fault.
+_OF_THE_INSTALLATION = ("42P01", "42501")
+_NOT_A_TABLE = re.compile(r"no such table")
+# What a server says of itself that stops, starts or was crashed by somebody else: 57P01 to 57P03.
+_STOPPING = "57P"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _SQLITE = {
     sqlite3.SQLITE_BUSY: Trouble.LOCKED,
     sqlite3.SQLITE_LOCKED: Trouble.LOCKED,
@@ -36,12 +63,48 @@ def trouble_of(error: BaseException) -> Trouble | None:
     code = getattr(cause, "sqlite_errorcode", None)
     if code is not None:
         return _SQLITE.get(code & 0xFF)  # The rest of an extended code says more than is asked.
-    return _POSTGRESQL.get(getattr(cause, "sqlstate", None) or "")
+    state = getattr(cause, "sqlstate", None)
+    if state is None and _is_about_connecting(error) and _NOT_LET_IN.search(str(cause)):
+        return Trouble.NO_CONNECTIONS
+    return _POSTGRESQL.get(state or "")
+
+
+def _is_about_connecting(error: BaseException) -> bool:
+    return not isinstance(error, DBAPIError) or error.statement is None
+
+
+def is_mistake(error: BaseException) -> bool:
+    """Return whether an error is about how our code asks, so that nobody may be told of an outage."""
+    if isinstance(error, ProgrammingError):
+        return getattr(error.orig, "sqlstate", None) not in _OF_THE_INSTALLATION
+    cause = getattr(error, "orig", error)
+    if isinstance(cause, sqlite3.InterfaceError | sqlite3.ProgrammingError):
+        return True
+    # SQLite has one name for all that is wrong with a statement.
+    is_nameless = getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+    return is_nameless and not _NOT_A_TABLE.search(str(cause))
+
+
+def is_away(error: BaseException) -> bool:
+    """Return whether nobody can be asked at all: the server is gone, stops, starts, or lets nobody in."""
+    if trouble_of(error) is Trouble.NO_CONNECTIONS:
+        return True
+    if not isinstance(error, DBAPIError) or is_mistake(error):
+        return False
+    state = getattr(error.orig, "sqlstate", None) or ""
+    is_operational = isinstance(error, OperationalError | InterfaceError)
+    return error.connection_invalidated or state.startswith(_STOPPING) or (is_operational and error.statement is None)
 
 
 def is_outage(error: BaseException) -> bool:
-    """Return whether an error is the database's, which passes, and not the statement's."""
-    if isinstance(error, OperationalError | InterfaceError):
+    """Return whether an error is of the database, or of the disk, which passes, and not of the statement."""
+    if isinstance(error, OSError):
+        return error.errno in _NO_ROOM
+    if isinstance(error, PoolTimeout):
+        return True
+    if is_mistake(error):
+        return False
+    if isinstance(error, OperationalError | InterfaceError | ProgrammingError):
         return True
     # A server that has become a stand-by, and a connection that broke in the middle, have other names.
     return isinstance(error, DBAPIError) and (error.connection_invalidated or trouble_of(error) is not None)

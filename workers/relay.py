@@ -14,14 +14,14 @@ from redis.exceptions import RedisError
 from rq import Queue
 from rq.exceptions import DuplicateJobError
 from rq.serializers import JSONSerializer
-from sqlalchemy.exc import SQLAlchemyError
 
-from core import clock, redis
+from core import clock, outage_log, redis
 from core.db import db
 from core.jobs import lifecycle
 from core.jobs import service as jobs
 from core.jobs.kinds import KINDS, QUEUES
 from core.jobs.lifecycle import Sending
+from core.outages import is_outage
 from core.settings import Settings
 from workers.wakeup import ENTRY, WakeUp, message_id
 
@@ -68,12 +68,12 @@ class Relay:
             try:
                 if self.send_due() == 0 and self._was_down:
                     pause = PAUSE_WHEN_DOWN
-            except SQLAlchemyError as error:
-                log.error("The database does not answer: %s", type(error).__name__)
-                pause = PAUSE_WHEN_DOWN
-            except Exception:
+            except Exception as error:
                 # One bad row must not stop the jobs of everybody else.
-                log.exception("The relay failed; it goes on.")
+                if is_outage(error):
+                    outage_log.tell(log, error)
+                else:
+                    log.exception("The relay failed; it goes on.")
                 pause = PAUSE_WHEN_DOWN
             finally:
                 db.session.remove()

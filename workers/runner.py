@@ -3,6 +3,7 @@
 import logging
 import signal
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
@@ -14,14 +15,16 @@ from uuid import UUID
 
 from flask import Flask, current_app
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
+from sqlalchemy.exc import SQLAlchemyError
 
-from core import clock, logs, redaction, sentry
+from core import clock, logs, outage_log, redaction, sentry
 from core.bootstrap import current_settings
 from core.db import db
 from core.errors import DomainError, JobFailed
 from core.jobs import lifecycle, tally
 from core.jobs.kinds import KINDS
 from core.jobs.lifecycle import LeaseLost, Run
+from core.outages import is_away, is_outage
 
 log = logging.getLogger("tasklane.worker")
 
@@ -31,6 +34,10 @@ TAKEN = signal.SIGUSR2
 
 # How often a run looks whether it still holds its job: as long as a cancelled one goes on at most.
 WATCH_SECONDS = 1.0
+# For how long a run whose database is away waits to hand its job back, and how often one job is handed back for that.
+AWAY_SECONDS = 600.0
+AWAY_PAUSE = 2.0
+MOST_HANDED_BACK = 100
 
 
 class Stopping(BaseException):
@@ -67,7 +74,15 @@ def run_job(job_id: str, attempt: int) -> None:
     logs.job_id.set(job_id)
     redaction.forget_confided()
     settings = current_settings()
-    run = lifecycle.claim(UUID(job_id), attempt, lease_seconds=settings.jobs.lease_seconds)
+    try:
+        run = lifecycle.claim(UUID(job_id), attempt, lease_seconds=settings.jobs.lease_seconds)
+    except SQLAlchemyError as error:
+        db.session.remove()
+        if not is_away(error):
+            raise
+        # Nothing has happened to the job, so it is sent again.
+        outage_log.tell(log, error)
+        return
     if run is None:
         log.info("Nothing to do: a late duplicate, or the job was cancelled.")
         return
@@ -146,8 +161,11 @@ class _Watch:
                     if not self.run.is_finished and signal.getsignal(TAKEN) is raise_taken:
                         signal.pthread_kill(threading.main_thread().ident or 0, TAKEN)
                     return
-                except Exception:
-                    log.exception("The lease could not be looked at; trying again.")
+                except Exception as error:
+                    if is_outage(error):
+                        outage_log.tell(log, error)
+                    else:
+                        log.exception("The lease could not be looked at; trying again.")
 
 
 def raise_taken(signum: int, frame: FrameType | None) -> None:
@@ -174,9 +192,32 @@ def _call(run: Run) -> None:
         _end(run, _failure(run), "%s failed: %s", run.kind, error.message)
         run.fail(error.message)
     except Exception as error:  # noqa: BLE001 - it is logged with its traceback
+        if is_away(error) and run.max_attempts < KINDS[run.kind].attempts + MOST_HANDED_BACK:
+            _hand_back_when_possible(run, error)
+            return
         _end(run, _failure(run), "%s failed", run.kind, level=logging.ERROR, exc_info=True)
         # The log has the rest; a user must not read of hosts, paths or SQL.
         run.fail(f"The job failed unexpectedly ({type(error).__name__}).")
+
+
+def _hand_back_when_possible(run: Run, error: Exception) -> None:
+    """Return the job at no cost of an attempt as soon as the database answers again: that it did not is not its fault.
+
+    Meanwhile nothing could be done here anyway. Raises SQLAlchemyError if it takes too long; then its lease ends.
+    """
+    outage_log.tell(log, error)
+    _end(run, "handed_back", "%s is handed back, because the database does not answer", run.kind)
+    until = clock.monotonic() + AWAY_SECONDS
+    while True:
+        db.session.remove()
+        try:
+            _unless_over(run.hand_back)
+            return
+        except SQLAlchemyError as again:
+            if not is_away(again) or clock.monotonic() > until:
+                raise
+            outage_log.tell(log, again)
+        time.sleep(AWAY_PAUSE)
 
 
 def _failure(run: Run) -> str:

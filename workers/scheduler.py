@@ -7,13 +7,13 @@ from collections.abc import Callable
 from datetime import datetime
 
 from flask import Flask
-from sqlalchemy.exc import SQLAlchemyError
 
-from core import clock
+from core import clock, outage_log
 from core.bootstrap import current_settings
 from core.db import db
 from core.jobs import schedule
 from core.jobs.schedule import SCHEDULE, Entry
+from core.outages import is_outage
 from core.security import rotation
 from workers.relay import ALIVE_SECONDS_ONCE, Relay
 
@@ -63,10 +63,11 @@ def _follow(app: Flask, stop: threading.Event) -> None:
                     rotation.note(current_settings().secret_keys)
                     noted = today
                 ticker.tick(clock.now())
-            except SQLAlchemyError as error:
-                log.error("The schedule waits for the database: %s", type(error).__name__)
-            except Exception:
-                log.exception("The schedule failed; it goes on.")
+            except Exception as error:
+                if is_outage(error):
+                    outage_log.tell(log, error)
+                else:
+                    log.exception("The schedule failed; it goes on.")
             finally:
                 db.session.remove()
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from flask import Flask, Response, current_app, request
 from flask_limiter import RateLimitExceeded
+from redis.exceptions import DataError as RedisDataError
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DataError, IntegrityError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
@@ -22,6 +22,7 @@ from werkzeug.routing import RequestRedirect
 from api.http import oauth
 from api.http.request_id import current_request_id
 from core import errors as domain
+from core import outage_log
 from core.cache import METERS
 from core.db import db
 from core.faults import MAX_FAULTS
@@ -124,8 +125,8 @@ def describe(error: Exception) -> Failure:
     if isinstance(error, DataError):
         log.warning("The database refused a value that the service let through.", exc_info=error)
         return Failure(422, "validation_failed", "The request has a value that cannot be stored.")
-    if is_outage(error) or isinstance(error, PoolTimeout | RedisError):
-        log.error("A dependency does not answer: %s", type(error).__name__, exc_info=error)
+    if is_outage(error) or (isinstance(error, RedisError) and not isinstance(error, RedisDataError)):
+        outage_log.tell(log, error)
         return Failure(503, "unavailable", "A part of the service does not answer. Try again.", headers=headers_of(503))
     log.error("Unexpected error", exc_info=error)
     return Failure(500, *INTERNAL)

@@ -67,8 +67,10 @@ readiness_out = ns.model(
                         "full",
                         "read_only",
                         "failing",
+                        "no_connections",
                         "down",
-                        says="All but ok and down: only readable.",
+                        says="locked, full, read_only and failing: only readable. no_connections: the server lets"
+                        " nobody in any more.",
                     ),
                     "migrations": _state("ok", "pending", "ahead", "unknown"),
                     "redis": _state(

@@ -52,12 +52,14 @@ def explain(error: Exception) -> str | None:
     return None
 
 
-# PostgreSQL: there is no such table, or no such column. SQLite has no name of its own for that.
+# There is no such table, or no such column: PostgreSQL's names, and the words of SQLite, which has none.
 _NOT_MIGRATED = ("42P01", "42703")
+_NO_SUCH = ("no such table", "no such column")
 
 
 def _is_of_the_installation(error: DBAPIError) -> bool:
     """Return whether the database is what is wrong, and not a statement of ours."""
     # What is no database of SQLite, or damaged, has no name of its own; without a statement, it is about connecting.
     is_nameless = type(error) is DatabaseError or error.statement is None
-    return is_outage(error) or is_nameless or getattr(error.orig, "sqlstate", None) in _NOT_MIGRATED
+    is_old = getattr(error.orig, "sqlstate", None) in _NOT_MIGRATED or str(error.orig).startswith(_NO_SUCH)
+    return is_outage(error) or is_nameless or is_old

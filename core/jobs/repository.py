@@ -98,7 +98,7 @@ class JobRepository:
         self.session.execute(delete(ScheduledSlot).where(ScheduledSlot.slot < before))
 
     def count_open(self, *, ordered_before: datetime, due_before: datetime) -> Sequence[Row[Any]]:
-        """Return `state`, `kind` and `number` of the unfinished jobs.
+        """Return `state`, `kind` and `number` of the unfinished jobs; the last attempt of `failed` of them has failed.
 
         `waiting` of them could be run: new ones that were ordered before a moment,
         and others that are due before another.
@@ -108,7 +108,8 @@ class JobRepository:
             and_(Job.state == JobState.RETRYING, Job.due_at <= due_before),
         )
         waiting = func.sum(case((is_waiting, 1), else_=0)).label("waiting")
-        columns = (Job.state, _KIND.label("kind"), func.count().label("number"), waiting)
+        failed = func.count(Job.error).label("failed")
+        columns = (Job.state, _KIND.label("kind"), func.count().label("number"), waiting, failed)
         query = select(*columns).where(_IS_OPEN).group_by(Job.state, _KIND)
         return self.session.execute(query).all()
 

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from sqlalchemy.engine import make_url
 from werkzeug.test import TestResponse
 
 import core.db
-from core import clock, health
+from core import clock, doctor, health
 from core.bootstrap import current_settings
 from core.db import db
 from core.jobs.model import Job, JobState
@@ -33,7 +33,9 @@ from tests.support.people import Person, make_person
 from tests.support.processes import kill_tree, process, wait_for
 from tests.support.servers import PostgresServer, RedisServer
 from tests.support.upstream import UpstreamServer
-from tests.support.work import run_jobs
+from tests.support.work import run, run_jobs
+from workers import runner
+from workers.jobs import emails
 from workers.relay import Relay
 
 on_sqlite = pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
@@ -238,10 +240,16 @@ def every_request(app: Flask, person: Person) -> Iterator[tuple[str, TestRespons
 
 
 def test_without_the_database_everything_that_needs_it_says_so_and_comes_back(
-    request: pytest.FixtureRequest, engine_name: str, app: Flask, ada: Person, tmp_path: Path
+    request: pytest.FixtureRequest,
+    engine_name: str,
+    app: Flask,
+    ada: Person,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     postgres = request.getfixturevalue("postgres") if engine_name == "postgresql" else None
     task = ada.create_task()
+    caplog.clear()
     restore = take_away(app, postgres, tmp_path)
     try:
         code, status, faults, checks = readiness(ada)
@@ -258,6 +266,11 @@ def test_without_the_database_everything_that_needs_it_says_so_and_comes_back(
     # Jobs have been waiting for a worker meanwhile, which is another fault if the machine is slow.
     wait_for(lambda: readiness(ada)[3]["database"], lambda state: state == "ok")
     assert ada.get(f"/tasks/{task['id']}").status_code == 200
+    # Not a line for each of a hundred requests, and not where in the code each of them was.
+    told = [record for record in caplog.records if "The database" in record.getMessage()]
+    assert [record for record in told if record.exc_info] == []
+    assert 0 < len([record for record in told if "does not answer" in record.getMessage()]) < 10
+    assert len([record for record in told if "answers again" in record.getMessage()]) == 1
     new = ada.create_task()
     assert "Lost" not in ada.get("/tasks").text
     if postgres is None:
@@ -269,6 +282,56 @@ def test_without_the_database_everything_that_needs_it_says_so_and_comes_back(
             assert (here.execute(query).fetchone(), there.execute(query).fetchone()) == ((1,), (0,))
         here.close()
         there.close()
+
+
+@on_postgresql
+def test_a_server_that_lets_nobody_in_any_more_is_told_apart(
+    app: Flask, ada: Person, anonymous: Person, caplog: pytest.LogCaptureFixture
+) -> None:
+    with app.app_context():
+        url = db.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        db.engine.dispose()
+    with ExitStack() as crowd:
+        with suppress(psycopg.OperationalError):
+            while True:
+                crowd.enter_context(psycopg.connect(url))
+        code, status, faults, checks = readiness(anonymous)
+        assert (code, status, faults, checks["database"]) == (503, "down", ["database"], "no_connections")
+        assert_refused(ada.get("/tasks"))
+        with app.app_context():
+            (found,) = [finding for finding in doctor.examine() if finding.part == "database"]
+        assert found.verdict is doctor.Verdict.FAILED
+        assert "no_connections" in found.text
+        assert found.advice == f"The server lets nobody in any more. {doctor._FEWER}"
+    assert readiness(anonymous)[3]["database"] == "ok"
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
+@on_postgresql
+def test_a_database_that_goes_away_costs_a_job_no_attempt_and_delays_no_mail(
+    app: Flask, ada: Person, postgres: PostgresServer, outbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada.create_task(title="Water the plants")
+    with app.app_context():
+        job_id, chances = db.session.execute(select(Job.id, Job.max_attempts)).one()
+    starting = threading.Thread(target=lambda: (time.sleep(0.5), postgres.start()))
+    write = emails.mail.message_of
+
+    def crash(*given: Any, **named: Any) -> Any:
+        if not starting.ident:
+            postgres.crash(checkpoint=True)
+            starting.start()
+        return write(*given, **named)
+
+    monkeypatch.setattr(emails.mail, "message_of", crash)
+    monkeypatch.setattr(runner, "AWAY_PAUSE", 0.1)
+    job = run(app, job_id)
+    starting.join(60)
+    assert (job.state, job.error, job.max_attempts - job.attempts) == (JobState.RETRYING, None, chances)
+    wait_for(lambda: readiness(ada)[3], lambda checks: checks["database"] == "ok")
+    assert readiness(ada)[3]["mail"] == "ok"
+    run_jobs(app)
+    assert [path.suffix for path in outbox.iterdir()] == [".eml"]
 
 
 @on_postgresql
