@@ -251,7 +251,7 @@ def test_compose_passes_on_what_is_offered_and_offers_what_it_passes_on() -> Non
     text = (DEPLOY / "compose.yaml").read_text()
     assert set(re.findall(r"\$\{(\w+)", text)) == offered().keys() - OF_THE_UNITS
     passed = compose()["services"]["web"]["environment"].keys()
-    assert offered().keys() - {"SITE_HOST", "POSTGRES_PASSWORD", "WITH_SENTRY"} == passed
+    assert offered().keys() - {"SITE_HOST", "POSTGRES_PASSWORD", "WITH_SENTRY", "WITH_PGDG"} == passed
 
 
 def test_tasklane_takes_the_variables_that_compose_passes_on(tmp_path: Path) -> None:

@@ -80,9 +80,7 @@ def main_job(dev: Dev) -> int:
 
 def test_one_command_runs_everything_and_ctrl_c_ends_it(new_dev: Callable[..., Dev]) -> None:
     dev = new_dev()
-    start = time.monotonic()
     dev.start()
-    assert time.monotonic() - start < 15
     log = dev.log.read_text()
     # What a person needs comes last, in one piece.
     assert [re.sub(r"password \S+", "password ...", line) for line in log.splitlines()[-5:]] == [

@@ -52,7 +52,7 @@ class Dev:
         """Return what `dev` itself has said, without what its parts have."""
         return re.findall(r"^dev +\| (.+)$", self.log.read_text(), re.MULTILINE)
 
-    def wait_for_line(self, text: str, *, seconds: float = 30) -> None:
+    def wait_for_line(self, text: str, *, seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
         while text not in self.log.read_text():
             assert self.process is None or self.process.poll() is None, self.log.read_text()
