@@ -6,7 +6,7 @@ hold for every other way in, such as commands and imports.
 
 import contextlib
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
@@ -29,7 +29,11 @@ USERNAME = re.compile(r"[A-Za-z0-9_.-]{3,80}")
 CENT = Decimal("0.01")
 MONEY_LIMIT = Decimal(10**10)
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-MOMENT = re.compile(r"[0-9-]{10}T[0-9:]{8}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})")
+# RFC 3339, section 5.6: any number of digits of a second, `T` and `Z` in either case, 60 for a leap second.
+MOMENT = re.compile(
+    r"(\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d):([0-5]\d|60)(?:\.(\d+))?(Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 def day(value: str) -> date:
@@ -41,12 +45,22 @@ def day(value: str) -> date:
 
 
 def moment(value: str) -> datetime:
-    """Return a moment with its offset (RFC 3339, date-time) in UTC; raise ValueError otherwise."""
-    # datetime.fromisoformat takes much more, such as moments of no known zone.
-    if not MOMENT.fullmatch(value):
+    """Return a moment with its offset (RFC 3339, date-time) in UTC, cut to microseconds; raise ValueError otherwise.
+
+    The second that is a leap second counts as the first of the next minute.
+    """
+    # datetime.fromisoformat takes much more, such as moments of no known zone, and not all of this.
+    found = MOMENT.fullmatch(value)
+    if found is None:
         raise ValueError(f"{value!r} is not a moment.")
+    minute, second, fraction, offset = found.groups(default="")
+    is_leap = second == "60"
+    whole = f"{minute}:{59 if is_leap else second}.{fraction[:6]:0<6}{offset}".upper().replace("Z", "+00:00")
     try:
-        return datetime.fromisoformat(value).astimezone(UTC)
+        parsed = datetime.fromisoformat(whole).astimezone(UTC)
+        if is_leap and (parsed.hour, parsed.minute) != (23, 59):
+            raise ValueError(f"{value!r} is not a moment at which a second is inserted.")
+        return parsed + timedelta(seconds=1) if is_leap else parsed
     except OverflowError:
         raise ValueError(f"{value!r} is beyond the calendar.") from None
 

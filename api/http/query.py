@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,8 +19,8 @@ from core.faults import MAX_HINTS, nearest
 from core.paging import MAX_PAGE, MAX_PER_PAGE, PageRequest
 from core.ranges import OPERATORS, Range
 
-# RFC 3339, the seconds and the zone optional; fromisoformat takes week dates and compact forms too.
-MOMENT = re.compile(r"\d{4}-\d\d-\d\d([Tt]\d\d:\d\d(:\d\d(\.\d{1,6})?)?([Zz]|[+-]\d\d:\d\d)?)?", re.ASCII)
+# A day, or a moment (RFC 3339) whose seconds and zone are optional.
+MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d)(:\d\d(?:\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII | re.IGNORECASE)
 
 Converter = Callable[[str], Any]
 _PAGING = ("page", "per_page", "cursor", "sort")
@@ -98,14 +98,14 @@ def day(value: str) -> date:
 
 def moment(value: str) -> datetime:
     """Convert a moment (RFC 3339), or a day, which means its first moment in UTC."""
+    # An unencoded '+' arrives as a space.
+    found = MOMENT.fullmatch(value.replace(" ", "+", 1))
     try:
-        # An unencoded '+' arrives as a space.
-        value = value.replace(" ", "+", 1)
-        if not MOMENT.fullmatch(value):
+        if found is None:
             raise ValueError
-        parsed = datetime.fromisoformat(value)
-        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
-    except (ValueError, OverflowError):
+        on, minute, second, offset = found.groups()
+        return texts.moment(f"{on}T{minute or '00:00'}{second or ':00'}{offset or 'Z'}")
+    except ValueError:
         raise ValueError("Must be a moment such as 2026-11-20T09:30:00Z.") from None
 
 
