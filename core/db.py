@@ -36,6 +36,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -127,6 +128,11 @@ def enum_type(choices: type[StrEnum], name: str) -> Enum:
     return Enum(
         choices, native_enum=False, length=20, name=name, create_constraint=True, values_callable=lambda _: values
     )
+
+
+def as_created(context: DefaultExecutionContext) -> Any:
+    """Return, as the default of a new row's `updated_at`, when it was created: the same moment, not one just after."""
+    return context.get_current_parameters()["created_at"]  # type: ignore[no-untyped-call]
 
 
 class Base(DeclarativeBase):

@@ -6,6 +6,7 @@ hold for every other way in, such as commands and imports.
 
 import contextlib
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -67,6 +68,19 @@ def moment(value: str) -> datetime:
 
 def _refuse(field: str, sentence: str) -> Invalid:
     return Invalid("The request has invalid fields.", details={field: [sentence]})
+
+
+def together(*checks: Callable[[], object]) -> None:
+    """Make all checks; raise one Invalid that names all that they find wrong."""
+    details: dict[str, list[str]] = {}
+    for check in checks:
+        try:
+            check()
+        except Invalid as error:
+            for field, sentences in (error.details or {}).items():
+                details.setdefault(field, []).extend(sentences)
+    if details:
+        raise Invalid("The request has invalid fields.", details=details)
 
 
 def storable(field: str, value: str) -> str:

@@ -6,7 +6,7 @@ wants 422 with one list of sentences for each field path.
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from flask import request
@@ -36,6 +36,8 @@ SERVER_OWNED = frozenset(
     }
 )
 
+LACKING = "The request lacks required fields."
+
 # What a field of a format is turned into once it has been checked.
 _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "date": texts.day,
@@ -59,6 +61,17 @@ def _is_amount(value: object) -> bool:
 @_formats.checks("date-time", raises=ValueError)
 def _is_moment(value: object) -> bool:
     return not isinstance(value, str) or bool(texts.moment(value))
+
+
+@_formats.checks("email", raises=Invalid)
+def _is_email(value: object) -> bool:
+    # What is blank or too long is told as that.
+    return not isinstance(value, str) or not 0 < len(value) <= 120 or bool(texts.email(value))
+
+
+@_formats.checks("time-zone", raises=Invalid)
+def _is_time_zone(value: object) -> bool:
+    return not isinstance(value, str) or not 0 < len(value) <= 64 or bool(texts.time_zone("time_zone", value))
 
 
 def load_body(model: ModelBase, *, missing_status: int = 422, needs_a_field: bool = False) -> dict[str, Any]:
@@ -103,7 +116,7 @@ def check(model: ModelBase, value: dict[str, Any], *, missing_status: int = 422)
     if faults:
         told: dict[str, Any] = {"details": faults.details, "unnamed": faults.unnamed}
         if missing and missing_status == 400:
-            raise Malformed("The request lacks required fields.", **told)
+            raise Malformed(LACKING, **told)
         raise Invalid("The request has invalid fields.", **told)
     for name, convert in shape.converters.items():
         if value.get(name) is not None:
@@ -217,6 +230,9 @@ def _note(error: ValidationError, faults: Faults) -> None:
                 else:
                     faults.add_unknown(where, "Unknown field.", name, schema["properties"])
             faults.add_more(len(unknown[MAX_FAULTS:]))
+        case "format" if isinstance(error.cause, Invalid) and error.cause.details:
+            for sentence in chain(*error.cause.details.values()):
+                faults.add(".".join(path), sentence)
         case validator:
             faults.add(".".join(path) or "body", _sentence(str(validator), limit, schema))
 

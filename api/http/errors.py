@@ -63,6 +63,8 @@ FRAMEWORK = {
     431: ("header_too_large", "The header of the request is larger than the server accepts."),
     501: ("not_implemented", "The server does not know this way of sending a body."),
 }
+# For those who come with the paths of another service, or without the version.
+ELSEWHERE = "There is no such resource. The API is below /api/v1, and its documentation is at /api/."
 INTERNAL = ("internal_error", "Something went wrong. The request id helps to find out what.")
 
 
@@ -136,6 +138,8 @@ def _from_framework(error: HTTPException) -> Failure:
     status = error.code or 500
     code, message = _framework_words(status)
     message = getattr(error, "sentence", message)
+    if status == 404 and not request.path.startswith("/api/v1/"):
+        message = ELSEWHERE
     if status >= 500:
         log.error("Unexpected error", exc_info=error)
     headers = headers_of(status) | getattr(error, "told", {})

@@ -56,6 +56,12 @@ class Email(Line):
     __schema_format__ = "email"
 
 
+class Zone(Line):
+    """The name of a time zone."""
+
+    __schema_format__ = "time-zone"
+
+
 class Prose(fields.String):
     """Text that is kept as it was sent, and is not blank."""
 

@@ -8,6 +8,7 @@ the caller in. So a hit costs that one statement, and nothing is ever stale.
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+from urllib.parse import urlencode
 
 import orjson
 from flask import Response, current_app, request
@@ -15,6 +16,7 @@ from flask import Response, current_app, request
 from api.http import etags
 from api.http.conditional import not_modified
 from api.http.errors import preferred_type
+from api.http.query import plain_query
 from api.http.responses import Verb
 from core import clock
 from core.access import Actor
@@ -75,8 +77,8 @@ def _question(actor: Actor) -> str:
     scopes = "" if actor.scopes is None else ",".join(sorted(actor.scopes))
     # The day, because it decides what is overdue, and because cursors end some days later.
     day = str(clock.now().date())
-    # With the host, because answers link to it, and with the query as it was written.
-    url = f"{request.base_url}?{request.query_string.decode('latin-1')}"
+    # With the host, because answers link to it.
+    url = f"{request.base_url}?{urlencode(plain_query())}"
     return "\n".join((str(actor.user_id), actor.role, scopes, str(preferred_type()), day, url))
 
 

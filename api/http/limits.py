@@ -287,13 +287,13 @@ def login_key() -> str:
     username: object = basic["username"] if basic else None
     if basic is None and request.mimetype == URLENCODED:
         limit_size()
-        username = request.form.get("username")
+        username = request.form.get("username", request.form.get("email"))
     if basic is None and request.mimetype == "application/json":
         try:
             body = json.parse(request.get_data())
         except DomainError:
             body = None
-        username = body.get("username") if isinstance(body, dict) else None
+        username = body.get("username", body.get("email")) if isinstance(body, dict) else None
     # The same spelling that finds the account, so that spaces or capitals give no further tries.
     return f"{get_remote_address()} {texts.login_name(str(username or '')[:400])[:120]}"
 

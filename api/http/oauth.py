@@ -46,7 +46,7 @@ def is_grant() -> bool:
 
 
 def read_grant(form: Mapping[str, str]) -> dict[str, Any]:
-    """Return username and password. Raises Malformed for what is no password grant.
+    """Return username (or email) and password. Raises Malformed for what is no password grant.
 
     Clients send client_id and client_secret too, which a server may ignore.
     """
@@ -58,7 +58,7 @@ def read_grant(form: Mapping[str, str]) -> dict[str, Any]:
         raise UnsupportedGrant("Only the password grant is offered.", details={"grant_type": ["Must be password."]})
     if "scope" in sent and not _SCOPE.fullmatch(sent["scope"]):
         raise InvalidScope("The scope must be words with single spaces between them.")
-    return {name: sent[name] for name in ("username", "password") if name in sent}
+    return {name: sent[name] for name in ("username", "email", "password") if name in sent}
 
 
 def refusal(status: int, code: str, message: str, details: Mapping[str, Any] | None) -> tuple[int, dict[str, Any]]:

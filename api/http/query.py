@@ -4,13 +4,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import request
+from flask import g, request
 from flask_restx import reqparse
 
-from api.http import json
+from api.http import json, names
 from core import texts, zones
 from core.bootstrap import current_settings
 from core.db import MAX_ID
@@ -32,6 +33,16 @@ def _documented(convert: Converter, **schema: Any) -> Converter:
     return convert
 
 
+def _documented_list(items: Mapping[str, Any], convert: Converter) -> Converter:
+    # Generated clients that heed this repeat the parameter, and those that do not send commas: both is taken.
+    return _documented(convert, type="array", items=items, collectionFormat="multi", minItems=1)
+
+
+def _is_list(argument: reqparse.Argument) -> bool:
+    schema: Mapping[str, Any] = getattr(argument.type, "__schema__", {})
+    return schema.get("type") == "array"
+
+
 def integer(*, minimum: int = 1, maximum: int = MAX_ID) -> Converter:
     """Return a converter for whole numbers."""
 
@@ -48,19 +59,19 @@ def one_or_more(choices: Iterable[str]) -> Converter:
     by_word = {str(choice): choice for choice in choices}
 
     def convert(value: str) -> list[str]:
-        words = value.split(",")
-        for word in words:
-            if word not in by_word:
-                raise ValueError(f"Must be one of {', '.join(by_word)}.{nearest(word, by_word)}")
-        return [by_word[word] for word in words]
+        words = set(value.split(","))
+        if unknown := words - by_word.keys():
+            raise ValueError(f"Must be one of {', '.join(by_word)}.{nearest(min(unknown), by_word)}")
+        # In one order and each once, so that one list has one spelling, one tag and one cursor.
+        return [choice for word, choice in by_word.items() if word in words]
 
-    schema = {"type": "string", "enum": list(by_word)}
-    return _documented(convert, type="array", items=schema, collectionFormat="csv", minItems=1)
+    return _documented_list({"type": "string", "enum": list(by_word)}, convert)
 
 
-def one_of(choices: Iterable[str]) -> Converter:
-    """Return a converter for one of some fixed words or enum values."""
+def one_of(choices: Iterable[str], *, aliases: Mapping[str, str] = MappingProxyType({})) -> Converter:
+    """Return a converter for one of some fixed words or enum values; an alias means the word that it leads to."""
     by_word = {str(choice): choice for choice in choices}
+    by_word |= {alias: by_word[word] for alias, word in aliases.items()}
 
     def convert(value: str) -> str:
         if value not in by_word:
@@ -159,7 +170,10 @@ def list_parser(sortable: Mapping[str, Any], default_sort: str, *, identity: str
     add(target, "per_page", integer(maximum=MAX_PER_PAGE), "Entries on a page; 20 unless told.")
     add(target, "cursor", str, "next_cursor of the page before; empty for the first. Instead of page.")
     names = sorted({*sortable, identity})
-    order = f"Comma-separated, '-' for descending, each at most once: {', '.join(names)}. Default: {default_sort}."
+    order = (
+        f"Comma-separated or repeated, '-' for descending, each at most once: {', '.join(names)}."
+        f" Default: {default_sort}."
+    )
     add(target, "sort", _order_by(names), order)
     return target
 
@@ -167,8 +181,7 @@ def list_parser(sortable: Mapping[str, Any], default_sort: str, *, identity: str
 def _order_by(names: Sequence[str]) -> Converter:
     """Return a converter for a sort order, which `core.paging` understands, that documents its words."""
     words = [sign + name for name in names for sign in ("", "-")]
-    items = {"type": "string", "enum": words}
-    return _documented(lambda value: value, type="array", items=items, collectionFormat="csv", minItems=1)
+    return _documented_list({"type": "string", "enum": words}, lambda value: value)
 
 
 def add_range(target: reqparse.RequestParser, name: str, convert: Converter) -> None:
@@ -204,17 +217,32 @@ def load_query(target: reqparse.RequestParser) -> dict[str, Any]:
 
     Raises Malformed, naming the nearest valid one for an unknown parameter.
     """
-    given = request.args.to_dict()
+    lists = {argument.name for argument in target.args if _is_list(argument)}
+    given = {name: ",".join(texts) if name in lists else texts[0] for name, texts in request.args.lists()}
     values, details = _read(target.args, given, "parameter")
     for argument in target.args:
         count = len(request.args.getlist(argument.name))
-        if count > 1:
+        if count > 1 and argument.name not in lists:
             details[argument.name] = ["Given more than once."]
         elif argument.required and not count:
             details[argument.name] = ["This parameter is required."]
     if details:
         raise Malformed("The request has parameters that cannot be used.", details=details)
+    g.plain_query = [(name, _in_one_spelling(values[name], text)) for name, text in given.items()]
     return values
+
+
+def _in_one_spelling(value: Any, text: str) -> str:
+    """Return how a value is written of which there are several spellings: lists, and words with an alias."""
+    if isinstance(value, list):
+        return ",".join(str(word) for word in value)
+    return str(value) if isinstance(value, str) else text
+
+
+def plain_query() -> list[tuple[str, str]]:
+    """Return the query of the current request so that requests which mean the same have the same."""
+    found: list[tuple[str, str]] | None = g.get("plain_query")
+    return list(request.args.items(multi=True)) if found is None else found
 
 
 def load_filters(target: reqparse.RequestParser, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -259,7 +287,7 @@ def _read(
     details: dict[str, list[str]] = {}
     for name, text in given.items():
         if name not in known:
-            hint = nearest(name, known) if len(details) < MAX_HINTS else ""
+            hint = names.nearest(name, known) if len(details) < MAX_HINTS else ""
             details[json.printable(name)] = [f"Unknown {noun}.{hint}"]
             continue
         try:

@@ -18,6 +18,7 @@ from orjson import Fragment
 
 from api.http import errors, etags
 from api.http.fields import Anything, NullableInteger, NullableText
+from api.http.query import plain_query
 from core import clock
 from core.jobs.model import Job
 from core.json_out import dump
@@ -314,7 +315,7 @@ def _links(page: Page) -> str:
             targets["prev"] = {"page": min(page.number - 1, last)}
         if page.number < last:
             targets["next"] = {"page": page.number + 1}
-    kept = [(name, value) for name, value in request.args.items(multi=True) if name not in ("page", "cursor")]
+    kept = [(name, value) for name, value in plain_query() if name not in ("page", "cursor")]
     return ", ".join(
         f'<{request.base_url}?{urlencode([*kept, *target.items()])}>; rel="{name}"' for name, target in targets.items()
     )

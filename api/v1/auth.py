@@ -9,7 +9,7 @@ from flask_restx.model import ModelBase
 
 from api.http import json, limits, oauth, tokens
 from api.http.basic import presented_credentials, require_confidential_channel
-from api.http.body import check
+from api.http.body import LACKING, check, load_object
 from api.http.fields import Id, Moment, Password
 from api.http.forms import urlencoded
 from api.http.idempotency import Effect
@@ -17,10 +17,12 @@ from api.http.kept import kept
 from api.http.responses import created, no_content, refuses, returns, returns_bare
 from api.http.security import SecureResource
 from api.v1.users import me_fields, registration_fields, user_out
+from core import texts
 from core.access import Permission
 from core.auth import service as auth
 from core.bootstrap import current_settings
 from core.changes.model import Topic
+from core.errors import Invalid, Malformed
 from core.redaction import confide
 from core.users import service as users
 from core.users.model import User
@@ -32,10 +34,16 @@ registered_out = ns.model(
     "Registered",
     {"message": fields.String(required=True, example="Welcome, ada."), "user_id": Id(required=True)},
 )
+_whoever = {
+    "username": fields.String(
+        description="Username or e-mail address. Required, unless email is given.", example="ada"
+    ),
+    "email": fields.String(description="Another name of username, which counts if both are given."),
+}
 login_in = ns.model(
     "Login",
     {
-        "username": fields.String(required=True, description="Username or e-mail address.", example="ada"),
+        **_whoever,
         "password": Password(required=True, example="correct horse battery"),
     },
     strict=True,
@@ -43,7 +51,7 @@ login_in = ns.model(
 session_in = ns.model(
     "BrowserSessionInput",
     {
-        "username": fields.String(required=True, description="Username or e-mail address.", example="ada"),
+        **_whoever,
         "password": Password(required=True, example="correct horse battery"),
         "remember": fields.Boolean(default=False, description="Whether to outlive the browser window."),
     },
@@ -98,6 +106,23 @@ class Registration(SecureResource):
         return {"message": f"Welcome, {user.username}.", "user_id": user.id}
 
 
+def _read_login(model: ModelBase, body: dict[str, Any]) -> dict[str, Any]:
+    """Return a checked body with what names the account as `username`. Raises like `check`."""
+    is_named = "username" in body or "email" in body
+    try:
+        checked = check(model, body, missing_status=400)
+    except (Malformed, Invalid) as error:
+        if not is_named:
+            error.details = {"username": [texts.REQUIRED], **(error.details or {})}
+        if is_named or isinstance(error, Malformed):
+            raise
+        raise Malformed(LACKING, details=error.details, unnamed=error.unnamed) from None
+    if not is_named:
+        raise Malformed(LACKING, details={"username": [texts.REQUIRED]})
+    email = checked.pop("email", None)
+    return {"username": email, **checked}
+
+
 def _origin() -> dict[str, Any]:
     """Return where an attempt to log in comes from, and what hides that."""
     settings = current_settings()
@@ -137,11 +162,11 @@ class Login(SecureResource):
             json.require_storable(basic)
             return basic
         if not oauth.is_grant():
-            return super().read_body(model)
+            return _read_login(model, load_object())
         form = oauth.read_grant(urlencoded())
         confide(form.get("password"))
         json.require_storable(form)
-        return check(model, form, missing_status=400)
+        return _read_login(model, form)
 
 
 @ns.route("/session")
@@ -167,6 +192,10 @@ class BrowserSession(SecureResource):
         remember = self.body.pop("remember", False)
         lifetime = tokens.browser_session_lifetime(remember=remember)
         return tokens.issue_cookies(auth.login(lifetime=lifetime, **_origin(), **self.body), remember=remember)
+
+    def read_body(self, model: ModelBase) -> dict[str, Any]:
+        """Accept an e-mail address under its own name."""
+        return _read_login(model, load_object()) if request.method == "POST" else super().read_body(model)
 
     @no_content
     def delete(self) -> None:

@@ -51,8 +51,8 @@ followed_out = ns.model(
 )
 
 list_query = query.list_parser(jobs.SORTABLE, "-created_at")
-query.add(list_query, "state", query.one_or_more(JobState), "Only these, comma-separated.")
-query.add(list_query, "kind", query.one_or_more(KINDS), "Only these, comma-separated.")
+query.add(list_query, "state", query.one_or_more(JobState), "Only these, comma-separated or repeated.")
+query.add(list_query, "kind", query.one_or_more(KINDS), "Only these, comma-separated or repeated.")
 query.add_range(list_query, "created_at", query.moment)
 
 follow_query = query.parser()

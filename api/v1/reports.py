@@ -1,8 +1,8 @@
 """Reports over HTTP."""
 
-from flask_restx import Namespace, fields
+from flask_restx import Namespace
 
-from api.http.fields import Date, Line, NullableId
+from api.http.fields import Date, Line, NullableId, Zone
 from api.http.responses import accepted, refuses
 from api.http.security import SecureResource
 from core.access import Permission
@@ -20,7 +20,7 @@ report_in = ns.model(
         ),
         "project_id": NullableId(description="Only tasks of this project.", example=None),
         "title": Line(max_length=reports.TITLE_LENGTH, example="Operations in November"),
-        "time_zone": fields.String(
+        "time_zone": Zone(
             description="Where days begin and end, a zone of the IANA database. Default: UTC.", example="Europe/Berlin"
         ),
     },

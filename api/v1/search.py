@@ -49,9 +49,14 @@ query.add(
     'All of these words must be there, the last one as a beginning from two letters on; "quoted" words as a phrase.',
     required=True,
 )
-query.add(search_query, "type", query.one_or_more(Kind), "Only these, comma-separated.")
+query.add(search_query, "type", query.one_or_more(Kind), "Only these, comma-separated or repeated.")
 query.add(search_query, "project_id", query.integer(), "Only tasks of this project and posts about them.")
-query.add(search_query, "sort", query.one_of(("relevance", "newest")), "The best first, unless told `newest`.")
+query.add(
+    search_query,
+    "sort",
+    query.one_of(("relevance", "newest"), aliases={"date": "newest"}),
+    "The best first, unless told `newest`, or `date`, which is the same.",
+)
 query.add(search_query, "page", query.integer(maximum=MAX_PAGE), "The number of the page, from 1.")
 query.add(search_query, "limit", query.integer(maximum=MAX_PER_PAGE), "Hits on a page; 20 unless told.")
 

@@ -72,7 +72,7 @@ TASK_TOPICS = (Topic.TASKS, Topic.PROJECT_MEMBERS)
 _MOMENTS = ("created_at", "updated_at", "completed_at")
 
 list_query = query.list_parser(tasks.SORTABLE, tasks.DEFAULT_SORT)
-query.add(list_query, "status", query.one_or_more(TaskStatus), "Only these, comma-separated.")
+query.add(list_query, "status", query.one_or_more(TaskStatus), "Only these, comma-separated or repeated.")
 query.add(list_query, "owner_id", query.user_reference, "Only tasks of this user; `me` is the caller.")
 query.add(list_query, "assignee_id", query.user_reference, "Only tasks assigned to this user; `me` is the caller.")
 query.add(list_query, "project_id", query.integer(), "Only tasks of this project.")

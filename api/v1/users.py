@@ -6,7 +6,18 @@ from typing import Any
 from flask_restx import Namespace, fields
 
 from api.http import places, query
-from api.http.fields import Email, Id, Line, Moment, NullableBoolean, NullableLine, NullableText, NullableWord, Password
+from api.http.fields import (
+    Email,
+    Id,
+    Line,
+    Moment,
+    NullableBoolean,
+    NullableLine,
+    NullableText,
+    NullableWord,
+    Password,
+    Zone,
+)
 from api.http.kept import kept, kept_page
 from api.http.responses import created, no_content, paged, refuses, returns
 from api.http.security import SecureResource
@@ -29,7 +40,7 @@ _TIME_ZONE: dict[str, Any] = {
     "description": "In which days begin and end for this person: a name of the IANA database.",
     "example": "Europe/Berlin",
 }
-_time_zone = {"time_zone": Line(**_TIME_ZONE)}
+_time_zone = {"time_zone": Zone(**_TIME_ZONE)}
 _rights = {
     "role": fields.String(enum=list(Role), description="For administrators to set.", example="user"),
     "is_active": fields.Boolean(description="For administrators to set.", example=True),
@@ -58,7 +69,7 @@ def registration_fields(name: str) -> dict[str, fields.Raw]:
         **_username(name.partition(" ")[0].lower(), required=True),
         **_profile(name, email_required=True),
         "password": Password(required=True, **_PASSWORD),
-        "time_zone": Line(default="UTC", **_TIME_ZONE),
+        "time_zone": Zone(default="UTC", **_TIME_ZONE),
     }
 
 
@@ -109,7 +120,7 @@ list_query = query.list_parser(users.SORTABLE, users.DEFAULT_SORT)
 query.add(
     list_query, "q", query.words, "Only people whose username or name contains this; for administrators also email."
 )
-query.add(list_query, "role", query.one_or_more(Role), "Only these, comma-separated; for administrators.")
+query.add(list_query, "role", query.one_or_more(Role), "Only these, comma-separated or repeated; for administrators.")
 query.add(list_query, "is_active", query.boolean, "Whether the account is active; for administrators.")
 
 delete_query = query.parser()

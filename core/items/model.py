@@ -7,7 +7,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from core import clock, texts
-from core.db import Base, BigId, Money
+from core.db import Base, BigId, Money, as_created
 
 NAME_LENGTH = 120
 SKU_LENGTH = 64
@@ -33,7 +33,7 @@ class Item(Base):
     created_by: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"), index=True)
     version: Mapped[int] = mapped_column(BigId, default=1)
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
-    updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
+    updated_at: Mapped[datetime] = mapped_column(default=as_created, onupdate=clock.now)
 
     __mapper_args__ = {"version_id_col": version}
 

@@ -6,7 +6,7 @@ from sqlalchemy import ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from core import clock, texts
-from core.db import Base, BigId
+from core.db import Base, BigId, as_created
 
 TITLE_LENGTH = 200
 CONTENT_LENGTH = 20_000
@@ -30,7 +30,7 @@ class Post(Base):
     task_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("tasks.id", ondelete="CASCADE"))
     version: Mapped[int] = mapped_column(BigId, default=1)
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
-    updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
+    updated_at: Mapped[datetime] = mapped_column(default=as_created, onupdate=clock.now)
 
     __mapper_args__ = {"version_id_col": version}
 

@@ -8,7 +8,7 @@ from sqlalchemy import ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from core import clock, texts
-from core.db import Base, BigId, enum_type
+from core.db import Base, BigId, as_created, enum_type
 
 KEY = re.compile(r"[A-Z]{2,10}")
 NAME_LENGTH = 120
@@ -40,7 +40,7 @@ class Project(Base):
     archived: Mapped[bool] = mapped_column(default=False)
     version: Mapped[int] = mapped_column(BigId, default=1)
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
-    updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
+    updated_at: Mapped[datetime] = mapped_column(default=as_created, onupdate=clock.now)
 
     __mapper_args__ = {"version_id_col": version}
 

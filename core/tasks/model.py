@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from core import clock, texts
 from core.access import Via
-from core.db import Base, BigId, enum_type
+from core.db import Base, BigId, as_created, enum_type
 
 TITLE_LENGTH = 150
 DESCRIPTION_LENGTH = 10_000
@@ -71,7 +71,7 @@ class Task(Base):
     item_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("items.id"), index=True)
     version: Mapped[int] = mapped_column(BigId, default=1)
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
-    updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
+    updated_at: Mapped[datetime] = mapped_column(default=as_created, onupdate=clock.now)
     completed_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
 

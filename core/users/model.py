@@ -7,7 +7,12 @@ from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from core import clock, texts
 from core.access import Role
-from core.db import Base, BigId, enum_type
+from core.db import Base, BigId, as_created, enum_type
+
+
+def name_of_person(value: str) -> str:
+    """Return a name as it is kept; raise Invalid for one that cannot be used."""
+    return texts.line("name", value, shortest=2, longest=80)
 
 
 class User(Base):
@@ -29,7 +34,7 @@ class User(Base):
     # In which their days begin and end: a name of the IANA database.
     time_zone: Mapped[str] = mapped_column(String(64), default="UTC", server_default="UTC")
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
-    updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
+    updated_at: Mapped[datetime] = mapped_column(default=as_created, onupdate=clock.now)
 
     @validates("username")
     def _valid_username(self, key: str, value: str) -> str:
@@ -41,7 +46,7 @@ class User(Base):
 
     @validates("name")
     def _valid_name(self, key: str, value: str | None) -> str | None:
-        return None if value is None else texts.line("name", value, shortest=2, longest=80)
+        return None if value is None else name_of_person(value)
 
     @validates("time_zone")
     def _valid_time_zone(self, key: str, value: str) -> str:

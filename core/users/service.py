@@ -18,7 +18,7 @@ from core.security import service as security
 from core.security.model import EventKind
 from core.tasks import notices
 from core.users import belongings, policy
-from core.users.model import User
+from core.users.model import User, name_of_person
 from core.users.repository import UserRepository, mentions
 
 SORTABLE = {name: getattr(User, name) for name in ("username", "name", "created_at")}
@@ -71,7 +71,14 @@ def create(
 
     Raises Conflict and Invalid.
     """
-    password_hash = passwords.hash_password(texts.password(password))
+    texts.together(
+        lambda: texts.username(username),
+        lambda: texts.email(email),
+        lambda: texts.password(password),
+        lambda: name is None or name_of_person(name),
+        lambda: texts.time_zone("time_zone", time_zone),
+    )
+    password_hash = passwords.hash_password(password)
     with transaction() as session:
         user = User(
             username=username,

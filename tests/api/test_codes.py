@@ -193,6 +193,12 @@ def with_a_wrong_field(survey: Survey, operation: Operation) -> int:
     return survey.ask(operation.but("", body=hostile.with_member(json.loads(operation.sound.body), "no_such", "1")))
 
 
+def encoded(survey: Survey, operation: Operation) -> int:
+    """Send a body that is compressed; one that is not taken at all is refused like any other."""
+    request = operation.but_headers("", Content_Encoding="gzip")
+    return survey.ask(replace(request, body=request.body or b"{}"))
+
+
 GENERIC: dict[int, Provoke] = {
     206: with_headers(Range="bytes=0-0"),
     304: with_headers(If_None_Match="*"),
@@ -205,7 +211,7 @@ GENERIC: dict[int, Provoke] = {
     410: by_an_old_cursor,
     412: with_headers(If_Match='"zzz"'),
     413: with_headers(Content_Length=str(2**30)),
-    415: with_headers(Content_Type="text/plain"),
+    415: encoded,
     416: with_headers(Range="bytes=999999-"),
     422: with_a_wrong_field,
     428: in_strict_app,
