@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from flask import Flask, Response, g, request
 
+from api.http.continuation import GO_ON
 from core import logs
 from core.redaction import REDACTED, is_secret_name
 
@@ -24,7 +25,7 @@ def init_access_log(app: Flask) -> None:
 
     @app.after_request
     def write(response: Response) -> Response:
-        if log.isEnabledFor(logging.INFO):
+        if log.isEnabledFor(logging.INFO) and response.status_code != GO_ON:
             _write(response)
         return response
 

@@ -15,8 +15,8 @@ from werkzeug.datastructures import FileStorage, Headers
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import MultiPartParser, default_stream_factory
 
-from api.http import json, utf8
-from api.http.media import MULTIPART, URLENCODED, WrongType
+from api.http import json, media, utf8
+from api.http.media import MULTIPART, URLENCODED
 from api.http.query import Converter
 from core import texts
 from core.errors import Invalid, Malformed
@@ -68,8 +68,7 @@ def load_form(target: FormParser) -> dict[str, Any]:
     Raises WrongType, RequestEntityTooLarge, Malformed for a body that breaks
     off, and Invalid, naming each wrong part and the nearest valid one.
     """
-    if request.mimetype != MULTIPART:
-        raise WrongType(MULTIPART)
+    media.require(MULTIPART)
     opened: list[IO[bytes]] = []
 
     def spool(**about: Any) -> IO[bytes]:

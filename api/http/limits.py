@@ -19,7 +19,7 @@ from flask_limiter.util import get_remote_address
 from limits import RateLimitItem, WindowStats, parse_many
 from limits.storage import MemoryStorage
 
-from api.http import errors, json
+from api.http import continuation, errors, json
 from api.http.basic import presented_credentials
 from api.http.cors import is_preflight
 from api.http.forms import limit_size
@@ -202,6 +202,7 @@ def limits_logins(view: Callable[..., Any]) -> Callable[..., Any]:
     One address may try one username only so often, and all usernames together
     somewhat more often.
     """
+    unlimited = view
     for limit in _LOGINS:
         view = credentials_limiter.shared_limit(limit.value, scope=limit.scope, key_func=limit.key, methods=["POST"])(
             view
@@ -209,6 +210,9 @@ def limits_logins(view: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(view)
     def counted(*args: Any, **kwargs: Any) -> Any:
+        if continuation.is_asked():
+            # Which name is tried is known when the body is there.
+            return unlimited(*args, **kwargs)
         if request.method == "POST":
             _concerns(*_LOGINS)
         return view(*args, **kwargs)

@@ -11,6 +11,7 @@ MERGE_PATCH = "application/merge-patch+json"
 PATCH_TYPES = (JSON, MERGE_PATCH)
 MULTIPART = "multipart/form-data"
 URLENCODED = "application/x-www-form-urlencoded"
+URLENCODED = "application/x-www-form-urlencoded"
 
 
 class WrongType(UnsupportedMediaType):
@@ -37,7 +38,11 @@ class WrongEncoding(UnsupportedMediaType):
 
 def require_json() -> None:
     """Raise WrongType unless the body is said to be JSON."""
-    types = PATCH_TYPES if request.method == "PATCH" else (JSON,)
+    require(*(PATCH_TYPES if request.method == "PATCH" else (JSON,)))
+
+
+def require(*types: str) -> None:
+    """Raise WrongType unless the body is said to be of one of these types."""
     if request.mimetype not in types:
         raise WrongType(*types)
 

@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from flask import Flask, Response, request
 
 from api.http.access_log import route, seconds_so_far
+from api.http.continuation import GO_ON
 from core import operations
 from core.bootstrap import current_settings
 from core.cache import METERS
@@ -31,7 +32,8 @@ def init_metrics(app: Flask, settings: Settings) -> None:
 
     @app.after_request
     def count(response: Response) -> Response:
-        meters.count_request(request.method, route(), response.status_code, seconds_so_far())
+        if response.status_code != GO_ON:
+            meters.count_request(request.method, route(), response.status_code, seconds_so_far())
         return response
 
     @app.get(PATH)

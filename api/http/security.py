@@ -14,7 +14,7 @@ from flask_restx.model import ModelBase
 from flask_restx.reqparse import RequestParser
 from werkzeug.exceptions import BadRequest, NotAcceptable, RequestEntityTooLarge
 
-from api.http import conditional, idempotency, limits, media, query, tokens
+from api.http import conditional, continuation, idempotency, limits, media, query, tokens
 from api.http.body import load_body
 from api.http.errors import preferred_type
 from api.http.forms import FRAMING_BYTES, FormParser, fingerprint, limit_size, load_form
@@ -46,6 +46,8 @@ class SecureResource(Resource):
     # Whether every query parameter is welcome, because somebody else reads it. `query` then has
     # a list for each name. An operation that needs this says in its text what becomes of them.
     takes_any_query: ClassVar[bool] = False
+    # Whether a body may also be a form without files.
+    takes_forms: ClassVar[bool] = False
     # Whether a good answer is a file, whose type only it knows; a refusal is JSON even so.
     answers_files: ClassVar[bool] = False
     # Whether it must fail while the database is away.
@@ -118,10 +120,14 @@ class SecureResource(Resource):
             raise BadRequest  # A Host header that no URL can have would end up in Location.
         name = "get" if request.method == "HEAD" else request.method.lower()
         actor = None
+        is_verified = False
         try:
             actor = self._verify(self.permissions[name.upper()])
+            is_verified = True
         finally:
-            type(self).count(actor)
+            # Whoever is told to go on comes back with the body, and is counted then.
+            if not (is_verified and continuation.is_asked()):
+                type(self).count(actor)
         self._authorise(actor, self.permissions[name.upper()])
         verb = getattr(self, name)
         if self.takes_any_query:
@@ -137,6 +143,9 @@ class SecureResource(Resource):
         model = _body_model(verb)
         if request.content_length or model is not None or form is not None:
             media.require_plain()
+        if continuation.is_asked():
+            self._require_type(model, form)
+            return continuation.go_on()
         if model is not None:
             self.body = self.read_body(model)
         elif form is not None:
@@ -150,6 +159,13 @@ class SecureResource(Resource):
                 content=self.origin().encode() + (request.get_data() if form is None else fingerprint(self.body)),
             )
         return self._answer(*args, **kwargs)
+
+    def _require_type(self, model: ModelBase | None, form: FormParser | None) -> None:
+        """Raise WrongType for a body that would be refused by its name alone."""
+        if form is not None:
+            media.require(media.MULTIPART)
+        elif model is not None and not (self.takes_forms and request.mimetype == media.URLENCODED):
+            media.require_json()
 
     def _answer(self, *args: Any, **kwargs: Any) -> Any:
         """Run the verb under the conditions of the request."""

@@ -137,6 +137,7 @@ def _origin() -> dict[str, Any]:
 class Login(SecureResource):
     permissions = {"POST": Permission.PUBLIC}
     missing_status = 400
+    takes_forms = True
     decorators = (limits.limits_logins,)
     effect = Effect.RESERVATION
     count = limits.count_unless_login
