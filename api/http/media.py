@@ -11,7 +11,6 @@ MERGE_PATCH = "application/merge-patch+json"
 PATCH_TYPES = (JSON, MERGE_PATCH)
 MULTIPART = "multipart/form-data"
 URLENCODED = "application/x-www-form-urlencoded"
-URLENCODED = "application/x-www-form-urlencoded"
 
 
 class WrongType(UnsupportedMediaType):

@@ -130,21 +130,11 @@ class SecureResource(Resource):
                 type(self).count(actor)
         self._authorise(actor, self.permissions[name.upper()])
         verb = getattr(self, name)
-        if self.takes_any_query:
-            self.query = request.args.to_dict(flat=False)
-        else:
-            self.query = query.load_query(_query_parser(verb))
+        self.query = request.args.to_dict(flat=False) if self.takes_any_query else query.load_query(_query_parser(verb))
         form = _form_parser(verb)
-        if form is not None:
-            request.max_content_length = form.max_bytes + FRAMING_BYTES
-        limit_size()
-        if (request.content_length or 0) > (request.max_content_length or 0):
-            raise RequestEntityTooLarge
         model = _body_model(verb)
-        if request.content_length or model is not None or form is not None:
-            media.require_plain()
+        self._require_readable(model, form)
         if continuation.is_asked():
-            self._require_type(model, form)
             return continuation.go_on()
         if model is not None:
             self.body = self.read_body(model)
@@ -160,8 +150,17 @@ class SecureResource(Resource):
             )
         return self._answer(*args, **kwargs)
 
-    def _require_type(self, model: ModelBase | None, form: FormParser | None) -> None:
-        """Raise WrongType for a body that would be refused by its name alone."""
+    def _require_readable(self, model: ModelBase | None, form: FormParser | None) -> None:
+        """Refuse a body by what is said of it: that it is too large, encoded, or of another type."""
+        if form is not None:
+            request.max_content_length = form.max_bytes + FRAMING_BYTES
+        limit_size()
+        if (request.content_length or 0) > (request.max_content_length or 0):
+            raise RequestEntityTooLarge
+        if request.content_length or model is not None or form is not None:
+            media.require_plain()
+        if not continuation.is_asked():
+            return  # Whoever reads the body looks at its type, after whether there is one.
         if form is not None:
             media.require(media.MULTIPART)
         elif model is not None and not (self.takes_forms and request.mimetype == media.URLENCODED):

@@ -196,7 +196,7 @@ class BrowserSession(SecureResource):
 
     def read_body(self, model: ModelBase) -> dict[str, Any]:
         """Accept an e-mail address under its own name."""
-        return _read_login(model, load_object()) if request.method == "POST" else super().read_body(model)
+        return _read_login(model, load_object())
 
     @no_content
     def delete(self) -> None:
