@@ -177,6 +177,7 @@ def raise_taken(signum: int, frame: FrameType | None) -> None:
 def _call(run: Run) -> None:
     try:
         function = resolve(KINDS[run.kind].function)
+        run.authorise()
         result = function(run, **run.payload)
         if not run.is_finished:
             with run.completing(**(result or {})):

@@ -16,6 +16,8 @@ from core.errors import Forbidden, Malformed
 from core.idempotency import service as idempotency
 from core.idempotency.service import AlreadyClaimed, Answer, StillRunning, Ticket
 
+Scopes = frozenset[str] | None
+
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 PARAMETER = {
@@ -48,21 +50,23 @@ def answer_once(answer: Callable[[], Response], *, effect: Effect, actor: Actor 
 
     `content` is what a repetition must have in common with the first request.
     Raises Malformed for a key that cannot be one, Invalid for one that was used
-    for another request, and Conflict while the first request is still running.
+    for another request, Conflict while the first request is still running, and
+    Forbidden for an API key that includes less than the first request had.
     """
     ticket = _ticket(actor, content)
+    scopes = None if actor is None or actor.scopes is None else frozenset(map(str, actor.scopes))
     if (kept := idempotency.find(ticket)) is not None:
-        return _replay(kept)
+        return _replay(kept, scopes)
     try:
         if effect is Effect.RESERVATION:
-            return _reserve_and_answer(ticket, answer)
-        return _answer_in_transaction(ticket, answer)
+            return _reserve_and_answer(ticket, answer, scopes)
+        return _answer_in_transaction(ticket, answer, scopes)
     except AlreadyClaimed:
         # Somebody else was faster, and is done: they held the key until then.
         kept = idempotency.find(ticket)
         if kept is None:
             raise StillRunning from None
-        return _replay(kept)
+        return _replay(kept, scopes)
 
 
 def _ticket(actor: Actor | None, content: bytes) -> Ticket:
@@ -78,12 +82,12 @@ def _ticket(actor: Actor | None, content: bytes) -> Ticket:
     return Ticket(caller, key, digest.hexdigest(), current_settings().secret_keys)
 
 
-def _answer_in_transaction(ticket: Ticket, answer: Callable[[], Response]) -> Response:
+def _answer_in_transaction(ticket: Ticket, answer: Callable[[], Response], scopes: Scopes) -> Response:
     try:
         with transaction() as session:
             idempotency.claim(session, ticket)
             response = answer()
-            idempotency.keep(session, ticket, _kept(response))
+            idempotency.keep(session, ticket, _kept(response, scopes))
     except (AlreadyClaimed, StillRunning):
         raise
     except Exception as error:  # noqa: BLE001 - `errors` knows what to say of it, and logs what nobody expects
@@ -92,12 +96,12 @@ def _answer_in_transaction(ticket: Ticket, answer: Callable[[], Response]) -> Re
         if _is_worth_keeping(response):
             with transaction() as session:
                 idempotency.claim(session, ticket)
-                idempotency.keep(session, ticket, _kept(response))
+                idempotency.keep(session, ticket, _kept(response, scopes))
         _pass_on(error)
     return response
 
 
-def _reserve_and_answer(ticket: Ticket, answer: Callable[[], Response]) -> Response:
+def _reserve_and_answer(ticket: Ticket, answer: Callable[[], Response], scopes: Scopes) -> Response:
     with transaction() as session:
         idempotency.claim(session, ticket)
     refusal: Exception | None = None
@@ -107,7 +111,7 @@ def _reserve_and_answer(ticket: Ticket, answer: Callable[[], Response]) -> Respo
         refusal, response = error, errors.respond(error)
     if _is_worth_keeping(response):
         with transaction() as session:
-            idempotency.keep(session, ticket, _kept(response))
+            idempotency.keep(session, ticket, _kept(response, scopes))
     else:
         idempotency.release(ticket)
     _pass_on(refusal)
@@ -125,11 +129,13 @@ def _is_worth_keeping(response: Response) -> bool:
     return response.status_code < 500 and response.status_code != 429
 
 
-def _kept(response: Response) -> Answer:
-    return Answer(response.status_code, list(response.headers), response.get_data())
+def _kept(response: Response, scopes: Scopes) -> Answer:
+    return Answer(response.status_code, list(response.headers), response.get_data(), scopes)
 
 
-def _replay(kept: Answer) -> Response:
+def _replay(kept: Answer, scopes: Scopes) -> Response:
+    if not kept.may_be_told(scopes):
+        raise Forbidden("This API key includes less than what the first request with this idempotency key had.")
     response: Response = current_app.response_class(kept.body, kept.status)
     response.headers.clear()
     response.headers.extend(kept.headers)

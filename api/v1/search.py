@@ -75,7 +75,7 @@ class Search(SecureResource):
             " but double quotes has a meaning. There is no cursor. An API key finds only what its scopes let it read."
         )
     )
-    @kept_page(Topic.TASKS, Topic.POSTS, Topic.ITEMS, Topic.PROJECT_MEMBERS)
+    @kept_page(Topic.TASKS, Topic.POSTS, Topic.ITEMS, Topic.PROJECTS, Topic.PROJECT_MEMBERS)
     @paged(hit_out)
     def get(self) -> Page:
         """Find tasks, posts and items by their words."""

@@ -61,7 +61,7 @@ class Statistics(SecureResource):
     permissions = {"GET": Permission.TASKS_READ}
 
     @ns.expect(stats_query)
-    @refuses(403, 404)
+    @refuses(403)
     @returns(stats_out)
     def get(self) -> Fragment:
         """Count the tasks that the caller may see, by status, day and person."""

@@ -67,7 +67,7 @@ task_patch = ns.model("TaskPatch", {"title": _title(), "status": fields.String(*
 status_in = ns.model("TaskStatusChange", {"status": fields.String(required=True, **_STATUS)}, strict=True)
 
 # What decides who sees which task, and what they see.
-TASK_TOPICS = (Topic.TASKS, Topic.PROJECT_MEMBERS)
+TASK_TOPICS = (Topic.TASKS, Topic.PROJECTS, Topic.PROJECT_MEMBERS)
 
 _MOMENTS = ("created_at", "updated_at", "completed_at")
 

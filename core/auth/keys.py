@@ -133,9 +133,22 @@ def authenticate(*, key: str, hashing_keys: Sequence[str]) -> Actor:
         is_news = holder.last_used_at is None or holder.last_used_at <= now - USE_TOLD_EVERY
         _note_use(holder, now, is_news=is_news, new_hash=hashes[0] if is_outdated else None)
     changes.note(db.session(), holder.marks)
+    return Actor(holder.user_id, holder.role, scopes=_known(holder.scopes), key_id=holder.id)
+
+
+def _known(scopes: Sequence[str]) -> frozenset[Permission]:
     # A scope that a later version no longer knows opens nothing.
-    scopes = frozenset(_KNOWN[scope] for scope in holder.scopes if scope in _KNOWN)
-    return Actor(holder.user_id, holder.role, scopes=scopes, key_id=holder.id)
+    return frozenset(_KNOWN[scope] for scope in scopes if scope in _KNOWN)
+
+
+def scopes_now(key_id: int, *, user_id: int) -> frozenset[Permission] | None:
+    """Return what a key of this user includes, or None if it does not count any more: revoked, expired or gone."""
+    row = db.session.get(ApiKey, key_id, populate_existing=True)
+    if row is None or row.user_id != user_id or row.revoked_at is not None:
+        return None
+    if row.expires_at is not None and row.expires_at <= clock.now():
+        return None
+    return _known(row.scopes)
 
 
 def _note_use(holder: Any, now: datetime, *, is_news: bool, new_hash: str | None) -> None:

@@ -1,6 +1,6 @@
 """Ordering exports, and writing them: one state of the database, in constant memory."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import IO, Any
@@ -16,7 +16,7 @@ from core.exchange.formats import LAYOUTS, FileFormat
 from core.imports.repository import REFERENCES, name_of
 from core.items import service as items
 from core.items.model import Item
-from core.jobs import service as jobs
+from core.jobs import orders as jobs
 from core.jobs.kinds import EXPORT
 from core.jobs.model import Job
 from core.paging import in_order
@@ -74,17 +74,13 @@ class Outcome:
 
 
 def order(actor: Actor, *, selection: Selection, file_format: FileFormat) -> Job:
-    """Order an export of what the actor may see. Raises Forbidden, and Invalid for a sort that the list lacks."""
-    require_allowed(actor, selection.kind)
-    try:
-        _query(actor, selection)
-    except Malformed as error:
-        raise Invalid(error.message, details=error.details) from None
+    """Order an export of what the actor may see. Raises like `require_orderable`."""
+    require_orderable(actor, selection)
     with transaction() as session:
         return jobs.enqueue(
             session,
             EXPORT,
-            owner_id=actor.user_id,
+            by=actor,
             what=selection.kind,
             file_format=file_format,
             filters=filter_to_json(selection.narrowed),
@@ -92,10 +88,35 @@ def order(actor: Actor, *, selection: Selection, file_format: FileFormat) -> Job
         )
 
 
-def read_selection(*, what: str, filters: dict[str, Any], sort: str | None) -> Selection:
+def selection_of(payload: Mapping[str, Any]) -> Selection:
     """Return the selection that the payload of a job describes."""
-    kind = Kind(what)
-    return Selection(kind, filter_from_json(SOURCES[kind].filter_type, filters), sort)
+    kind = Kind(payload["what"])
+    return Selection(kind, filter_from_json(SOURCES[kind].filter_type, payload["filters"]), payload["sort"])
+
+
+def require_orderable(actor: Actor, selection: Selection) -> None:
+    """Raise a refusal unless the actor may export this now.
+
+    That is Forbidden for a kind or a project that is not theirs to see, and Invalid
+    for a sort that the list lacks or a project that does not exist.
+    """
+    require_allowed(actor, selection.kind)
+    try:
+        _query(actor, selection)
+    except Malformed as error:
+        # In a body, what narrows a list stands among the filters.
+        details = {name if name == "sort" else f"filters.{name}": text for name, text in (error.details or {}).items()}
+        raise Invalid(error.message, details=details) from None
+
+
+# Whose rows somebody sees because of the projects that they are in.
+OF_PROJECTS = frozenset({Kind.TASKS, Kind.POSTS})
+
+
+def project_of(selection: Selection) -> int | None:
+    """Return the one project whose rows are asked for, or None for all."""
+    project_id: int | None = getattr(selection.narrowed, "project_id", None)
+    return project_id
 
 
 def require_allowed(actor: Actor, kind: Kind) -> None:

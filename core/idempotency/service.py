@@ -9,7 +9,7 @@ is there after a crash or nothing. One whose effect is elsewhere reserves first.
 import hashlib
 import hmac
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -99,11 +99,16 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was answered."""
+    """What was answered, and what the key included with which it was asked for; None without a key."""
 
     status: int
     headers: list[tuple[str, str]]
     body: bytes
+    scopes: frozenset[str] | None = None
+
+    def may_be_told(self, scopes: Collection[str] | None) -> bool:
+        """Return whether a caller with these scopes could have asked for it, too; None is no limit."""
+        return scopes is None or (self.scopes is not None and self.scopes <= set(scopes))
 
 
 def find(ticket: Ticket) -> Answer | None:
@@ -130,7 +135,8 @@ def find(ticket: Ticket) -> Answer | None:
         # The secret of this installation has changed since; nobody can read the answer any more.
         raise Conflict(UNREADABLE) from None
     headers = [(name, value) for name, value in kept["headers"]]
-    return Answer(kept["status"], headers, bytes.fromhex(kept["body"]))
+    scopes = kept.get("scopes")
+    return Answer(kept["status"], headers, bytes.fromhex(kept["body"]), None if scopes is None else frozenset(scopes))
 
 
 def claim(session: Session, ticket: Ticket) -> None:
@@ -158,7 +164,9 @@ def claim(session: Session, ticket: Ticket) -> None:
 
 def keep(session: Session, ticket: Ticket, answer: Answer) -> None:
     """Keep the answer to a claimed ticket in the caller's transaction."""
-    plain = orjson.dumps({"status": answer.status, "headers": answer.headers, "body": answer.body.hex()})
+    scopes = None if answer.scopes is None else sorted(answer.scopes)
+    content = {"status": answer.status, "headers": answer.headers, "body": answer.body.hex(), "scopes": scopes}
+    plain = orjson.dumps(content)
     KeptAnswerRepository(session).complete(ticket.caller, ticket.key_hash, ticket.seal(plain))
 
 

@@ -18,7 +18,7 @@ from core.files.repository import FileRepository
 from core.imports.parsers import Format
 from core.imports.things import KINDS
 from core.imports.work import Import, Order
-from core.jobs import service as jobs
+from core.jobs import orders as jobs
 from core.jobs.kinds import IMPORT
 from core.jobs.model import Job
 
@@ -71,7 +71,7 @@ def order(actor: Actor, *, stream: IO[bytes], name: str, media_type: str, kept_f
     ordered = Order(format=form, **options)
     upload = files.provisional(stream, name=_tidy(name), media_type=_media_type(form), kept_for=kept_for)
     with upload as file, transaction() as session:
-        job = jobs.enqueue(session, IMPORT, owner_id=actor.user_id, file_id=str(file.id), **ordered.payload())
+        job = jobs.enqueue(session, IMPORT, by=actor, file_id=str(file.id), **ordered.payload())
         session.flush()
         files.attach(session, file, job_id=job.id)
     return job

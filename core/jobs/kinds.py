@@ -17,7 +17,9 @@ class JobKind:
     `attempts` counts the first run too; `retry_seconds` is the pause between
     attempts, which grows by `retry_factor` from one to the next, up to
     LONGEST_PAUSE. After `timeout_seconds` an attempt is interrupted and can tidy up;
-    `kill_seconds` later its process is killed, because it did not react.
+    `kill_seconds` later its process is killed, because it did not react. `for_actor`
+    tells that it works with the rights of whoever orders it, which `core.jobs.rights`
+    asks again and again.
     """
 
     name: str
@@ -28,9 +30,10 @@ class JobKind:
     timeout_seconds: int
     kill_seconds: int = 30
     retry_factor: float = 1.0
+    for_actor: bool = False
 
 
-PROCESS_TASK = JobKind("task.process", "workers.jobs.processing.process_task", "default", 4, 30, 600)
+PROCESS_TASK = JobKind("task.process", "workers.jobs.processing.process_task", "default", 4, 30, 600, for_actor=True)
 
 
 def _email(name: str, queue: str) -> JobKind:
@@ -46,9 +49,9 @@ EMAIL_TASK_ASSIGNED = _email("task_assigned", "high")
 EMAIL_TASKS_TRANSFERRED = _email("tasks_transferred", "high")
 EMAIL_TASK_REMINDER = _email("task_reminder", "default")
 MAIL_REMINDERS = JobKind("mail.reminders", "workers.jobs.reminders.order", "default", 3, 60, 300)
-EXPORT = JobKind("export", "workers.jobs.exports.export", "low", 3, 60, 3600)
-IMPORT = JobKind("import", "workers.jobs.imports.import_file", "low", 3, 60, 1800)
-REPORT = JobKind("report", "workers.jobs.reports.make", "low", 3, 60, 600)
+EXPORT = JobKind("export", "workers.jobs.exports.export", "low", 3, 60, 3600, for_actor=True)
+IMPORT = JobKind("import", "workers.jobs.imports.import_file", "low", 3, 60, 1800, for_actor=True)
+REPORT = JobKind("report", "workers.jobs.reports.make", "low", 3, 60, 600, for_actor=True)
 REPORT_WEEKLY = JobKind("report.weekly", "workers.jobs.reports.make_weekly", "low", 3, 60, 600)
 CLEAN_UP = JobKind("maintenance.clean_up", "workers.jobs.maintenance.clean_up", "low", 3, 60, 1800)
 

@@ -17,7 +17,11 @@ from uuid import UUID, uuid4
 from sqlalchemy.orm import Session
 
 from core import clock
+from core.access import Actor
 from core.db import db, is_writing, transaction
+from core.errors import Forbidden, JobFailed
+from core.jobs import grounds, rights
+from core.jobs.grounds import Grounds
 from core.jobs.kinds import KINDS, LONGEST_PAUSE, JobKind
 from core.jobs.model import WAITING_STATES, Job, JobState
 from core.jobs.repository import JobRepository
@@ -110,7 +114,17 @@ def claim(job_id: UUID, attempt: int, *, lease_seconds: float) -> "Run | None":
         job = jobs.find(job_id) if claimed else None
     if job is None:
         return None
-    return Run(job_id, token, job.kind, attempt + 1, job.max_attempts, job.owner_id, job.payload, lease_seconds)
+    return Run(
+        job_id,
+        token,
+        job.kind,
+        attempt + 1,
+        job.max_attempts,
+        job.owner_id,
+        job.payload,
+        lease_seconds,
+        key_id=job.key_id,
+    )
 
 
 def give_up(job_id: UUID, attempt: int, *, error: str) -> str | None:
@@ -163,11 +177,46 @@ class Run:
     owner_id: int | None
     payload: dict[str, Any]
     lease_seconds: float
+    key_id: int | None = None
     is_finished: bool = False
+    # Who it works for, with the rights that they had when this attempt began.
+    _actor: Actor | None = None
+    # What they could see when the files were made.
+    view: Grounds | None = None
     # What came of it so far; the end of the job stores it.
     result: dict[str, Any] = field(default_factory=dict)
     began_at: float = field(default_factory=clock.monotonic, repr=False)
     _reported_at: float = field(default=-1.0, repr=False)
+
+    @property
+    def actor(self) -> Actor:
+        """Return who the job works for. Only kinds that are `for_actor` have somebody."""
+        if self._actor is None:
+            raise RuntimeError(f"A job of the kind {self.kind} works for nobody.")
+        return self._actor
+
+    def authorise(self) -> None:
+        """Find out who the job works for. Raises JobFailed if they could not order it now."""
+        self._actor = self._ask()
+
+    def _ask(self) -> Actor | None:
+        return rights.actor_of(self.kind, self.payload, owner_id=self.owner_id, key_id=self.key_id)
+
+    def note_view(self, project_id: int | None = None) -> None:
+        """Remember what the actor can see, of one project or of all, because files are to be made of it."""
+        self.view = grounds.of(db.session(), self.actor, project_id)
+
+    def _require_rights(self, session: Session) -> None:
+        """Raise JobFailed unless all that this attempt has made could still be ordered and seen."""
+        now = self._ask()
+        if now is None:
+            return
+        if self._actor is not None and self._actor.is_admin and not now.is_admin:
+            raise JobFailed("The account that ordered this job is no administrator any more. Order it again.")
+        try:
+            grounds.require(session, now, self.view)
+        except Forbidden as refusal:
+            raise JobFailed(refusal.message) from refusal
 
     def report(self, progress: int) -> None:
         """Show progress (0..100) and prove that the worker lives. Raises LeaseLost.
@@ -205,9 +254,11 @@ class Run:
         """Do the job's database work and mark it succeeded in one transaction.
 
         This is what makes the effect happen once: either both are stored or
-        neither. Raises LeaseLost, and stores nothing, if another run took over.
+        neither. Raises LeaseLost, and stores nothing, if another run took over, and
+        JobFailed if whoever it works for could not order it now.
         """
-        with self._ending(result, state=JobState.SUCCEEDED, progress=100) as session:
+        with self._ending(result, state=JobState.SUCCEEDED, progress=100, grounds=self.view) as session:
+            self._require_rights(session)
             yield session
 
     @contextmanager

@@ -33,7 +33,9 @@ class Job(Base):
     `due_at` is when the relay has to act next: send the job (queued, retrying)
     or send it again, because no sign of life came for one lease (started).
     `lease_token` names the one run that may write the outcome. At most one open
-    job has a given `dedupe_key`.
+    job has a given `dedupe_key`. `key_id` is the API key with which it was ordered;
+    it is no foreign key, because a job must not be allowed more when the key's row
+    goes. `grounds` are what its owner could see when its files were made.
     """
 
     __tablename__ = "jobs"
@@ -58,6 +60,7 @@ class Job(Base):
     kind: Mapped[str] = mapped_column(String(60))
     payload: Mapped[dict[str, Any]] = mapped_column(JSON)
     owner_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("users.id", ondelete="SET NULL"))
+    key_id: Mapped[int | None] = mapped_column(BigId)
     state: Mapped[JobState] = mapped_column(
         enum_type(JobState, "state"),
         default=JobState.QUEUED,
@@ -67,6 +70,7 @@ class Job(Base):
     max_attempts: Mapped[int]
     error: Mapped[str | None] = mapped_column(Text)
     result: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    grounds: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     due_at: Mapped[datetime] = mapped_column(default=clock.now)
     lease_token: Mapped[str | None] = mapped_column(String(32))
     dedupe_key: Mapped[str | None] = mapped_column(String(120))

@@ -1,30 +1,26 @@
-"""Ordering background work, following it, and intervening."""
+"""Following background work, and intervening. It is ordered with `core.jobs.orders`."""
 
-import logging
 import math
 import threading
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from sqlalchemy.orm import Session
-
-from core import clock, logs, preconditions
+from core import clock, preconditions
 from core.access import Actor
 from core.db import db, transaction
 from core.errors import Conflict, Expired, Forbidden, NotFound
 from core.files.model import StoredFile
 from core.files.repository import FileRepository
-from core.jobs import policy
-from core.jobs.kinds import KINDS, JobKind
+from core.jobs import policy, rights
+from core.jobs.kinds import KINDS
 from core.jobs.model import OPEN_STATES, WAITING_STATES, Job, JobState
 from core.jobs.repository import JobRepository
 from core.paging import Page, PageRequest, paginate
 from core.ranges import Range
-
-log = logging.getLogger("tasklane.jobs")
 
 SORTABLE = {"created_at": Job.created_at}
 
@@ -32,40 +28,6 @@ SORTABLE = {"created_at": Job.created_at}
 PACE = timedelta(minutes=5)
 # How often somebody who waits for a job looks at it.
 LOOK_SECONDS = 0.2
-
-
-def enqueue(
-    session: Session,
-    kind: JobKind,
-    /,
-    *,
-    owner_id: int | None,
-    dedupe_key: str | None = None,
-    job_id: UUID | None = None,
-    **payload: Any,
-) -> Job:
-    """Order a job in the caller's transaction: it exists exactly if the change does.
-
-    Nothing here talks to the queue, so the order cannot fail or wait for it; the
-    relay sends the job once it is committed. `payload` must be plain JSON. If an
-    open job has the same `dedupe_key`, that one is returned and nothing ordered.
-    """
-    jobs = JobRepository(session)
-    if dedupe_key is not None and (existing := jobs.find_open(dedupe_key)) is not None:
-        return existing
-    job = Job(
-        id=job_id or uuid4(),
-        kind=kind.name,
-        payload=payload,
-        owner_id=owner_id,
-        max_attempts=kind.attempts,
-        dedupe_key=dedupe_key,
-    )
-    if logs.request_id.get():
-        # The worker's lines name the job only; this one tells which request it comes from.
-        fields = {"ordered_job_id": str(job.id), "ordered_job_kind": job.kind}
-        log.info("%s is ordered, as job %s", job.kind, job.id, extra=fields)
-    return jobs.add(job)
 
 
 def get(actor: Actor, *, job_id: UUID) -> Job:
@@ -85,11 +47,12 @@ def _require_readable(actor: Actor, job: Job | None) -> Job:
 class Followed:
     """A job with what its owner wants to know while waiting.
 
-    `position` is its place among the waiting jobs of its queue, from 1;
+    `job` has what a Job has; its result is None for a key that may not read what it
+    is about. `position` is its place among the waiting jobs of its queue, from 1;
     `expected_at` a guess at its end. Both are None where nothing is known.
     """
 
-    job: Job
+    job: Any
     position: int | None
     expected_at: datetime | None
 
@@ -119,7 +82,16 @@ def follow(actor: Actor, *, job_id: UUID, wait_seconds: float = 0, leaving: thre
         db.session.remove()
         leaving.wait(min(LOOK_SECONDS, max(until - clock.monotonic(), 0)))
         job = get(actor, job_id=job_id)
-    return _followed(job)
+    return replace(followed := _followed(job), job=_shown(actor, followed.job))
+
+
+def _shown(actor: Actor, job: Any) -> Any:
+    """Return the job as the actor may see it: what came of it tells of more than the job."""
+    if job.result is None or rights.may_see_result(actor, job.kind, job.payload):
+        return job
+    return SimpleNamespace(
+        **{column.key: getattr(job, column.key) for column in Job.__table__.columns} | {"result": None}
+    )
 
 
 def _followed(job: Job) -> Followed:
@@ -165,7 +137,8 @@ def list_visible(
         conditions += created_at.conditions(Job.created_at)
     session = db.session()
     query = JobRepository(session).select(*conditions)
-    return paginate(session, query, page, sortable=SORTABLE, default_sort="-created_at", identity=Job.id)
+    found = paginate(session, query, page, sortable=SORTABLE, default_sort="-created_at", identity=Job.id)
+    return replace(found, items=[_shown(actor, job) for job in found.items])
 
 
 def newest(*, state: list[JobState] | None, kind: list[str], limit: int) -> list[Job]:
@@ -179,7 +152,8 @@ def newest(*, state: list[JobState] | None, kind: list[str], limit: int) -> list
 def cancel(actor: Actor, *, job_id: UUID) -> Job:
     """Cancel a job that is not over. A run that holds it is stopped and stores nothing more.
 
-    Raises NotFound, Forbidden for another's job, and Conflict for one that is over.
+    Raises NotFound, Forbidden for another's job or a key that could not order it,
+    and Conflict for one that is over.
     """
     with transaction() as session:
         job = _require_controllable(actor, JobRepository(session).find_for_update(job_id))
@@ -200,7 +174,9 @@ _ENDINGS = {
 def retry(actor: Actor, *, job_id: UUID) -> Job:
     """Have a failed or cancelled job tried again, with all attempts of its kind.
 
-    Raises NotFound, Forbidden for another's job, and Conflict for any other state.
+    That is as good as a new order, so it asks what an order would. Raises NotFound,
+    Forbidden for another's job and for what the actor may not order, and Conflict
+    for any other state, or if its owner may not order it any more.
     """
     with transaction() as session:
         jobs = JobRepository(session)
@@ -212,6 +188,12 @@ def retry(actor: Actor, *, job_id: UUID) -> Job:
             raise Conflict(f"This version knows no jobs of the kind {job.kind}.")
         if job.dedupe_key is not None and jobs.find_open(job.dedupe_key) is not None:
             raise Conflict("A newer job does the same work already.")
+        if actor.user_id == job.owner_id:
+            rights.require_order(actor, job)
+            # From now on it has the rights of this order, not those of the first.
+            job.key_id = actor.key_id
+        else:
+            rights.require_owner(job)
         job.state, job.progress, job.error, job.result = JobState.QUEUED, 0, None, None
         job.finished_at, job.due_at = None, clock.now()
         # Attempts go on counting: their numbers tell a late message of an earlier one from a new one.
@@ -223,6 +205,7 @@ def _require_controllable(actor: Actor, job: Job | None) -> Job:
     job = _require_readable(actor, job)
     if not policy.may_control(actor, job):
         raise Forbidden("This job belongs to somebody else.")
+    rights.require_permission(actor, job.kind, job.payload)
     return job
 
 
@@ -230,9 +213,11 @@ def get_result(actor: Actor, *, job_id: UUID, name: str | None = None) -> Stored
     """Return the file that a job has made: the named one, else its first.
 
     Raises NotFound if it has made none, Conflict while it is not over, Expired
-    when its files are no longer kept, and Forbidden for another's job.
+    when its files are no longer kept, and Forbidden for another's job and for what
+    the actor may not see any more.
     """
     job = get(actor, job_id=job_id)
+    rights.require_result(actor, job)
     if job.state in OPEN_STATES:
         raise Conflict(f"This job is {job.state}; its result is there when it has succeeded.")
     files = FileRepository(db.session()).list_results(job_id)

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from core import clock, zones
 from core.db import db, transaction
-from core.jobs import service as jobs
+from core.jobs import orders as jobs
 from core.jobs.kinds import EMAIL_TASK_REMINDER
 from core.mail.repository import MailRepository
 

@@ -14,6 +14,7 @@ from core.mail.delivery import delivered
 from core.mail.model import OPTIONAL, MailKind
 from core.mail.preferences import unsubscribe_token
 from core.mail.repository import MailRepository
+from core.projects.repository import ProjectRepository
 from core.settings import Settings
 from core.tasks.model import CLOSED, Task
 from core.tasks.notices import LISTED
@@ -67,11 +68,14 @@ def password_reset(*, user_id: int | None, until: str, job_id: UUID, settings: S
     return Letter(MailKind.PASSWORD_RESET, user, values)
 
 
-def task_created(*, task_id: int) -> Letter:
-    """Return the confirmation of a new task to its owner."""
+def task_created(*, task_id: int, user_id: int | None = None) -> Letter:
+    """Return the confirmation of a new task to whoever made it, as long as it is theirs."""
     task = TaskRepository(db.session()).find(task_id)
     if task is None:
         raise NotNeeded(f"Task {task_id} was deleted before its confirmation was sent.")
+    # An order of an earlier version does not say whom it is for.
+    if user_id is not None and task.owner_id != user_id:
+        raise NotNeeded(f"Task {task_id} is somebody else's now.")
     return Letter(MailKind.TASK_CREATED, _recipient(task.owner_id, MailKind.TASK_CREATED), {"task": task})
 
 
@@ -107,6 +111,8 @@ def task_reminder(*, user_id: int, task_id: int, due_date: str) -> Letter:
         raise NotNeeded(f"Task {task_id} is {task.status}.")
     if user_id not in (task.owner_id, task.assignee_id):
         raise NotNeeded(f"Task {task_id} is somebody else's now.")
+    if ProjectRepository(db.session()).list_archived([task.project_id] if task.project_id else []):
+        raise NotNeeded(f"The project of task {task_id} is archived.")
     if task.due_date != date.fromisoformat(due_date):
         raise NotNeeded(f"The due date of task {task_id} has changed.")
     days = (task.due_date - zones.today(zones.known(user.time_zone))).days

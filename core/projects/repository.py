@@ -44,6 +44,17 @@ class ProjectRepository:
         query = select(Project, policy.own_role(actor)).where(Project.id.in_(project_ids))
         return {row[0].id: (row[0], row[1]) for row in self.session.execute(query)}
 
+    def list_ids_of(self, user_id: int) -> set[int]:
+        """Return the projects that somebody is a member of."""
+        return set(self.session.scalars(policy.ids_of(user_id)))
+
+    def list_archived(self, project_ids: Collection[int]) -> list[Project]:
+        """Return those of the projects that are archived, by number."""
+        if not project_ids:
+            return []
+        query = select(Project).where(Project.id.in_(project_ids), Project.archived).order_by(Project.id)
+        return list(self.session.scalars(query, execution_options={"populate_existing": True}))
+
     def lock(self, project_id: int) -> Project | None:
         """Return the project; nobody else changes it or its members until the transaction ends."""
         return find_locked(self.session, Project, project_id)

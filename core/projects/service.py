@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from core import preconditions
 from core.access import Actor
 from core.db import db, transaction
-from core.errors import Conflict, Forbidden, Invalid, NotFound
+from core.errors import Conflict, DomainError, Forbidden, Invalid, Malformed, NotFound
 from core.paging import Page, PageRequest, paginate
 from core.projects import policy
 from core.projects.model import Project, ProjectMember, ProjectRole
@@ -20,6 +20,7 @@ from core.users.repository import UserRepository
 SORTABLE = {name: getattr(Project, name) for name in ("key", "name", "created_at", "updated_at")}
 MEMBER_SORTABLE = {"role": ProjectMember.role, "created_at": ProjectMember.created_at}
 
+NO_PROJECT = "There is no such project."
 STRANGER = "You are not a member of this project."
 
 
@@ -48,6 +49,19 @@ def create(actor: Actor, *, key: str, name: str, description: str | None = None,
 def get(actor: Actor, *, project_id: int) -> Project:
     """Return a project. Raises NotFound, or Forbidden for a stranger."""
     return _require(actor, db.session(), project_id)[0]
+
+
+def require_named(actor: Actor, project_id: int, *, refusal: type[DomainError] = Malformed) -> None:
+    """Raise a refusal unless the actor may see the project that a question of theirs names.
+
+    Lists, searches, statistics, exports and reports all ask this, so that the answer
+    to such a question never is an empty one. It is Forbidden for a stranger, and
+    `refusal`, naming `project_id`, where there is no such project.
+    """
+    try:
+        get(actor, project_id=project_id)
+    except NotFound:
+        raise refusal("The project cannot be used.", details={"project_id": [NO_PROJECT]}) from None
 
 
 def list_visible(actor: Actor, *, page: PageRequest, archived: bool | None = None) -> Page:
@@ -147,7 +161,7 @@ def remove_member(actor: Actor, *, project_id: int, user_id: int) -> None:
     with transaction() as session:
         projects = ProjectRepository(session)
         if projects.lock(project_id) is None:
-            raise NotFound("There is no such project.")
+            raise NotFound(NO_PROJECT)
         role = _require(actor, session, project_id)[1]
         if not policy.may_remove_member(actor, role, user_id):
             raise Forbidden("Only an owner of the project may do this.")
@@ -171,7 +185,7 @@ def require_open_for_tasks(actor: Actor, project: Project, role: ProjectRole | N
 def _require(actor: Actor, session: Session, project_id: int) -> tuple[Project, ProjectRole | None]:
     found = ProjectRepository(session).find(actor, project_id)
     if found is None:
-        raise NotFound("There is no such project.")
+        raise NotFound(NO_PROJECT)
     project, role = found
     if not policy.may_read(actor, role):
         raise Forbidden(STRANGER)
@@ -181,7 +195,7 @@ def _require(actor: Actor, session: Session, project_id: int) -> tuple[Project, 
 def _lock_to_manage(actor: Actor, session: Session, project_id: int) -> Project:
     project = ProjectRepository(session).lock(project_id)
     if project is None:
-        raise NotFound("There is no such project.")
+        raise NotFound(NO_PROJECT)
     role = _require(actor, session, project_id)[1]
     if not policy.may_manage(actor, role):
         raise Forbidden("Only an owner of the project may do this.")

@@ -12,11 +12,10 @@ from core import clock, texts, zones
 from core.access import OPERATOR, Actor, Permission
 from core.db import snapshot, transaction
 from core.errors import Forbidden, Invalid, JobFailed, NotFound
-from core.jobs import service as jobs
+from core.jobs import orders as jobs
 from core.jobs.kinds import REPORT
 from core.jobs.model import Job
 from core.projects import service as projects
-from core.projects.model import Project
 from core.reports import policy
 from core.reports.figures import Ageing, Figures, Heading, Headline, People, PersonLoad, Point, Week
 from core.reports.repository import ReportRepository
@@ -51,18 +50,15 @@ def order(
     Raises Invalid for days, a title, a zone or a project that cannot be used, and
     Forbidden for another's project or a key that may not read tasks.
     """
-    if not policy.may_order(actor):
-        raise Forbidden(f"This needs the permission {Permission.TASKS_READ}.")
+    require_orderable(actor, project_id=project_id)
     days = _days(first, last, _zone(time_zone))
     if title is not None:
         title = texts.line("title", title, longest=TITLE_LENGTH)
     with transaction() as session:
-        if project_id is not None:
-            _require_project(actor, project_id)
         return jobs.enqueue(
             session,
             REPORT,
-            owner_id=actor.user_id,
+            by=actor,
             first=days.first.isoformat(),
             last=days.last.isoformat(),
             project_id=project_id,
@@ -87,12 +83,12 @@ def _days(first: date | None, last: date | None, zone: ZoneInfo) -> Days:
     return days
 
 
-def _require_project(actor: Actor, project_id: int) -> Project:
-    try:
-        return projects.get(actor, project_id=project_id)
-    except NotFound:
-        sentence = "There is no such project."
-        raise Invalid("The request has invalid fields.", details={"project_id": [sentence]}) from None
+def require_orderable(actor: Actor, *, project_id: int | None) -> None:
+    """Raise Forbidden unless the actor may have these tasks reported on now, and Invalid without such a project."""
+    if not policy.may_order(actor):
+        raise Forbidden(f"This needs the permission {Permission.TASKS_READ}.")
+    if project_id is not None:
+        projects.require_named(actor, project_id, refusal=Invalid)
 
 
 def gather(

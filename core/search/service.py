@@ -12,6 +12,7 @@ from core.db import db
 from core.paging import Page
 from core.posts import policy as posts_policy
 from core.posts.model import Post
+from core.projects import service as projects
 from core.search import terms as queries
 from core.search.index import Kind
 from core.search.repository import SearchRepository
@@ -52,10 +53,13 @@ def search(
 ) -> Page:
     """Return a page of what the actor may see and has all the words of `text`, best first or newest first.
 
-    Raises Malformed if the text is too long. Text without words finds nothing, and
+    Raises Malformed if the text is too long, and Forbidden and Malformed for a
+    project that the actor cannot ask for. Text without words finds nothing, and
     an API key nothing of a kind that it may not read.
     """
     terms = queries.parse(text)
+    if project_id is not None:
+        projects.require_named(actor, project_id)
     readable = [kind for kind in dict.fromkeys(kinds) if actor.has(_READABLE_BY[kind])]
     if not terms or not readable:
         return Page(items=[], number=number, size=size, total=0, next_cursor=None)

@@ -8,7 +8,6 @@ from sqlalchemy import ColumnElement, Row, func, select
 from sqlalchemy.orm import Session
 
 from core.moments import microseconds, seconds
-from core.projects.model import Project, ProjectMember, ProjectRole
 from core.stats.days import Days
 from core.tasks.model import CLOSED, Task, TaskStatus
 
@@ -43,9 +42,3 @@ class StatsRepository:
         sorted_in = select(days.number_of(moment).label("day")).where(days.within(moment), *conditions).subquery()
         query = select(sorted_in.c.day, func.count()).group_by(sorted_in.c.day)
         return {row[0]: row[1] for row in self.session.execute(query)}
-
-    def find_membership(self, project_id: int, user_id: int) -> Row[int, ProjectRole] | None:
-        """Return the project's id and the user's role in it, None without one; None if there is no such project."""
-        is_member = (ProjectMember.project_id == Project.id) & (ProjectMember.user_id == user_id)
-        query = select(Project.id, ProjectMember.role).outerjoin(ProjectMember, is_member)
-        return self.session.execute(query.where(Project.id == project_id)).one_or_none()

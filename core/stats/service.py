@@ -13,9 +13,9 @@ from core import zones
 from core.access import Actor
 from core.cache import cache
 from core.changes.model import Topic
-from core.db import db
-from core.errors import Forbidden, Malformed, NotFound
+from core.errors import Malformed
 from core.moments import SECOND
+from core.projects import service as projects
 from core.stats import policy
 from core.stats.days import Days, choose
 from core.stats.repository import StatsRepository
@@ -39,27 +39,18 @@ def report(
 
     The daily numbers are those from `first` to `last`, by default the last 30
     days. They are kept until anybody changes a task. Raises Malformed for a
-    range that cannot be used, NotFound for an unknown project, and Forbidden
-    for another's.
+    range and a project that cannot be used, and Forbidden for another's project.
     """
     today = zones.today(zone)
     days = choose(first, last, zone=zone, most=MAX_DAYS, refusal=Malformed)
     if project_id is not None:
-        _require_project(actor, project_id)
+        projects.require_named(actor, project_id)
     # Whether a task is overdue depends on the day, and on nothing else that a stamp would not tell.
     asked = (actor.user_id, actor.role, zone.key, today, days.first, days.last, project_id)
     key = "stats:" + ":".join(str(part) for part in asked)
     return cache.memoized(
         key, *TOPICS, make=lambda session: orjson.dumps(_compute(session, actor, days, today, project_id))
     )
-
-
-def _require_project(actor: Actor, project_id: int) -> None:
-    membership = StatsRepository(db.session()).find_membership(project_id, actor.user_id)
-    if membership is None:
-        raise NotFound("There is no such project.")
-    if not policy.may_read_project(actor, membership.role):
-        raise Forbidden("You are not a member of this project.")
 
 
 def _compute(session: Session, actor: Actor, days: Days, today: date, project_id: int | None) -> dict[str, Any]:

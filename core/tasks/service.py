@@ -10,11 +10,11 @@ from sqlalchemy import ColumnElement, Select
 from sqlalchemy.orm import Session
 
 from core import clock, preconditions
-from core.access import Actor, Author
+from core.access import Actor
 from core.db import db, transaction
 from core.errors import Conflict, Forbidden, Invalid, JobFailed, NotFound
 from core.items.repository import ItemRepository
-from core.jobs import service as jobs
+from core.jobs import orders as jobs
 from core.jobs.kinds import EMAIL_TASK_CREATED, PROCESS_TASK
 from core.jobs.model import Job
 from core.paging import Page, PageRequest, paginate
@@ -91,7 +91,7 @@ def create(
         )
         set_status(task, TaskStatus(status))
         recording.record(session, actor.author, TaskAction.CREATED, task)
-        jobs.enqueue(session, EMAIL_TASK_CREATED, owner_id=actor.user_id, task_id=task.id)
+        jobs.enqueue(session, EMAIL_TASK_CREATED, owner_id=actor.user_id, user_id=actor.user_id, task_id=task.id)
         notices.order_assigned(session, actor, [task])
     return task
 
@@ -121,7 +121,12 @@ def list_visible(actor: Actor, *, page: PageRequest, narrowed: TaskFilter) -> Pa
 
 
 def select_visible(session: Session, actor: Actor, narrowed: TaskFilter) -> Select[Any]:
-    """Return the query for the tasks that the actor may see, or for those of the trash if asked for, in no order."""
+    """Return the query for the tasks that the actor may see, or for those of the trash if asked for, in no order.
+
+    Raises Forbidden and Malformed for a project that the actor cannot ask for.
+    """
+    if narrowed.project_id is not None:
+        projects.require_named(actor, narrowed.project_id)
     scope = policy.restorable_by(actor) if narrowed.deleted else policy.visible_to(actor)
     return TaskRepository(session).select(scope, *_conditions(narrowed))
 
@@ -246,31 +251,42 @@ def start_processing(actor: Actor, *, task_id: int) -> Job:
     """
     with transaction() as session:
         access = _require(TaskRepository(session).find_access(actor, task_id, lock=True))
-        if not policy.may_process(actor, access.task, access.role):
-            raise Forbidden("You may not have this task processed.")
-        _require_open_project(access)
+        _require_may_process(actor, access)
         if access.task.status is TaskStatus.CANCELLED:
             raise Conflict("A cancelled task cannot be processed. Set its status first.")
         preconditions.check(lambda: access.task)
-        return jobs.enqueue(session, PROCESS_TASK, owner_id=actor.user_id, task_id=task_id)
+        return jobs.enqueue(session, PROCESS_TASK, by=actor, task_id=task_id)
 
 
-def require_processable(session: Session, *, task_id: int) -> Task:
-    """Return the task for its worker. Raises JobFailed if it was deleted or cancelled meanwhile."""
-    task = TaskRepository(session).find_for_update(task_id)
-    if task is None:
-        raise JobFailed(f"Task {task_id} no longer exists.")
-    if task.status is TaskStatus.CANCELLED:
-        raise JobFailed(f"Task {task_id} was cancelled.")
-    return task
+def _require_may_process(actor: Actor, access: Access) -> None:
+    if not policy.may_process(actor, access.task, access.role):
+        raise Forbidden("You may not have this task processed.")
+    _require_open_project(access)
 
 
-def finish_processing(session: Session, author: Author, *, task_id: int) -> Task:
-    """Mark the task as processed and completed, in the transaction that ends the job."""
-    task = require_processable(session, task_id=task_id)
+def require_still_processable(actor: Actor, session: Session, *, task_id: int, lock: bool = False) -> Task:
+    """Return the task of an order that was made before. Raises NotFound, Forbidden and Conflict as an order would."""
+    access = TaskRepository(session).find_access(actor, task_id, lock=lock)
+    if access is None:
+        raise NotFound(f"Task {task_id} no longer exists.")
+    _require_may_process(actor, access)
+    if access.task.status is TaskStatus.CANCELLED:
+        raise Conflict(f"Task {task_id} was cancelled.")
+    return access.task
+
+
+def finish_processing(session: Session, actor: Actor, *, task_id: int) -> Task:
+    """Mark the task as processed and completed, in the transaction that ends the job.
+
+    Raises JobFailed if it is gone or cancelled, or the actor may not have it processed any more.
+    """
+    try:
+        task = require_still_processable(actor, session, task_id=task_id, lock=True)
+    except (NotFound, Forbidden, Conflict) as refusal:
+        raise JobFailed(refusal.message) from refusal
     task.description = (task.description or "") + PROCESSED
     set_status(task, TaskStatus.COMPLETED)
-    recording.record(session, author, TaskAction.PROCESSED, task)
+    recording.record(session, actor.author, TaskAction.PROCESSED, task)
     return task
 
 

@@ -30,6 +30,10 @@ class UserRepository:
     def find(self, user_id: int) -> User | None:
         return self.session.get(User, user_id)
 
+    def find_now(self, user_id: int) -> User | None:
+        """Return the user as they are now, whatever the session has read of them before."""
+        return self.session.get(User, user_id, populate_existing=True)
+
     def find_for_update(self, user_id: int) -> User | None:
         return find_locked(self.session, User, user_id)
 

@@ -8,10 +8,10 @@ from sqlalchemy.orm import Session
 
 from core import preconditions, texts
 from core.access import Actor, Role, Via
-from core.auth import lockout, passwords, revocation
+from core.auth import keys, lockout, passwords, revocation
 from core.db import db, transaction
 from core.errors import Conflict, Forbidden, JobFailed, Malformed, NotFound
-from core.jobs import service as jobs
+from core.jobs import orders as jobs
 from core.jobs.kinds import EMAIL_WELCOME
 from core.paging import Page, PageRequest, paginate
 from core.security import service as security
@@ -48,12 +48,20 @@ def register(
     return create(username=username, email=email, password=password, name=name, time_zone=time_zone)
 
 
-def get_actor(user_id: int | None) -> Actor:
-    """Return the actor that a job works for, with the rights that they have now. Raises JobFailed if nobody is left."""
-    user = None if user_id is None else UserRepository(db.session()).find(user_id)
+def get_actor(user_id: int | None, *, key_id: int | None = None) -> Actor:
+    """Return the actor that a job works for, with the rights that they, and the key that they used, have now.
+
+    Raises JobFailed if nobody is left, or if the key does not count any more.
+    """
+    user = None if user_id is None else UserRepository(db.session()).find_now(user_id)
     if user is None or not user.is_active:
         raise JobFailed("The account that ordered this job is gone or inactive.")
-    return Actor(user.id, user.role, via=Via.JOB)
+    scopes = None
+    if key_id is not None:
+        scopes = keys.scopes_now(key_id, user_id=user.id)
+        if scopes is None:
+            raise JobFailed("The API key that ordered this job does not count any more.")
+    return Actor(user.id, user.role, scopes=scopes, key_id=key_id, via=Via.JOB)
 
 
 def create(

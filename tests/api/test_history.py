@@ -1,5 +1,6 @@
 """The history of a task: who changed what, when and by which way, and who may read it."""
 
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from core.access import Author, Via
+from core.access import Via
 from core.db import db, transaction
 from core.exchange.columns import Kind
 from core.imports.parsers import Format
@@ -159,7 +160,7 @@ def test_who_has_left_is_null_and_what_they_did_stays(ada: Person, bob: Person, 
 def test_processing_is_told_as_the_work_of_a_job(app: Flask, ada: Person) -> None:
     task = ada.create_task(description="Text")
     with app.app_context(), transaction() as session:
-        tasks.finish_processing(session, Author(ada.user_id, Via.JOB), task_id=task["id"])
+        tasks.finish_processing(session, replace(ada.actor, via=Via.JOB), task_id=task["id"])
     action, via, changed = newest(ada, task)
     assert (action, via) == ("processed", "job")
     assert changed["description"] == ("Text", "Text [Processed]")

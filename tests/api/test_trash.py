@@ -256,7 +256,7 @@ def test_jobs_and_messages_about_a_deleted_task_say_why_they_fail(app: Flask, ad
     delete(ada, task)
     with app.app_context():
         with transaction() as session, pytest.raises(JobFailed, match="no longer exists"):
-            tasks.require_processable(session, task_id=task["id"])
+            tasks.finish_processing(session, ada.actor, task_id=task["id"])
         with pytest.raises(mail.NotNeeded, match="was deleted"):
             mail.task_created(task_id=task["id"])
 

@@ -11,9 +11,8 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from core import clock
-from core.access import Author, Via
 from core.db import db, transaction
-from core.jobs import lifecycle
+from core.jobs import lifecycle, orders
 from core.jobs import service as jobs
 from core.jobs.kinds import EMAIL_WELCOME, PROCESS_TASK
 from core.jobs.lifecycle import LeaseLost, Run
@@ -23,7 +22,6 @@ from core.tasks.model import Task
 from tests.support.people import Person
 
 LEASE = 30.0
-AUTHOR = Author(None, Via.JOB)
 
 
 @pytest.fixture
@@ -60,7 +58,7 @@ def make_due(job_id: UUID) -> None:
 def test_an_order_is_stored_exactly_if_the_change_is(app: Flask, ada: Person, task_id: int) -> None:
     def order_and_fail() -> None:
         with transaction() as session:
-            jobs.enqueue(session, PROCESS_TASK, owner_id=ada.user_id, task_id=task_id)
+            orders.enqueue(session, PROCESS_TASK, by=ada.actor, task_id=task_id)
             raise RuntimeError
 
     with app.app_context():
@@ -144,7 +142,7 @@ def test_the_work_and_its_success_are_one_transaction(app: Flask, ada: Person, t
     with app.app_context():
         run = claim(job_id)
         with run.completing(task_id=task_id) as session:
-            tasks.finish_processing(session, AUTHOR, task_id=task_id)
+            tasks.finish_processing(session, ada.actor, task_id=task_id)
         done = job(job_id)
         assert (done.state, done.progress, done.result, done.lease_token) == (
             JobState.SUCCEEDED,
@@ -167,7 +165,7 @@ def test_a_run_that_was_given_up_for_dead_stores_nothing(app: Flask, ada: Person
 
         def finish(run: Run) -> None:
             with run.completing() as session:
-                tasks.finish_processing(session, AUTHOR, task_id=task_id)
+                tasks.finish_processing(session, ada.actor, task_id=task_id)
 
         with pytest.raises(LeaseLost):
             finish(zombie)

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import select, update
 
 from core import clock
-from core.access import Actor, Author, Role, Via
+from core.access import Actor, Role
 from core.bootstrap import current_settings
 from core.cleanup import clean_up
 from core.db import db, transaction
@@ -150,7 +150,7 @@ class Work(RuleBasedStateMachine):
     @rule(who=PICK, task=PICK)
     def process(self, who: int, task: int) -> None:
         with contextlib.suppress(JobFailed), transaction() as session:
-            tasks.finish_processing(session, Author(self.actor(who).user_id, Via.JOB), task_id=self.task(task))
+            tasks.finish_processing(session, self.actor(who), task_id=self.task(task))
 
     @rule(who=PICK, task=PICK, values=VALUES)
     def import_rows(self, who: int, task: int, values: dict[str, Any]) -> None:

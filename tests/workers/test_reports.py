@@ -16,7 +16,7 @@ from PIL import Image
 from pypdf import PdfReader
 
 from core.db import db, transaction
-from core.jobs import service as jobs
+from core.jobs import orders
 from core.jobs.kinds import REPORT_WEEKLY
 from core.jobs.lifecycle import Run
 from core.jobs.model import Job, JobState
@@ -156,7 +156,7 @@ def test_whoever_has_left_the_project_gets_no_report_on_it(app: Flask, ada: Pers
 def test_the_weekly_report_is_the_administrators(app: Flask, ada: Person, admin: Person) -> None:
     store_tasks(app, tasks(ada, 100))
     with app.app_context(), transaction() as session:
-        job_id = str(jobs.enqueue(session, REPORT_WEEKLY, owner_id=None, slot="2026-11-16T06:00:00+00:00").id)
+        job_id = str(orders.enqueue(session, REPORT_WEEKLY, owner_id=None, slot="2026-11-16T06:00:00+00:00").id)
     job = work(app, job_id)
     assert job.state is JobState.SUCCEEDED, job.error
     assert job.result is not None

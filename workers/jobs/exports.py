@@ -11,7 +11,6 @@ from core.exchange.formats import LAYOUTS, FileFormat
 from core.exports import service as exports
 from core.files import service as files
 from core.jobs.lifecycle import Run
-from core.users import service as users
 
 # What is left of the progress is for storing the file.
 WRITTEN = 95
@@ -20,17 +19,18 @@ WRITTEN = 95
 def export(run: Run, *, what: str, file_format: str, filters: dict[str, Any], sort: str | None) -> None:
     """Write what the owner of the job may see now to a file, and give it to the job.
 
-    Raises JobFailed if the owner is gone, inactive, or no longer allowed to.
+    Raises JobFailed if the owner is no longer allowed to.
     """
-    actor = users.get_actor(run.owner_id)
-    selection = exports.read_selection(what=what, filters=filters, sort=sort)
+    selection = exports.selection_of({"what": what, "filters": filters, "sort": sort})
+    if selection.kind in exports.OF_PROJECTS:
+        run.note_view(exports.project_of(selection))
     chosen = FileFormat(file_format)
     name = exports.file_name(selection, chosen, clock.now().date())
     # It has no name on the disk, so it goes with this process, however that ends.
     with tempfile.TemporaryFile() as stream:
         try:
             outcome = exports.write(
-                actor,
+                run.actor,
                 stream,
                 selection=selection,
                 file_format=chosen,

@@ -5,12 +5,10 @@ from datetime import timedelta
 from typing import Any
 
 from core.bootstrap import current_settings
-from core.errors import Forbidden, JobFailed
 from core.files import service as files
 from core.imports import service as imports
 from core.imports.work import Import, ImportRefused, Order, RowsRefused
 from core.jobs.lifecycle import Run
-from core.users import service as users
 
 
 def import_file(run: Run, *, file_id: str, **options: Any) -> None:
@@ -19,14 +17,9 @@ def import_file(run: Run, *, file_id: str, **options: Any) -> None:
     Raises JobFailed if nothing can be stored.
     """
     order = Order.of(options)
-    actor = users.get_actor(run.owner_id)
-    try:
-        imports.require_allowed(actor, order.kind)
-    except Forbidden as refusal:
-        raise JobFailed(refusal.message) from None
     file = imports.find_upload(file_id)
     kept_for = timedelta(days=current_settings().jobs.result_days)
-    with Import(actor, files.open_stored(file), order, size=file.size, report=run.report) as work:
+    with Import(run.actor, files.open_stored(file), order, size=file.size, report=run.report) as work:
         try:
             if order.dry_run:
                 _rehearse(work)

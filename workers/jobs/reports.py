@@ -12,17 +12,17 @@ from core.files import service as files
 from core.jobs.lifecycle import Run
 from core.reports import service as reports
 from core.reports.figures import Figures
-from core.users import service as users
 
 # A usual report stays in memory.
 SPOOL_BYTES = 4 * 1024 * 1024
 
 
 def make(run: Run, *, first: str, last: str, project_id: int | None, title: str | None, time_zone: str) -> None:
-    """Draw a report for whoever ordered it, on what they may see now. Raises JobFailed if they are gone."""
+    """Draw a report for whoever ordered it, on what they may see now. Raises JobFailed if they lost the right."""
     run.report(5)
+    run.note_view(project_id)
     figures = reports.gather(
-        users.get_actor(run.owner_id),
+        run.actor,
         first=date.fromisoformat(first),
         last=date.fromisoformat(last),
         project_id=project_id,

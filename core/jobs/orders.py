@@ -1,0 +1,55 @@
+"""Ordering background work. Apart from what people do with jobs, because that asks the domains, which order them."""
+
+import logging
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy.orm import Session
+
+from core import logs
+from core.access import Actor
+from core.jobs.kinds import JobKind
+from core.jobs.model import Job
+from core.jobs.repository import JobRepository
+
+log = logging.getLogger("tasklane.jobs")
+
+
+def enqueue(
+    session: Session,
+    kind: JobKind,
+    /,
+    *,
+    by: Actor | None = None,
+    owner_id: int | None = None,
+    dedupe_key: str | None = None,
+    job_id: UUID | None = None,
+    **payload: Any,
+) -> Job:
+    """Order a job in the caller's transaction: it exists exactly if the change does.
+
+    A job that works with somebody's rights is ordered `by` them, whom it then
+    belongs to; it is never allowed more than they, with the key that they used.
+    Nothing here talks to the queue, so the order cannot fail or wait for it; the
+    relay sends the job once it is committed. `payload` must be plain JSON. If an
+    open job has the same `dedupe_key`, that one is returned and nothing ordered.
+    """
+    if kind.for_actor != (by is not None):
+        raise TypeError(f"{kind.name} is ordered {'by somebody' if kind.for_actor else 'by nobody'}.")
+    jobs = JobRepository(session)
+    if dedupe_key is not None and (existing := jobs.find_open(dedupe_key)) is not None:
+        return existing
+    job = Job(
+        id=job_id or uuid4(),
+        kind=kind.name,
+        payload=payload,
+        owner_id=by.user_id if by else owner_id,
+        key_id=by.key_id if by else None,
+        max_attempts=kind.attempts,
+        dedupe_key=dedupe_key,
+    )
+    if logs.request_id.get():
+        # The worker's lines name the job only; this one tells which request it comes from.
+        fields = {"ordered_job_id": str(job.id), "ordered_job_kind": job.kind}
+        log.info("%s is ordered, as job %s", job.kind, job.id, extra=fields)
+    return jobs.add(job)
