@@ -45,7 +45,7 @@ from core import outage_log, preconditions, texts
 from core.durable import new_empty_file
 from core.environment_mark import Database
 from core.errors import Conflict
-from core.outages import Trouble, guard_file, locked, trouble_of
+from core.outages import Trouble, asks_for_repetition, guard_file, locked, trouble_of
 
 # Explicit names let a later migration drop a constraint on either engine.
 NAMING_CONVENTION = {
@@ -261,6 +261,7 @@ def transaction(*, patience: float | None = None) -> Iterator[Session]:
     deadline = time.monotonic() + (LOCK_SECONDS if patience is None else patience)
     with _turn(deadline) if is_sqlite else nullcontext():
         session.info[_WRITING] = True
+        is_stored = False
         try:
             session.connection(execution_options={_WRITING: True, _DEADLINE: deadline})
             if patience is not None and not is_sqlite:
@@ -268,6 +269,7 @@ def transaction(*, patience: float | None = None) -> Iterator[Session]:
             yield session
             preconditions.require_checked()
             session.commit()
+            is_stored = True
         except IntegrityError as error:
             session.rollback()
             conflict = conflict_of(error)
@@ -284,6 +286,9 @@ def transaction(*, patience: float | None = None) -> Iterator[Session]:
             raise
         finally:
             session.info.pop(_WRITING, None)
+            if not is_stored:
+                # Whoever does this again decides by another state.
+                preconditions.forget_judgement()
 
 
 def for_writing(connection: Connection) -> Connection:
@@ -346,14 +351,18 @@ def streaming() -> Iterator[Connection]:
 Row = TypeVar("Row", bound=Base)
 
 
-def find_locked(session: Session, model: type[Row], row_id: Any, *conditions: ColumnElement[bool]) -> Row | None:
+def find_locked(
+    session: Session, model: type[Row], row_id: Any, *conditions: ColumnElement[bool], to_delete: bool = False
+) -> Row | None:
     """Return a row as it is now, if it meets the conditions, locked where the engine locks rows.
 
-    So changes queue up instead of failing.
+    So changes queue up instead of failing. Others may still refer to the row, unless
+    it is locked `to_delete` it. docs/architecture.md has the order of locks.
     Unlike `Session.get` it does not mind that an earlier version of the row is
     in the session: nothing was decided by that one.
     """
-    query = select(model).where(inspect(model).primary_key[0] == row_id, *conditions).with_for_update()
+    query = select(model).where(inspect(model).primary_key[0] == row_id, *conditions)
+    query = query.with_for_update(key_share=not to_delete)
     return session.scalar(query, execution_options={"populate_existing": True})
 
 
@@ -377,7 +386,7 @@ def lock_patience(session: Session, seconds: int) -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
-        if trouble_of(error) is Trouble.LOCKED:
+        if trouble_of(error) is Trouble.LOCKED and not asks_for_repetition(error):
             raise LockedTooLong from error
         raise
     set_lock_timeout(session, LOCK_SECONDS)

@@ -96,6 +96,17 @@ def is_away(error: BaseException) -> bool:
     return error.connection_invalidated or state.startswith(_STOPPING) or (is_operational and error.statement is None)
 
 
+# Serialization failure and deadlock; on SQLite, what was read is no longer what is there.
+_LOST = ("40001", "40P01")
+_SQLITE_LOST = sqlite3.SQLITE_BUSY_SNAPSHOT
+
+
+def asks_for_repetition(error: BaseException) -> bool:
+    """Return whether the database has undone a transaction in favour of another, so that it has to be begun again."""
+    cause = getattr(error, "orig", error)
+    return getattr(cause, "sqlstate", None) in _LOST or getattr(cause, "sqlite_errorcode", None) == _SQLITE_LOST
+
+
 def is_outage(error: BaseException) -> bool:
     """Return whether an error is of the database, or of the disk, which passes, and not of the statement."""
     if isinstance(error, OSError):

@@ -47,6 +47,13 @@ def check(read: Callable[[], Any]) -> None:
         demand.is_judged = True
 
 
+def forget_judgement() -> None:
+    """Have the demand judged again, because the transaction in which it was is over."""
+    demand = _demand.get()
+    if demand is not None:
+        demand.is_judged = False
+
+
 def require_checked() -> None:
     """Raise RuntimeError if something is about to be stored although nobody has judged the demand."""
     demand = _demand.get()

@@ -22,9 +22,10 @@ from core.bootstrap import current_settings
 from core.db import db
 from core.errors import DomainError, JobFailed
 from core.jobs import lifecycle, tally
-from core.jobs.kinds import KINDS
+from core.jobs.kinds import EMAILS, KINDS
 from core.jobs.lifecycle import LeaseLost, Run
 from core.outages import is_away, is_outage
+from core.repeats import repeated
 
 log = logging.getLogger("tasklane.worker")
 
@@ -176,9 +177,7 @@ def raise_taken(signum: int, frame: FrameType | None) -> None:
 
 def _call(run: Run) -> None:
     try:
-        function = resolve(KINDS[run.kind].function)
-        run.authorise()
-        result = function(run, **run.payload)
+        result = _work(run) if run.kind in EMAILS else repeated(_work)(run)
         if not run.is_finished:
             with run.completing(**(result or {})):
                 pass
@@ -219,6 +218,14 @@ def _hand_back_when_possible(run: Run, error: Exception) -> None:
                 raise
             outage_log.tell(log, again)
         time.sleep(AWAY_PAUSE)
+
+
+def _work(run: Run) -> dict[str, Any] | None:
+    """Do the work of an attempt; again as a whole if it lost to another transaction, unless a message may be out."""
+    function = resolve(KINDS[run.kind].function)
+    run.begin()
+    run.authorise()
+    return function(run, **run.payload)
 
 
 def _failure(run: Run) -> str:

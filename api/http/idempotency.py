@@ -15,6 +15,8 @@ from core.db import transaction
 from core.errors import Forbidden, Malformed
 from core.idempotency import service as idempotency
 from core.idempotency.service import AlreadyClaimed, Answer, StillRunning, Ticket
+from core.outages import asks_for_repetition
+from core.repeats import repeated
 
 Scopes = frozenset[str] | None
 
@@ -82,6 +84,7 @@ def _ticket(actor: Actor | None, content: bytes) -> Ticket:
     return Ticket(caller, key, digest.hexdigest(), current_settings().secret_keys)
 
 
+@repeated
 def _answer_in_transaction(ticket: Ticket, answer: Callable[[], Response], scopes: Scopes) -> Response:
     try:
         with transaction() as session:
@@ -90,32 +93,49 @@ def _answer_in_transaction(ticket: Ticket, answer: Callable[[], Response], scope
             idempotency.keep(session, ticket, _kept(response, scopes))
     except (AlreadyClaimed, StillRunning):
         raise
-    except Exception as error:  # noqa: BLE001 - `errors` knows what to say of it, and logs what nobody expects
+    except Exception as error:  # `errors` knows what to say of it, and logs what nobody expects
+        if asks_for_repetition(error):
+            raise
         # The change was undone. The refusal is kept by itself, so that a repetition hears the same.
         response = errors.respond(error)
         if _is_worth_keeping(response):
-            with transaction() as session:
-                idempotency.claim(session, ticket)
-                idempotency.keep(session, ticket, _kept(response, scopes))
+            _claim_and_keep(ticket, response, scopes)
         _pass_on(error)
     return response
 
 
-def _reserve_and_answer(ticket: Ticket, answer: Callable[[], Response], scopes: Scopes) -> Response:
+@repeated
+def _claim_and_keep(ticket: Ticket, response: Response, scopes: Scopes) -> None:
     with transaction() as session:
         idempotency.claim(session, ticket)
+        idempotency.keep(session, ticket, _kept(response, scopes))
+
+
+def _reserve_and_answer(ticket: Ticket, answer: Callable[[], Response], scopes: Scopes) -> Response:
+    _claim(ticket)
     refusal: Exception | None = None
     try:
         response = answer()
     except Exception as error:  # noqa: BLE001 - as above
         refusal, response = error, errors.respond(error)
     if _is_worth_keeping(response):
-        with transaction() as session:
-            idempotency.keep(session, ticket, _kept(response, scopes))
+        _keep(ticket, response, scopes)
     else:
         idempotency.release(ticket)
     _pass_on(refusal)
     return response
+
+
+@repeated
+def _claim(ticket: Ticket) -> None:
+    with transaction() as session:
+        idempotency.claim(session, ticket)
+
+
+@repeated
+def _keep(ticket: Ticket, response: Response, scopes: Scopes) -> None:
+    with transaction() as session:
+        idempotency.keep(session, ticket, _kept(response, scopes))
 
 
 def _pass_on(refusal: Exception | None) -> None:

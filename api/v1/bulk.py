@@ -86,12 +86,12 @@ class TaskTransfer(SecureResource):
     permissions = {"POST": Permission.TASKS_WRITE}
 
     @ns.expect(transfer_in, validate=True)
-    @refuses(403)
+    @refuses(403, 409)
     @returns(transfer_out)
     def post(self) -> handover.Handover:
         """Hand tasks over to somebody else, all or none.
 
-        The giver may, and administrators.
+        The giver may, and administrators. Tasks of archived projects stay where they are (409).
         """
         return handover.transfer(self.actor, **self.body)
 

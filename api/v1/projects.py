@@ -31,7 +31,9 @@ def _name(**options: Any) -> Line:
 
 _optional = {
     "description": NullableText(max_length=DESCRIPTION_LENGTH, example="Everything that runs."),
-    "archived": fields.Boolean(description="The tasks of an archived project can only be read.", example=False),
+    "archived": fields.Boolean(
+        description="The tasks of an archived project, and the posts about them, can only be read.", example=False
+    ),
 }
 _ROLE = {
     "enum": list(ProjectRole),

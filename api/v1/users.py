@@ -209,9 +209,11 @@ class UserItem(SecureResource):
     def delete(self, user_id: int) -> None:
         """Delete an account; its owner and administrators may.
 
-        With `transfer_to`, its tasks, assignments, posts, items and project
-        memberships go to that user, who keeps the stronger role in a project.
-        Without, an account that has any of these stays (409).
+        With `transfer_to`, its tasks, posts and items go to that user, and those
+        assignments and project memberships that the caller could give them otherwise,
+        where the stronger role in a project counts; others end. Tasks of archived
+        projects stop that (409). An API key needs the scopes to write all of these.
+        Without `transfer_to`, an account that has any of these stays (409).
         """
         users.delete(self.actor, user_id=user_id, transfer_to=self.query.get("transfer_to"))
 

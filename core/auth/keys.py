@@ -23,6 +23,7 @@ from core.db import db, transaction
 from core.errors import Forbidden, Invalid, InvalidToken, NotFound
 from core.outages import is_outage
 from core.paging import Page, PageRequest, paginate
+from core.repeats import repeated
 from core.security import service as security
 from core.security.model import EventKind
 from core.users.repository import UserRepository
@@ -54,6 +55,7 @@ class NewKey:
     key: str
 
 
+@repeated
 def create(
     actor: Actor, *, name: str, scopes: Sequence[str], expires_at: datetime | None = None, hashing_key: str
 ) -> NewKey:
@@ -103,6 +105,7 @@ def list_visible(actor: Actor, *, page: PageRequest) -> Page:
     return paginate(session, query, page, sortable=SORTABLE, default_sort="-created_at", identity=ApiKey.id)
 
 
+@repeated
 def revoke(actor: Actor, *, key_id: int) -> None:
     """End a key at once. Raises like `get`."""
     with transaction() as session:

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from core import clock, texts
 from core.db import db, transaction
 from core.errors import TooManyAttempts
+from core.repeats import repeated
 from core.security import service as security
 from core.security.model import EventKind
 from core.security.repository import SecurityRepository
@@ -45,6 +46,7 @@ def require_unlocked(name: str, user: User | None, address: str, *, hashing_keys
     raise TooManyAttempts("There were too many wrong passwords for this name. Try again later.", retry_after=seconds)
 
 
+@repeated
 def note_failure(name: str, user: User | None, *, hashing_key: str) -> None:
     """Count a wrong password for the name, and lock the name when there are many."""
     name_hash = _hash("name", texts.login_name(name), hashing_key)

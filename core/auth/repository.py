@@ -57,6 +57,9 @@ class SessionRepository:
         """Return who holds the session, whether it still counts, and all change marks, in one statement."""
         return self.session.execute(_HOLDER, {"session_id": session_id}).one_or_none()
 
+    def find_for_update(self, session_id: str) -> LoginSession | None:
+        return find_locked(self.session, LoginSession, session_id)
+
     def use(self, jti: str, session_id: str, now: datetime) -> bool:
         """Mark a refresh token as used; return whether this caller was the first (compare and set)."""
         statement = (

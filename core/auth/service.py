@@ -20,6 +20,7 @@ from core.auth.repository import SessionRepository
 from core.changes import service as changes
 from core.db import db, transaction
 from core.errors import Invalid, InvalidToken, Unauthenticated
+from core.repeats import repeated
 from core.security import service as security
 from core.security.model import EventKind
 from core.users.model import User
@@ -39,6 +40,7 @@ class Grant:
     refresh_jti: str
 
 
+@repeated
 def login(
     *,
     username: str,
@@ -106,6 +108,7 @@ def authenticate(*, session_id: str) -> Actor:
     return Actor(holder.id, holder.role, session_id)
 
 
+@repeated
 def refresh(actor: Actor, *, jti: str, lifetime: timedelta) -> Grant:
     """Exchange a refresh token for a new one.
 
@@ -118,10 +121,11 @@ def refresh(actor: Actor, *, jti: str, lifetime: timedelta) -> Grant:
     replacement = RefreshToken(jti=str(uuid4()), session_id=session_id, expires_at=now + lifetime)
     with transaction() as session:
         sessions = SessionRepository(session)
-        is_first = sessions.use(jti, session_id, now)
-        if is_first:
+        # The session before its token, as whatever ends sessions locks them.
+        holder = sessions.find_for_update(session_id)
+        is_first = holder is not None and sessions.use(jti, session_id, now)
+        if holder is not None and is_first:
             sessions.add(replacement)
-            holder = session.get_one(LoginSession, session_id)
             holder.expires_at = replacement.expires_at
         else:
             sessions.revoke(now, LoginSession.id == session_id)
@@ -131,6 +135,7 @@ def refresh(actor: Actor, *, jti: str, lifetime: timedelta) -> Grant:
     return Grant(actor.user_id, actor.role, session_id, replacement.jti)
 
 
+@repeated
 def logout(actor: Actor) -> None:
     """End the actor's session: none of its tokens is accepted any more."""
     with transaction() as session:
@@ -138,6 +143,7 @@ def logout(actor: Actor) -> None:
         security.record(session, EventKind.LOGOUT, user_id=actor.user_id, actor_id=actor.user_id)
 
 
+@repeated
 def logout_everywhere(actor: Actor) -> None:
     """End every session of the actor."""
     with transaction() as session:
@@ -145,6 +151,7 @@ def logout_everywhere(actor: Actor) -> None:
         security.record(session, EventKind.LOGOUT, user_id=actor.user_id, actor_id=actor.user_id, everywhere=True)
 
 
+@repeated
 def change_password(actor: Actor, *, old_password: str, new_password: str) -> None:
     """Set a new password and end all other sessions and all API keys.
 

@@ -23,6 +23,7 @@ from core.paging import in_order
 from core.posts import service as posts
 from core.posts.model import Post
 from core.ranges import filter_from_json, filter_to_json
+from core.repeats import repeated
 from core.tasks import service as tasks
 from core.tasks.model import Task
 from core.users import policy as users_policy
@@ -73,6 +74,7 @@ class Outcome:
     cut_cells: int
 
 
+@repeated
 def order(actor: Actor, *, selection: Selection, file_format: FileFormat) -> Job:
     """Order an export of what the actor may see. Raises like `require_orderable`."""
     require_orderable(actor, selection)

@@ -23,6 +23,7 @@ from core import clock
 from core.db import LockedTooLong, db, transaction
 from core.errors import Conflict, Invalid
 from core.idempotency.repository import KeptAnswerRepository
+from core.repeats import repeated
 
 KEPT_FOR = timedelta(hours=24)
 # A reservation whose process has died is nobody's after this; longer than any request takes.
@@ -170,6 +171,7 @@ def keep(session: Session, ticket: Ticket, answer: Answer) -> None:
     KeptAnswerRepository(session).complete(ticket.caller, ticket.key_hash, ticket.seal(plain))
 
 
+@repeated
 def release(ticket: Ticket) -> None:
     """Give up a reservation, because its request has failed in a way that is worth repeating."""
     with transaction() as session:

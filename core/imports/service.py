@@ -21,6 +21,7 @@ from core.imports.work import Import, Order
 from core.jobs import orders as jobs
 from core.jobs.kinds import IMPORT
 from core.jobs.model import Job
+from core.repeats import repeated
 
 MAX_BYTES = 50 * 1024 * 1024
 REPORT_NAME = "report.csv"
@@ -70,7 +71,13 @@ def order(actor: Actor, *, stream: IO[bytes], name: str, media_type: str, kept_f
         )
     ordered = Order(format=form, **options)
     upload = files.provisional(stream, name=_tidy(name), media_type=_media_type(form), kept_for=kept_for)
-    with upload as file, transaction() as session:
+    with upload as file:
+        return _enqueue(actor, file, ordered)
+
+
+@repeated
+def _enqueue(actor: Actor, file: StoredFile, ordered: Order) -> Job:
+    with transaction() as session:
         job = jobs.enqueue(session, IMPORT, by=actor, file_id=str(file.id), **ordered.payload())
         session.flush()
         files.attach(session, file, job_id=job.id)

@@ -106,7 +106,7 @@ class Things(ABC):
         model: Any = self.model
         query = select(model).where(model.id.in_(thing_ids)).order_by(model.id)
         if lock:
-            query = query.with_for_update()
+            query = query.with_for_update(key_share=True)
         rows = session.scalars(query, execution_options={"populate_existing": True}) if thing_ids else ()
         self.found = {thing.id: thing for thing in rows}
 
@@ -185,7 +185,7 @@ class PostRows(Things):
         post: Post = self._find(thing_id)
         posts.require_own(self.actor, post)
         if post.task_id is not None:
-            tasks.require_readable(self.actor, self.subjects.get(post.task_id))
+            tasks.require_discussable(self.actor, self.subjects.get(post.task_id))
         changed = {name: value for name, value in values.items() if getattr(post, name) != value}
         if "task_id" in changed:
             # What a post is about decides who sees it, so it cannot be moved under the eyes of its readers.

@@ -31,8 +31,8 @@ class ItemRepository:
     def find(self, item_id: int) -> Item | None:
         return self.session.get(Item, item_id)
 
-    def find_for_update(self, item_id: int) -> Item | None:
-        return find_locked(self.session, Item, item_id)
+    def find_for_update(self, item_id: int, *, to_delete: bool = False) -> Item | None:
+        return find_locked(self.session, Item, item_id, to_delete=to_delete)
 
     def find_by_sku(self, skus: Sequence[str]) -> Item | None:
         """Return the item with one of these stock-keeping units; the longest wins."""

@@ -16,6 +16,7 @@ from core.items.model import Item
 from core.items.repository import ItemRepository, mentions
 from core.paging import Page, PageRequest, paginate
 from core.ranges import Range
+from core.repeats import repeated
 from core.tasks import trash
 from core.tasks.model import Task
 
@@ -33,6 +34,7 @@ class ItemFilter:
     ranges: dict[Literal["price", "created_at"], Range] = field(default_factory=dict)
 
 
+@repeated
 def create(actor: Actor, *, name: str, price: Decimal, description: str | None = None, sku: str | None = None) -> Item:
     """Create an item. Raises Conflict if the SKU is taken."""
     with transaction() as session:
@@ -90,6 +92,7 @@ def replace(
     return change(actor, item_id=item_id, name=name, price=price, description=description, sku=sku)
 
 
+@repeated
 def change(actor: Actor, *, item_id: int, **values: Any) -> Item:
     """Change the given fields of an item and no others.
 
@@ -103,11 +106,12 @@ def change(actor: Actor, *, item_id: int, **values: Any) -> Item:
     return item
 
 
+@repeated
 def delete(actor: Actor, *, item_id: int) -> None:
     """Delete an item. Raises like `change`, and Conflict while there are tasks about it."""
     with transaction() as session:
         items = ItemRepository(session)
-        item = _require_changeable(session, actor, item_id)
+        item = _require_changeable(session, actor, item_id, to_delete=True)
         if count := items.count_tasks(item) or trash.let_go(session, actor.author, Task.item_id, item_id):
             raise Conflict(f"{count} {'task is' if count == 1 else 'tasks are'} about this item. Change them first.")
         items.delete(item)
@@ -119,8 +123,8 @@ def _require(item: Item | None) -> Item:
     return item
 
 
-def _require_changeable(session: Session, actor: Actor, item_id: int) -> Item:
-    item = _require(ItemRepository(session).find_for_update(item_id))
+def _require_changeable(session: Session, actor: Actor, item_id: int, *, to_delete: bool = False) -> Item:
+    item = _require(ItemRepository(session).find_for_update(item_id, to_delete=to_delete))
     require_changeable(actor, item)
     preconditions.check(lambda: item)
     return item

@@ -25,6 +25,7 @@ from core.jobs.grounds import Grounds
 from core.jobs.kinds import KINDS, LONGEST_PAUSE, JobKind
 from core.jobs.model import WAITING_STATES, Job, JobState
 from core.jobs.repository import JobRepository
+from core.repeats import repeated
 
 # For a kind that this version does not know.
 RETRY_SECONDS = 60.0
@@ -54,6 +55,7 @@ def any_due(kinds: Collection[str] | None = None) -> bool:
     return some
 
 
+@repeated
 def take_due(*, lease_seconds: float, limit: int = 50, kinds: Collection[str] | None = None) -> list[Sending]:
     """Return jobs to send now, of these kinds or of all. If one does not start within the lease, it is due again."""
     if not any_due(kinds):
@@ -80,6 +82,7 @@ def _retry_or_fail(job: Job, error: str, now: datetime) -> bool:
     return False
 
 
+@repeated
 def postpone(sendings: list[Sending], *, seconds: float) -> None:
     """Make jobs due again soon, because the queue did not take them."""
     with transaction() as session:
@@ -93,6 +96,7 @@ def postpone(sendings: list[Sending], *, seconds: float) -> None:
             )
 
 
+@repeated
 def claim(job_id: UUID, attempt: int, *, lease_seconds: float) -> "Run | None":
     """Start a job for this worker. None means there is nothing to do: a late duplicate or a cancelled job."""
     token = secrets.token_hex(16)
@@ -127,6 +131,7 @@ def claim(job_id: UUID, attempt: int, *, lease_seconds: float) -> "Run | None":
     )
 
 
+@repeated
 def give_up(job_id: UUID, attempt: int, *, error: str) -> str | None:
     """Record that the process of an attempt has died, so that nobody waits for its lease to end.
 
@@ -195,6 +200,10 @@ class Run:
             raise RuntimeError(f"A job of the kind {self.kind} works for nobody.")
         return self._actor
 
+    def begin(self) -> None:
+        """Forget what an earlier try of this attempt has found out."""
+        self.result, self.view, self._actor = {}, None, None
+
     def authorise(self) -> None:
         """Find out who the job works for. Raises JobFailed if they could not order it now."""
         self._actor = self._ask()
@@ -218,6 +227,7 @@ class Run:
         except Forbidden as refusal:
             raise JobFailed(refusal.message) from refusal
 
+    @repeated
     def report(self, progress: int) -> None:
         """Show progress (0..100) and prove that the worker lives. Raises LeaseLost.
 
@@ -244,6 +254,7 @@ class Run:
         if token != self.token:
             raise LeaseLost(f"Job {self.job_id} is no longer held by this run.")
 
+    @repeated
     def extend(self) -> None:
         """Prove that the worker lives. Raises LeaseLost."""
         with transaction() as session:
@@ -283,6 +294,7 @@ class Run:
             self.is_finished = False
             raise
 
+    @repeated
     def fail(self, error: str, *, permanently: bool = False) -> None:
         """Record why the attempt failed; it is tried again unless that is pointless or too often."""
         again = not permanently and self.attempt < self.max_attempts
@@ -298,6 +310,7 @@ class Run:
                 finished_at=None if again else clock.now(),
             )
 
+    @repeated
     def hand_back(self) -> None:
         """Return the job unfinished, to be run by another worker at once, at no cost of an attempt.
 

@@ -167,8 +167,8 @@ def actor_of(kind: str, payload: Payload, *, owner_id: int | None, key_id: int |
         return None
     actor = users.get_actor(owner_id, key_id=key_id)
     try:
-        require_permission(actor, kind, payload)
         RIGHTS[kind].require(actor, payload)
+        require_permission(actor, kind, payload)
     except JobFailed:
         raise
     except DomainError as error:

@@ -16,6 +16,7 @@ from core.db import transaction
 from core.jobs import orders as jobs
 from core.jobs.kinds import CLEAN_UP, MAIL_REMINDERS, REPORT_WEEKLY, JobKind
 from core.jobs.repository import JobRepository
+from core.repeats import repeated
 
 # A Monday, so that weeks begin where ISO 8601 begins them.
 _ANCHOR = datetime(1970, 1, 5, tzinfo=UTC)
@@ -69,6 +70,7 @@ def order_due(now: datetime, entries: tuple[Entry, ...] = SCHEDULE) -> int:
     return sum(_order_entry(entry, now) for entry in entries)
 
 
+@repeated
 def _order_entry(entry: Entry, now: datetime) -> int:
     newest = entry.newest_slot(now)
     with transaction() as session:

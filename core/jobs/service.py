@@ -21,6 +21,7 @@ from core.jobs.model import OPEN_STATES, WAITING_STATES, Job, JobState
 from core.jobs.repository import JobRepository
 from core.paging import Page, PageRequest, paginate
 from core.ranges import Range
+from core.repeats import repeated
 
 SORTABLE = {"created_at": Job.created_at}
 
@@ -149,6 +150,7 @@ def newest(*, state: list[JobState] | None, kind: list[str], limit: int) -> list
     return JobRepository(db.session()).list_newest(limit, *conditions)
 
 
+@repeated
 def cancel(actor: Actor, *, job_id: UUID) -> Job:
     """Cancel a job that is not over. A run that holds it is stopped and stores nothing more.
 
@@ -171,6 +173,7 @@ _ENDINGS = {
 }
 
 
+@repeated
 def retry(actor: Actor, *, job_id: UUID) -> Job:
     """Have a failed or cancelled job tried again, with all attempts of its kind.
 

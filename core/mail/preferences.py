@@ -12,6 +12,7 @@ from core.db import db, transaction
 from core.errors import NotFound
 from core.mail.model import OPTIONAL, MailKind
 from core.mail.repository import MailRepository
+from core.repeats import repeated
 from core.signing import oldest_first
 from core.users.repository import UserRepository
 
@@ -23,6 +24,7 @@ def get(actor: Actor) -> dict[str, bool]:
     return _wanted(db.session(), actor.user_id)
 
 
+@repeated
 def change(actor: Actor, **wanted: bool) -> dict[str, bool]:
     """Set the given kinds to wanted or not, leave the others, and return all."""
     with transaction() as session:
@@ -69,6 +71,7 @@ def find(token: str, *, signing_keys: Sequence[str]) -> Subscription:
     return Subscription(kind, kind not in MailRepository(session).list_unwanted(user_id))
 
 
+@repeated
 def unsubscribe(token: str, *, signing_keys: Sequence[str]) -> Subscription:
     """End the messages that a link is about; once more changes nothing. Raises NotFound like `find`."""
     user_id, kind = _open(token, signing_keys)

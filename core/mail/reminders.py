@@ -8,6 +8,7 @@ from core.db import db, transaction
 from core.jobs import orders as jobs
 from core.jobs.kinds import EMAIL_TASK_REMINDER
 from core.mail.repository import MailRepository
+from core.repeats import repeated
 
 # How many reminders one transaction orders, so that others get their turn to write.
 BATCH = 200
@@ -31,6 +32,7 @@ def order_reminders(*, hour: int) -> int:
     return ordered
 
 
+@repeated
 def _order_batch(hour: int) -> tuple[int, int]:
     """Return how many reminders were due, up to the limit, and how many of them this run has ordered."""
     due = _due_dates(clock.now(), MailRepository(db.session()).list_zones(), hour)

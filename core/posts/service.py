@@ -15,6 +15,7 @@ from core.posts import policy
 from core.posts.model import Post
 from core.posts.repository import PostRepository, mentions
 from core.ranges import Range
+from core.repeats import repeated
 from core.tasks import service as tasks
 from core.tasks.repository import Access, TaskRepository
 from core.users.repository import UserRepository
@@ -33,10 +34,12 @@ class PostFilter:
     ranges: dict[Literal["created_at"], Range] = field(default_factory=dict)
 
 
+@repeated
 def create(actor: Actor, *, title: str, content: str, task_id: int | None = None) -> Row[Any]:
     """Publish a post, about a task if one is given.
 
-    Raises Invalid if there is no such task, and Forbidden if the actor may not see it.
+    Raises Invalid if there is no such task, Forbidden if the actor may not see it,
+    and Conflict if its project is archived.
     """
     with transaction() as session:
         if task_id is not None:
@@ -44,10 +47,14 @@ def create(actor: Actor, *, title: str, content: str, task_id: int | None = None
         return _publish(session, actor, title=title, content=content, task_id=task_id)
 
 
+@repeated
 def create_about(actor: Actor, *, task_id: int, title: str, content: str) -> Row[Any]:
-    """Publish a post about the task that is the place of this. Raises NotFound and Forbidden like reading the task."""
+    """Publish a post about the task that is the place of this.
+
+    Raises NotFound and Forbidden like reading the task, and Conflict if its project is archived.
+    """
     with transaction() as session:
-        tasks.get(actor, task_id=task_id)
+        tasks.require_discussable(actor, TaskRepository(session).find_access(actor, task_id))
         return _publish(session, actor, title=title, content=content, task_id=task_id)
 
 
@@ -104,10 +111,12 @@ def _conditions(narrowed: PostFilter) -> list[ColumnElement[bool]]:
     return conditions
 
 
+@repeated
 def change(actor: Actor, *, post_id: int, **values: Any) -> Row[Any]:
     """Change `title` or `content` of a post.
 
-    Raises NotFound, and Forbidden for another's post or one about a task that the actor no longer sees.
+    Raises NotFound, Forbidden for another's post or one about a task that the actor no longer sees, and
+    Conflict if the project of that task is archived.
     """
     with transaction() as session:
         post = _require_changeable(session, actor, post_id)
@@ -117,6 +126,7 @@ def change(actor: Actor, *, post_id: int, **values: Any) -> Row[Any]:
         return _shown(session, post)
 
 
+@repeated
 def delete(actor: Actor, *, post_id: int) -> None:
     """Delete a post. Raises like `change`."""
     with transaction() as session:
@@ -129,7 +139,7 @@ def _require_changeable(session: Session, actor: Actor, post_id: int) -> Post:
         raise NotFound("There is no such post.")
     require_own(actor, post)
     if post.task_id is not None:
-        tasks.get(actor, task_id=post.task_id)
+        tasks.require_discussable(actor, TaskRepository(session).find_access(actor, post.task_id))
     preconditions.check(lambda: _shown(session, post))
     return post
 
@@ -141,9 +151,9 @@ def require_own(actor: Actor, post: Post) -> None:
 
 
 def require_subject(actor: Actor, access: Access | None) -> None:
-    """Raise Invalid or Forbidden unless the actor may publish something about the task that was looked up."""
+    """Raise Invalid, Forbidden or Conflict unless the actor may publish something about the task that was looked up."""
     try:
-        tasks.require_readable(actor, access)
+        tasks.require_discussable(actor, access)
     except NotFound:
         raise Invalid("The request has invalid fields.", details={"task_id": ["There is no such task."]}) from None
 

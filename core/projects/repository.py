@@ -48,6 +48,11 @@ class ProjectRepository:
         """Return the projects that somebody is a member of."""
         return set(self.session.scalars(policy.ids_of(user_id)))
 
+    def list_roles(self, user_id: int) -> dict[int, ProjectRole]:
+        """Return somebody's role in each of their projects."""
+        query = select(ProjectMember.project_id, ProjectMember.role).where(ProjectMember.user_id == user_id)
+        return {row[0]: row[1] for row in self.session.execute(query)}
+
     def list_archived(self, project_ids: Collection[int]) -> list[Project]:
         """Return those of the projects that are archived, by number."""
         if not project_ids:
@@ -55,18 +60,23 @@ class ProjectRepository:
         query = select(Project).where(Project.id.in_(project_ids), Project.archived).order_by(Project.id)
         return list(self.session.scalars(query, execution_options={"populate_existing": True}))
 
-    def lock(self, project_id: int) -> Project | None:
+    def lock(self, project_id: int, *, to_delete: bool = False) -> Project | None:
         """Return the project; nobody else changes it or its members until the transaction ends."""
-        return find_locked(self.session, Project, project_id)
+        return find_locked(self.session, Project, project_id, to_delete=to_delete)
+
+    def lock_those_of(self, user_id: int) -> None:
+        """Lock every project that somebody is a member of, as `lock` does."""
+        query = select(Project.id).where(Project.id.in_(policy.ids_of(user_id))).order_by(Project.id)
+        self.session.execute(query.with_for_update(key_share=True)).all()
 
     def find_member(self, project_id: int, user_id: int) -> ProjectMember | None:
         return self.session.get(ProjectMember, (project_id, user_id), populate_existing=True)
 
-    def count_owners(self, project_id: int) -> int:
-        query = select(func.count()).where(
-            ProjectMember.project_id == project_id, ProjectMember.role == ProjectRole.OWNER
-        )
-        return self.session.scalar(query) or 0
+    def has_another_owner(self, project_id: int, user_id: int) -> bool:
+        """Return whether somebody else who can log in owns the project."""
+        is_owner = (ProjectMember.project_id == project_id) & (ProjectMember.role == ProjectRole.OWNER)
+        query = select(ProjectMember.user_id).join(User, User.id == ProjectMember.user_id)
+        return self.session.scalar(query.where(is_owner, User.id != user_id, User.is_active).limit(1)) is not None
 
     def count_tasks(self, project_id: int) -> int:
         return self.session.scalar(select(func.count()).where(Task.project_id == project_id, PRESENT)) or 0

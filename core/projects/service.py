@@ -13,6 +13,7 @@ from core.paging import Page, PageRequest, paginate
 from core.projects import policy
 from core.projects.model import Project, ProjectMember, ProjectRole
 from core.projects.repository import ProjectRepository
+from core.repeats import repeated
 from core.tasks import trash
 from core.tasks.model import Task
 from core.users.repository import UserRepository
@@ -37,6 +38,7 @@ class Membership:
     is_new: bool
 
 
+@repeated
 def create(actor: Actor, *, key: str, name: str, description: str | None = None, archived: bool = False) -> Project:
     """Create a project whose owner is the actor. Raises Conflict if the key is taken."""
     with transaction() as session:
@@ -74,6 +76,7 @@ def list_visible(actor: Actor, *, page: PageRequest, archived: bool | None = Non
     return paginate(session, query, page, sortable=SORTABLE, default_sort="-created_at", identity=Project.id)
 
 
+@repeated
 def change(actor: Actor, *, project_id: int, **values: Any) -> Project:
     """Change the given settings of a project. Raises NotFound, Forbidden, and Conflict if the key is taken."""
     with transaction() as session:
@@ -91,10 +94,11 @@ def replace(
     return change(actor, project_id=project_id, key=key, name=name, description=description, archived=archived)
 
 
+@repeated
 def delete(actor: Actor, *, project_id: int) -> None:
     """Delete a project without tasks. Raises NotFound, Forbidden, and Conflict while it has tasks."""
     with transaction() as session:
-        project = _lock_to_manage(actor, session, project_id)
+        project = _lock_to_manage(actor, session, project_id, to_delete=True)
         preconditions.check(lambda: project)
         projects = ProjectRepository(session)
         count = projects.count_tasks(project_id) or trash.let_go(session, actor.author, Task.project_id, project_id)
@@ -131,6 +135,7 @@ def get_member(actor: Actor, *, project_id: int, user_id: int) -> Membership:
     return _membership(session, _require_member(session, project_id, user_id), is_new=False)
 
 
+@repeated
 def set_member(actor: Actor, *, project_id: int, user_id: int, role: ProjectRole) -> Membership:
     """Make somebody a member, or change their role.
 
@@ -156,6 +161,7 @@ def set_member(actor: Actor, *, project_id: int, user_id: int, role: ProjectRole
         return _membership(session, member, is_new=is_new)
 
 
+@repeated
 def remove_member(actor: Actor, *, project_id: int, user_id: int) -> None:
     """Take somebody out of a project; their tasks stay. Raises NotFound, Forbidden, and Conflict for the last owner."""
     with transaction() as session:
@@ -192,8 +198,8 @@ def _require(actor: Actor, session: Session, project_id: int) -> tuple[Project, 
     return project, role
 
 
-def _lock_to_manage(actor: Actor, session: Session, project_id: int) -> Project:
-    project = ProjectRepository(session).lock(project_id)
+def _lock_to_manage(actor: Actor, session: Session, project_id: int, *, to_delete: bool = False) -> Project:
+    project = ProjectRepository(session).lock(project_id, to_delete=to_delete)
     if project is None:
         raise NotFound(NO_PROJECT)
     role = _require(actor, session, project_id)[1]
@@ -211,7 +217,7 @@ def _require_member(session: Session, project_id: int, user_id: int) -> ProjectM
 
 def _require_another_owner(projects: ProjectRepository, member: ProjectMember) -> None:
     """Refuse what would leave the project without an owner; the project's row is locked, so the count holds."""
-    if member.role is ProjectRole.OWNER and projects.count_owners(member.project_id) == 1:
+    if member.role is ProjectRole.OWNER and not projects.has_another_owner(member.project_id, member.user_id):
         raise Conflict("A project always keeps an owner. Make somebody else an owner first.")
 
 

@@ -16,6 +16,7 @@ from core.jobs import orders as jobs
 from core.jobs.kinds import REPORT
 from core.jobs.model import Job
 from core.projects import service as projects
+from core.repeats import repeated
 from core.reports import policy
 from core.reports.figures import Ageing, Figures, Heading, Headline, People, PersonLoad, Point, Week
 from core.reports.repository import ReportRepository
@@ -36,6 +37,7 @@ AGES = (7, 30, 90, None)
 WEEK = timedelta(days=7)
 
 
+@repeated
 def order(
     actor: Actor,
     *,

@@ -18,6 +18,7 @@ from core.db import transaction
 from core.errors import Conflict, DomainError, Forbidden, Invalid, NotFound
 from core.jobs import orders as jobs
 from core.jobs.kinds import EMAIL_TASK_CREATED
+from core.repeats import repeated
 from core.rows import update_rows, validated
 from core.security import service as security
 from core.security.model import EventKind
@@ -65,6 +66,7 @@ class _Plan:
     assigned: list[Task] = field(default_factory=list)
 
 
+@repeated
 def run(actor: Actor, *, operations: Sequence[Operation], atomic: bool) -> list[Outcome]:
     """Carry out the operations and return an outcome for each, in their order.
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from core import clock
 from core.access import Actor
 from core.db import transaction
-from core.errors import Forbidden, Invalid
+from core.errors import Conflict, Forbidden, Invalid
+from core.repeats import repeated
 from core.tasks import notices, policy, recording
 from core.tasks.model import TaskAction
 from core.tasks.repository import TaskRepository
@@ -21,14 +22,15 @@ class Handover:
     transferred: int
 
 
+@repeated
 def transfer(actor: Actor, *, from_user_id: int, to_user_id: int, task_ids: list[int] | None = None) -> Handover:
     """Make somebody else the owner of the giver's tasks, of all or of those named, in one transaction.
 
     One e-mail tells the receiver, unless they do it themselves.
 
-    Raises Forbidden unless the actor is the giver or an administrator, and
-    Invalid, naming each entry, for a receiver or a task that cannot be used;
-    then nothing has moved.
+    Raises Forbidden unless the actor is the giver or an administrator, Invalid,
+    naming each entry, for a receiver or a task that cannot be used, and Conflict for
+    tasks of archived projects; then nothing has moved.
     """
     if not policy.may_transfer(actor, from_user_id):
         raise Forbidden("Only the giver or an administrator may hand these tasks over.")
@@ -43,6 +45,7 @@ def transfer(actor: Actor, *, from_user_id: int, to_user_id: int, task_ids: list
         tasks = TaskRepository(session)
         owned = tasks.lock_owned(from_user_id, task_ids)
         _require_all(task_ids, owned)
+        _require_open(task_ids, tasks.list_archived(from_user_id, task_ids))
         now = clock.now()
         moved = tasks.change_owner(from_user_id, to_user_id, task_ids, updated_at=now)
         changes: recording.Changes = {"owner_id": [from_user_id, to_user_id]}
@@ -68,3 +71,16 @@ def _require_all(task_ids: list[int] | None, owned: list[int]) -> None:
     }
     if details:
         raise Invalid("Nothing was moved.", details=details)
+
+
+def _require_open(task_ids: list[int] | None, archived: list[int]) -> None:
+    """Name every task that can only be read; where none was named, say how many there are."""
+    if not archived:
+        return
+    if task_ids is None:
+        details = {"task_ids": [f"{len(archived)} of these tasks belong to archived projects. Name the others."]}
+    else:
+        closed = set(archived)
+        sentence = "The project of this task is archived."
+        details = {f"task_ids.{index}": [sentence] for index, number in enumerate(task_ids) if number in closed}
+    raise Conflict("Nothing was moved, because tasks of archived projects can only be read.", details=details)

@@ -61,7 +61,7 @@ class TaskRepository:
         if not with_trash:
             query = query.where(PRESENT)
         if lock:
-            query = query.with_for_update(of=Task)
+            query = query.with_for_update(of=Task, key_share=True)
         rows = self.session.execute(query, execution_options={"populate_existing": True})
         return [Access(*row) for row in rows]
 
@@ -91,7 +91,13 @@ class TaskRepository:
         query = select(Task.id).where(Task.owner_id == owner_id, PRESENT).order_by(Task.id)
         if task_ids is not None:
             query = query.where(Task.id.in_(task_ids))
-        return list(self.session.scalars(query.with_for_update()))
+        return list(self.session.scalars(query.with_for_update(key_share=True)))
+
+    def list_archived(self, owner_id: int, task_ids: Sequence[int] | None) -> list[int]:
+        """Return those of the owner's tasks, of all or of those asked for, whose projects are archived."""
+        query = select(Task.id).join(Project, Project.id == Task.project_id)
+        query = query.where(Task.owner_id == owner_id, PRESENT, Project.archived).order_by(Task.id)
+        return list(self.session.scalars(query if task_ids is None else query.where(Task.id.in_(task_ids))))
 
     def change_owner(
         self, from_id: int, to_id: int, task_ids: Sequence[int] | None, **values: Any
@@ -107,8 +113,9 @@ class TaskRepository:
 
     def lock_all(self, *conditions: ColumnElement[bool]) -> Sequence[Row[*tuple[Any, ...]]]:
         """Return what tasks of the trash or not refer to, and their versions, locked."""
-        columns = (Task.id, Task.version, Task.owner_id, Task.assignee_id, Task.deleted_at)
-        return self.session.execute(select(*columns).where(*conditions).order_by(Task.id).with_for_update()).all()
+        columns = (Task.id, Task.version, Task.owner_id, Task.assignee_id, Task.project_id, Task.deleted_at)
+        query = select(*columns).where(*conditions).order_by(Task.id)
+        return self.session.execute(query.with_for_update(key_share=True)).all()
 
     def update_all(self, *conditions: ColumnElement[bool], **values: Any) -> None:
         """Set the same values for tasks that are locked."""

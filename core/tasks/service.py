@@ -21,6 +21,7 @@ from core.paging import Page, PageRequest, paginate
 from core.projects import service as projects
 from core.projects.repository import ProjectRepository
 from core.ranges import Range
+from core.repeats import repeated
 from core.tasks import notices, policy, recording
 from core.tasks.model import CLOSED, Task, TaskAction, TaskStatus
 from core.tasks.repository import Access, TaskRepository, mentions
@@ -61,6 +62,7 @@ class TaskFilter:
     ranges: dict[Literal["due_date", "created_at", "updated_at", "completed_at"], Range] = field(default_factory=dict)
 
 
+@repeated
 def create(
     actor: Actor,
     *,
@@ -107,6 +109,12 @@ def require_readable(actor: Actor, access: Access | None) -> Task:
     if not policy.may_read(actor, access.task, access.role):
         raise Forbidden("This task belongs to somebody else.")
     return access.task
+
+
+def require_discussable(actor: Actor, access: Access | None) -> None:
+    """Raise NotFound, Forbidden or Conflict unless the actor may write about the task that was looked up."""
+    require_readable(actor, access)
+    _require_open_project(_require(access))
 
 
 def list_visible(actor: Actor, *, page: PageRequest, narrowed: TaskFilter) -> Page:
@@ -189,6 +197,7 @@ def replace(
     )
 
 
+@repeated
 def change(actor: Actor, *, task_id: int, **values: Any) -> Task:
     """Change the given fields of a task and no others; a new assignee is told by e-mail.
 
@@ -210,6 +219,7 @@ def change(actor: Actor, *, task_id: int, **values: Any) -> Task:
     return access.task
 
 
+@repeated
 def delete(actor: Actor, *, task_id: int) -> None:
     """Put a task into the trash, and with it the posts about it.
 
@@ -224,6 +234,7 @@ def delete(actor: Actor, *, task_id: int) -> None:
         recording.record(session, actor.author, TaskAction.DELETED, access.task)
 
 
+@repeated
 def restore(actor: Actor, *, task_id: int) -> Task:
     """Take a task out of the trash, and with it the posts about it.
 
@@ -243,6 +254,7 @@ def restore(actor: Actor, *, task_id: int) -> Task:
     return access.task
 
 
+@repeated
 def start_processing(actor: Actor, *, task_id: int) -> Job:
     """Order the processing of a task.
 

@@ -37,9 +37,13 @@ def may_change(actor: Actor, user: User, fields: Iterable[str]) -> bool:
     return actor.user_id == user.id and ADMIN_FIELDS.isdisjoint(fields)
 
 
-def may_delete(actor: Actor, user: User) -> bool:
+def may_delete(actor: Actor, user_id: int) -> bool:
     """Return whether the actor may delete the account."""
-    return actor.has(Permission.USERS_ADMIN) or actor.user_id == user.id
+    return actor.has(Permission.USERS_ADMIN) or actor.user_id == user_id
+
+
+# What an account's things are written with. Who hands them over with an API key needs these too.
+HANDED_OVER_WITH = (Permission.TASKS_WRITE, Permission.POSTS_WRITE, Permission.ITEMS_WRITE, Permission.PROJECTS_WRITE)
 
 
 def is_active_admin(user: User) -> bool:

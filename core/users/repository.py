@@ -37,14 +37,15 @@ class UserRepository:
     def find_for_update(self, user_id: int) -> User | None:
         return find_locked(self.session, User, user_id)
 
-    def lock_with_admins(self, *user_ids: int) -> dict[int, User]:
+    def lock_with_admins(self, *user_ids: int, to_delete: bool = False) -> dict[int, User]:
         """Return these users and all active administrators by id, as they are now, locked where the engine locks rows.
 
         One statement in one order, so that changes which could together remove
         the last administrator queue up, and do not deadlock.
         """
         is_admin = and_(User.role == Role.ADMIN, User.is_active)
-        query = select(User).where(or_(User.id.in_(user_ids), is_admin)).order_by(User.id).with_for_update()
+        query = select(User).where(or_(User.id.in_(user_ids), is_admin)).order_by(User.id)
+        query = query.with_for_update(key_share=not to_delete)
         rows = self.session.scalars(query, execution_options={"populate_existing": True})
         return {user.id: user for user in rows}
 

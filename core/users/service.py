@@ -14,6 +14,7 @@ from core.errors import Conflict, Forbidden, JobFailed, Malformed, NotFound
 from core.jobs import orders as jobs
 from core.jobs.kinds import EMAIL_WELCOME
 from core.paging import Page, PageRequest, paginate
+from core.repeats import repeated
 from core.security import service as security
 from core.security.model import EventKind
 from core.tasks import notices
@@ -64,6 +65,7 @@ def get_actor(user_id: int | None, *, key_id: int | None = None) -> Actor:
     return Actor(user.id, user.role, scopes=scopes, key_id=key_id, via=Via.JOB)
 
 
+@repeated
 def create(
     *,
     username: str,
@@ -150,6 +152,7 @@ def replace(actor: Actor, *, user_id: int, username: str, email: str, name: str 
     return change(actor, user_id=user_id, username=username, email=email, name=name, **values)
 
 
+@repeated
 def change(actor: Actor, *, user_id: int, **values: Any) -> User:
     """Change the given fields of an account and no others.
 
@@ -198,6 +201,7 @@ def _record_change(session: Session, actor: Actor, user: User, *, was: dict[str,
         security.record(session, EventKind.ACCOUNT_CHANGED, user_id=user.id, actor_id=actor.user_id or None, **detail)
 
 
+@repeated
 def set_password(*, user_id: int, password: str, hashing_key: str) -> None:
     """Give an account a new password, and end its sessions, its API keys and any lock; for operators.
 
@@ -213,6 +217,7 @@ def set_password(*, user_id: int, password: str, hashing_key: str) -> None:
         security.record(session, EventKind.PASSWORD_CHANGED, user_id=user_id)
 
 
+@repeated
 def delete(actor: Actor, *, user_id: int, transfer_to: int | None = None) -> None:
     """Delete an account with its sessions and API keys; what hangs on it goes to another, all or nothing.
 
@@ -222,19 +227,23 @@ def delete(actor: Actor, *, user_id: int, transfer_to: int | None = None) -> Non
     user, and Conflict for the last active administrator and, without a
     receiver, for an account that still has something.
     """
+    may_delete = policy.may_delete(actor, user_id)
     with transaction() as session:
+        if may_delete:
+            belongings.lock(session, user_id=user_id)  # Things before people: see docs/architecture.md.
         people = UserRepository(session)
         wanted = [user_id] if transfer_to is None else [user_id, transfer_to]
-        locked = people.lock_with_admins(*wanted)
+        locked = people.lock_with_admins(*wanted, to_delete=True)
         user = _require(locked.get(user_id))
-        if not policy.may_delete(actor, user):
+        if not may_delete:
             raise Forbidden("Only its owner or an administrator may delete this account.")
         preconditions.check(lambda: user)
         if policy.is_active_admin(user):
             _require_another_admin(locked, user)
         if transfer_to is not None:
             _require_receiver(locked.get(transfer_to), giver=user)
-            moved = belongings.hand_over(session, actor.author, from_user_id=user_id, to_user_id=transfer_to)
+            _require_scopes(actor)
+            moved = belongings.hand_over(session, actor, from_user_id=user_id, to_user_id=transfer_to)
             notices.order_transferred(session, actor, from_user_id=user_id, to_user_id=transfer_to, task_ids=moved)
         elif details := belongings.describe(session, user_id=user_id) or belongings.let_go_of_trash(
             session, actor.author, user_id=user_id
@@ -278,6 +287,13 @@ def _require_receiver(receiver: User | None, *, giver: User) -> None:
             "The account cannot be transferred like this.",
             details={"transfer_to": ["There is no such other active user."]},
         )
+
+
+def _require_scopes(actor: Actor) -> None:
+    """Refuse a key that could not hand these things over one by one."""
+    missing = [permission for permission in policy.HANDED_OVER_WITH if not actor.has(permission)]
+    if missing:
+        raise Forbidden(f"To hand everything over, this needs the permissions {', '.join(missing)}.")
 
 
 def _require_another_admin(locked: dict[int, User], user: User) -> None:

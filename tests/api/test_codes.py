@@ -289,6 +289,7 @@ def when_it_is_empty(survey: Survey, operation: Operation) -> int:
 WRONG_LOGIN = with_body(username="nobody", password="a wrong password")
 TASK, ITEM = "/api/v1/tasks/<int:task_id>", "/api/v1/items/<int:item_id>"
 USER, PROJECT = "/api/v1/users/<int:user_id>", "/api/v1/projects/<int:project_id>"
+POST = "/api/v1/posts/<int:post_id>"
 MEMBER = f"{PROJECT}/members/<int:user_id>"
 JOB, ALIAS = "/api/v1/jobs/<job_id>", "/api/v1/tasks/process/status/<job_id>"
 
@@ -320,7 +321,10 @@ SPECIAL: dict[tuple[str, int], Provoke] = {
     (f"PUT {ITEM}", 409): with_body(name="Changed", price=1, sku="TAKEN"),
     (f"PATCH {ITEM}", 409): with_body(sku="TAKEN"),
     (f"DELETE {ITEM}", 409): about_which_is_a_task,
-    ("GET /api/v1/stats", 404): with_query("project_id=999999999"),
+    ("POST /api/v1/tasks/transfer", 409): in_an_archived_project,
+    (f"PUT {POST}", 409): in_an_archived_project,
+    (f"PATCH {POST}", 409): in_an_archived_project,
+    (f"DELETE {POST}", 409): in_an_archived_project,
     (f"GET {RELAY}", 400): at(**{"<name>/<path:path>": "far/../x"}),
     (f"POST {RELAY}", 400): at(**{"<name>/<path:path>": "far/../x"}),
     (f"GET {RELAY}", 409): at(**{"<name>/<path:path>": "far/locked"}),

@@ -331,7 +331,7 @@ def test_numbers_can_be_narrowed_to_a_project_by_its_members(ada: Person, bob: P
         session.add(ProjectMember(project_id=number, user_id=bob.user_id, role=ProjectRole.VIEWER))
     assert bob.get(f"/stats?project_id={number}").status_code == 200
     for person in (ada, admin):
-        assert person.get("/stats?project_id=999999").status_code == 404
+        assert person.get("/stats?project_id=999999").status_code == 400
 
 
 def test_nobody_sees_statistics_without_credentials(anonymous: Person) -> None:
