@@ -20,8 +20,9 @@ from core.auth import service as auth
 from core.auth.repository import ResetRepository
 from core.db import db, transaction
 from core.errors import Conflict, Forbidden, Invalid, NotFound
-from core.jobs import service as jobs
+from core.jobs import orders as jobs
 from core.jobs.kinds import EMAIL_PASSWORD_RESET
+from core.repeats import repeated
 from core.security import service as security
 from core.security.model import EventKind
 from core.users.repository import UserRepository
@@ -42,6 +43,7 @@ class ResetLink:
     expires_at: datetime
 
 
+@repeated
 def order(*, username: str) -> None:
     """Order a link for whoever has this username or e-mail address, if anybody has.
 
@@ -61,6 +63,7 @@ def order(*, username: str) -> None:
         )
 
 
+@repeated
 def make_for_job(*, user_id: int, job_id: UUID, until: datetime, signing_key: str) -> str | None:
     """Return the token that a job is to send, the same each time; None if it must not, because there are others."""
     token = _token(hmac.digest(signing_key.encode(), f"password-reset-job:{job_id}".encode(), hashlib.sha256))
@@ -77,6 +80,7 @@ def make_for_job(*, user_id: int, job_id: UUID, until: datetime, signing_key: st
         return token if links.find_user_id(token_hash, now) is not None else None
 
 
+@repeated
 def make(actor: Actor, *, user_id: int, signing_key: str) -> ResetLink:
     """Make a link for somebody else's account; for administrators to hand over.
 
@@ -106,6 +110,7 @@ def make(actor: Actor, *, user_id: int, signing_key: str) -> ResetLink:
     return link
 
 
+@repeated
 def redeem(*, token: str, new_password: str, signing_key: str, former_keys: Sequence[str] = ()) -> None:
     """Set a new password, and end all sessions, API keys and other links, and any lock.
 
