@@ -68,14 +68,11 @@ def password_reset(*, user_id: int | None, until: str, job_id: UUID, settings: S
     return Letter(MailKind.PASSWORD_RESET, user, values)
 
 
-def task_created(*, task_id: int, user_id: int | None = None) -> Letter:
-    """Return the confirmation of a new task to whoever made it, as long as it is theirs."""
+def task_created(*, task_id: int) -> Letter:
+    """Return the confirmation of a new task to its owner, whoever that is by now: nobody else may see it."""
     task = TaskRepository(db.session()).find(task_id)
     if task is None:
         raise NotNeeded(f"Task {task_id} was deleted before its confirmation was sent.")
-    # An order of an earlier version does not say whom it is for.
-    if user_id is not None and task.owner_id != user_id:
-        raise NotNeeded(f"Task {task_id} is somebody else's now.")
     return Letter(MailKind.TASK_CREATED, _recipient(task.owner_id, MailKind.TASK_CREATED), {"task": task})
 
 

@@ -203,7 +203,7 @@ def _write(actor: Actor, session: Session, plan: _Plan) -> None:
         for (outcome, row), task in zip(plan.inserts, created, strict=True):
             outcome.task, outcome.task_id = task, task.id
             entries.append(recording.entry_of_new(actor.author, task.id, row))
-            jobs.enqueue(session, EMAIL_TASK_CREATED, owner_id=actor.user_id, user_id=actor.user_id, task_id=task.id)
+            jobs.enqueue(session, EMAIL_TASK_CREATED, owner_id=actor.user_id, task_id=task.id)
             plan.assigned.append(task)
     recording.store(session, entries)
     notices.order_assigned(session, actor, plan.assigned)

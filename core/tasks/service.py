@@ -93,7 +93,7 @@ def create(
         )
         set_status(task, TaskStatus(status))
         recording.record(session, actor.author, TaskAction.CREATED, task)
-        jobs.enqueue(session, EMAIL_TASK_CREATED, owner_id=actor.user_id, user_id=actor.user_id, task_id=task.id)
+        jobs.enqueue(session, EMAIL_TASK_CREATED, owner_id=actor.user_id, task_id=task.id)
         notices.order_assigned(session, actor, [task])
     return task
 

@@ -36,9 +36,9 @@ def password_reset(run: Run, *, user_id: int | None, until: str) -> None:
     _send(run, partial(order, job_id=run.job_id, settings=current_settings()))
 
 
-def task_created(run: Run, *, task_id: int, user_id: int | None = None) -> None:
+def task_created(run: Run, *, task_id: int) -> None:
     """Confirm a new task to its owner."""
-    _send(run, partial(mail.task_created, task_id=task_id, user_id=user_id))
+    _send(run, partial(mail.task_created, task_id=task_id))
 
 
 def task_assigned(run: Run, *, user_id: int, task_ids: list[int], by_user_id: int) -> None:
