@@ -8,12 +8,14 @@ from sqlalchemy import delete, select, update
 
 from core import clock
 from core.db import db, insert_if_absent, transaction
+from core.repeats import repeated
 from core.security.model import KnownSecret
 
 # What was made under a secret is of little use to anybody after this.
 REMEMBERED = timedelta(days=30)
 
 
+@repeated
 def note(secrets: Sequence[str]) -> None:
     """Remember which secrets are accepted, the one in force first."""
     now = clock.now()
