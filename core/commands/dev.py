@@ -13,7 +13,7 @@ import click
 from core import embedded, seed, slots
 from core.bootstrap import create_core_app, upgrade_database
 from core.changed_files import ChangedFiles
-from core.commands.process import MANAGE, Failure, refuse_address
+from core.commands.process import MANAGE, Failure, refuse_address, share_folder
 from core.commands.serve import allow_many_files, listen
 from core.config import ROOT, load_settings
 from core.db import db
@@ -41,6 +41,7 @@ def dev(host: str | None, port: int | None, reloads: bool) -> None:
     the old ones go on. Migrations are applied at the start only.
     """
     settings = load_settings()
+    share_folder(settings)
     host, port = host or settings.host, settings.port if port is None else port
     with _instance_lock(settings):
         sockets = _listen(host, port)

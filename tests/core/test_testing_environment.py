@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from api import create_app
 from core.bootstrap import create_core_app
+from core.commands.process import share_folder
 from core.config import ROOT, ConfigError, load_settings
 from core.config_testing import LEADING_OUT, MARK
 from core.db import db
@@ -158,6 +159,15 @@ def test_the_instance_folder_of_another_environment_is_not_written(
     settings = load_settings("testing", environ={"TASKLANE_INSTANCE_PATH": str(named)})
     assert (settings.instance_path == named) is is_used
     assert (named / MARK).exists() is is_used
+
+
+def test_processes_that_a_process_of_tests_starts_share_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TASKLANE_ENV", "testing")
+    monkeypatch.setenv("TASKLANE_INSTANCE_PATH", "")
+    parent = load_settings()
+    share_folder(parent)
+    child = load_settings()
+    assert (child.instance_path, child.database_url) == (parent.instance_path, parent.database_url)
 
 
 def test_all_that_leads_out_is_in_the_table(project: Path) -> None:

@@ -3,7 +3,6 @@
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.config import ROOT
+from tests.support.programs import need
 
 # Marks of the blocks that are run as they stand. In a console, what is typed stands behind a `$`.
 RUN = ("sh", "console")
@@ -112,9 +112,7 @@ class Reader:
         programs = folder / "programs"
         programs.mkdir()
         # It tells what each request was answered, which `curl -s` keeps to itself.
-        _program(
-            programs / "curl", f"exec {shutil.which('curl')} --write-out '%{{stderr}}@@http %{{http_code}}\\n' \"$@\""
-        )
+        _program(programs / "curl", f"exec {need('curl')} --write-out '%{{stderr}}@@http %{{http_code}}\\n' \"$@\"")
         _program(programs / "python", f'exec {shlex.quote(sys.executable)} "$@"')
         (folder / ".venv").mkdir()
         (folder / ".venv" / "bin").symlink_to(programs)
