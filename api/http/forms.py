@@ -23,7 +23,8 @@ from core.errors import Invalid, Malformed
 from core.faults import nearest
 
 # Of a form without files, which holds a name and a password: a megabyte has room for half a million fields.
-MAX_URLENCODED_BYTES = 16 * 1024
+MAX_URLENCODED_BYTES = 256 * 1024
+MAX_FIELDS = 100
 # What the names, the other parts and the boundaries may take beside the file.
 FRAMING_BYTES = 64 * 1024
 MAX_PARTS = 50
@@ -55,11 +56,14 @@ class FormParser(reqparse.RequestParser):
 
 
 def limit_size() -> None:
-    """Take no more of a form without files than it needs. Raises RequestEntityTooLarge."""
-    if request.mimetype == URLENCODED:
-        request.max_content_length = MAX_URLENCODED_BYTES
-        if (request.content_length or 0) > MAX_URLENCODED_BYTES:
-            raise RequestEntityTooLarge
+    """Take no more of a form without files than it needs. Raises RequestEntityTooLarge and Malformed."""
+    if request.mimetype != URLENCODED:
+        return
+    request.max_content_length = MAX_URLENCODED_BYTES
+    if (request.content_length or 0) > MAX_URLENCODED_BYTES:
+        raise RequestEntityTooLarge
+    if request.get_data().count(b"&") >= MAX_FIELDS:
+        raise Malformed(f"The form has more than {MAX_FIELDS} fields.")
 
 
 def load_form(target: FormParser) -> dict[str, Any]:

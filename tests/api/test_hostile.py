@@ -69,11 +69,19 @@ def faults(request: Request, response: TestResponse) -> Iterator[str]:
     if response.mimetype != "application/json":
         yield f"is {response.mimetype}"
         return
-    error = response.get_json()["error"]
-    if error["request_id"] != response.headers["X-Request-ID"] or not error["message"].endswith("."):
-        yield f"is no proper refusal: {error}"
+    if not is_proper(response):
+        yield f"is no proper refusal: {response.text}"
     if len(response.data) > 20_000:
         yield f"is {len(response.data)} bytes long"
+
+
+def is_proper(response: TestResponse) -> bool:
+    """Return whether a refusal says what it has to."""
+    body = response.get_json()
+    if isinstance(body["error"], str):
+        # The password grant is refused in the words of OAuth (RFC 6749, section 5.2).
+        return body["error_description"].endswith(".")
+    return body["error"]["request_id"] == response.headers["X-Request-ID"] and body["error"]["message"].endswith(".")
 
 
 class Attack:

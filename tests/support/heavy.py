@@ -93,6 +93,8 @@ BODIES: dict[str, bytes] = {
 FORMS: dict[str, tuple[str, bytes]] = {
     "fields": ("application/x-www-form-urlencoded", b"&".join(b"a%d=1" % number for number in range(100_000))),
     "ampersands": ("application/x-www-form-urlencoded", b"&" * MEGABYTE),
+    "many fields": ("application/x-www-form-urlencoded", b"&".join(b"a%d=1" % number for number in range(20_000))),
+    "escapes": ("application/x-www-form-urlencoded", b"grant_type=password&username=" + b"%41" * 60_000),
     "a long field": ("application/x-www-form-urlencoded", b"grant_type=password&username=" + b"x" * MEGABYTE),
     "parts": (
         "multipart/form-data; boundary=b",

@@ -198,7 +198,17 @@ def places(operation: Operation, supply: Supply) -> Iterator[Request]:
     for placeholder in re.findall("<[^>]*>", operation.rule):
         hostile = _PLACES.get(placeholder, ())
         for part in supply.some(hostile, 4):
-            yield operation.but("a wrong place", 404, path=operation.path({placeholder: part}))
+            code = 404 if is_text(part) else 400
+            yield operation.but("a wrong place", code, path=operation.path({placeholder: part}))
+
+
+def is_text(part: str) -> bool:
+    """Return whether a part of a path is UTF-8."""
+    try:
+        unquote_to_bytes(part).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 _PLACES: dict[str, Sequence[str]] = {
@@ -305,7 +315,7 @@ def nowhere() -> Iterator[Request]:
     """Yield paths to which no route leads."""
     for number, path in enumerate(values.NOWHERE):
         method = ("GET", "POST", "DELETE", "PUT", "PATCH", "HEAD")[number % 6]
-        yield Request("nowhere", method, path, frozenset({404, 405}))
+        yield Request("nowhere", method, path, frozenset({404, 405}) if is_text(path) else frozenset({400}))
 
 
 def greetings() -> Iterator[Request]:
