@@ -9,7 +9,9 @@ from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.http import unquote_etag
 
 from api.http import etags
+from api.http.conditional import CHANGED
 from api.http.responses import Verb, answering, document, refuses
+from core.errors import PreconditionFailed
 from core.files import service as files
 from core.files.model import StoredFile
 
@@ -38,9 +40,12 @@ def _respond(file: StoredFile) -> Response:
     etag = f'"{file.sha256}"'
     start, stop, status = 0, file.size, 200
     headers = {"ETag": etag, "Accept-Ranges": "bytes", "Content-Disposition": _disposition(file.name)}
-    known = etags.named_by(etags.IF_NONE_MATCH)
+    # Both before the range is looked at, this one first (RFC 9110, section 13.2.2).
+    wanted, known = etags.named_by(etags.IF_MATCH), etags.named_by(etags.IF_NONE_MATCH)
+    if wanted is not None and not wanted.match_strongly(etag):
+        raise PreconditionFailed(CHANGED, current=etag)
     if known is not None and known.match_weakly(etag):
-        # Before the range is looked at: whoever has it all needs no part (RFC 9110, section 13.2.2).
+        # Whoever has it all needs no part.
         return current_app.response_class(status=304, headers={"ETag": etag})
     part = _wanted_part(file)
     if part is not None:

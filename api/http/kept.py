@@ -56,6 +56,9 @@ def kept_page(*topics: Topic) -> Callable[[Verb], Verb]:
             # Whoever knows this tag got it with a good answer to this very question, so that would be good again.
             tag = etags.weak(cache.edition(), question.encode(), stamp.encode())
             known = etags.named_by(etags.IF_NONE_MATCH)
+            # If-Match is looked at first (RFC 9110, section 13.2.2), with the answer itself.
+            if etags.IF_MATCH in request.headers:
+                known = None
             if known is not None and not known.is_any and known.match_weakly(tag):
                 return not_modified(tag)
 

@@ -202,11 +202,24 @@ def limits_logins(view: Callable[..., Any]) -> Callable[..., Any]:
     One address may try one username only so often, and all usernames together
     somewhat more often.
     """
+    return _limited(view, _LOGIN, _FROM_ADDRESS)
+
+
+def limits_resets(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Count the POSTs to a view as questions for a way back into an account, and as attempts to log in."""
+    return _limited(view, _RESET, _FROM_ADDRESS)
+
+
+def limits_tokens(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Count the POSTs to a view, where nobody has to be known, as attempts to log in from this address."""
+    return _limited(view, _FROM_ADDRESS)
+
+
+def _limited(view: Callable[..., Any], *limits: Limit) -> Callable[..., Any]:
     unlimited = view
-    for limit in _LOGINS:
-        view = credentials_limiter.shared_limit(limit.value, scope=limit.scope, key_func=limit.key, methods=["POST"])(
-            view
-        )
+    for limit in limits:
+        shared = credentials_limiter.shared_limit(limit.value, scope=limit.scope, key_func=limit.key, methods=["POST"])
+        view = shared(view)
 
     @wraps(view)
     def counted(*args: Any, **kwargs: Any) -> Any:
@@ -214,26 +227,10 @@ def limits_logins(view: Callable[..., Any]) -> Callable[..., Any]:
             # Which name is tried is known when the body is there.
             return unlimited(*args, **kwargs)
         if request.method == "POST":
-            _concerns(*_LOGINS)
+            _concerns(*limits)
         return view(*args, **kwargs)
 
     return counted
-
-
-def limits_resets(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Count the POSTs to a view as questions for a way back into an account, and as attempts to log in."""
-    shared = credentials_limiter.shared_limit
-    for limit, scope, key in ((reset_limit, "reset", login_key), (address_limit, "logins", get_remote_address)):
-        view = shared(limit, scope=scope, key_func=key, methods=["POST"])(view)
-    return view
-
-
-def limits_tokens(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Count the POSTs to a view, where nobody has to be known, as attempts to log in from this address."""
-    limited: Callable[..., Any] = credentials_limiter.shared_limit(
-        address_limit, scope="logins", key_func=get_remote_address, methods=["POST"]
-    )(view)
-    return limited
 
 
 def reset_limit() -> str:
@@ -302,7 +299,6 @@ def login_key() -> str:
     return f"{get_remote_address()} {texts.login_name(str(username or '')[:400])[:120]}"
 
 
-_LOGINS = (
-    Limit(credentials_limiter, login_limit, "login", login_key),
-    Limit(credentials_limiter, address_limit, "logins", get_remote_address),
-)
+_LOGIN = Limit(credentials_limiter, login_limit, "login", login_key)
+_RESET = Limit(credentials_limiter, reset_limit, "reset", login_key)
+_FROM_ADDRESS = Limit(credentials_limiter, address_limit, "logins", get_remote_address)

@@ -402,3 +402,12 @@ def run(count: int, work: Callable[[int], None]) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def test_another_version_is_refused_even_to_who_knows_this_one(ada: Person) -> None:
+    ada.create_task()
+    for path in ("/tasks", "/auth/me", "/users", "/search?q=water"):
+        tag = ada.get(path).headers["ETag"]
+        assert ada.get(path, headers={"If-None-Match": tag}).status_code == 304, path
+        both = {"If-Match": '"another"', "If-None-Match": tag}
+        assert ada.get(path, headers=both).status_code == 412, path

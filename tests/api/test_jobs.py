@@ -307,6 +307,23 @@ def test_a_download_is_revalidated_and_continued_by_its_tag(ada: Person, finishe
     assert ada.get(path, headers={**part, "If-Range": '"another"'}).status_code == 200
 
 
+def test_a_part_is_given_under_the_conditions_of_the_whole(ada: Person, finished: str) -> None:
+    path = f"/jobs/{finished}/result"
+    tag = ada.get(path).headers["ETag"]
+    for wanted in ("bytes=10-19", "bytes=0-", "bytes=-5", "bytes=999999999-"):
+        part = {"Range": wanted}
+        gone = ada.get(path, headers={**part, "If-Match": '"another"'})
+        assert (gone.status_code, gone.headers["ETag"]) == (412, tag), wanted
+        # If-Match is looked at first.
+        both = {**part, "If-Match": '"another"', "If-None-Match": tag}
+        assert ada.get(path, headers=both).status_code == 412, wanted
+        copy = ada.get(path, headers={**part, "If-None-Match": tag})
+        assert (copy.status_code, copy.data, copy.headers["ETag"]) == (304, b"", tag), wanted
+        assert "Content-Range" not in copy.headers
+    held = ada.get(path, headers={"Range": "bytes=10-19", "If-Match": tag, "If-None-Match": '"another"'})
+    assert (held.status_code, held.data) == (206, CONTENT[10:20])
+
+
 def test_there_is_no_result_before_the_end_and_none_when_it_has_expired(
     app: Flask, ada: Person, finished: str, at: Callable[[str], None]
 ) -> None:

@@ -68,6 +68,23 @@ def test_everybody_sees_the_events_of_their_own_account_only(ada: Person, bob: P
     assert kinds(admin, "?kind=login") == []
 
 
+def test_the_use_of_a_key_is_told_again_after_an_hour_without_one(ada: Person, at: Callable[[str], None]) -> None:
+    key = ada.post("/auth/keys", {"name": "Script", "scopes": ["tasks:read"]}).get_json()["data"]["key"]
+    began = clock.now()
+
+    def use(after: timedelta) -> int:
+        at((began + after).isoformat())
+        assert ada.get("/tasks", token="", headers={"X-API-Key": key}).status_code == 200
+        return kinds(ada, "?kind=key_used").count("key_used")
+
+    hour = timedelta(hours=1)
+    assert use(timedelta(0)) == 1
+    assert use(hour - timedelta(seconds=1)) == 1
+    assert use(2 * hour - timedelta(seconds=2)) == 1
+    assert use(3 * hour) == 2
+    assert use(3 * hour + timedelta(minutes=5)) == 2
+
+
 def test_what_changes_an_account_is_recorded(ada: Person, admin: Person) -> None:
     path = f"/users/{ada.user_id}"
     assert admin.patch(path, {"role": "admin"}).status_code == 200
