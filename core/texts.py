@@ -25,6 +25,21 @@ REQUIRED = "This field is required."
 SERVER_SET = "This field is set by the server."
 TAKEN = "This value is already taken."
 
+# What a pattern of the OpenAPI document takes for white space (ECMA 262, WhiteSpace and LineTerminator). Python's own
+# idea of it has U+001C to U+001F and U+0085 too, and not U+FEFF.
+WHITE_SPACE = (
+    "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000\ufeff"
+)
+# White space, and what shows nothing either: controls, format characters, fillers, the empty Braille cell. For classes
+# of regular expressions of any language, most of which know no others than these 16 bits.
+NOT_SEEN = (
+    r"\u0000-\u0020\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f"
+    r"\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+)
+_SEEN = re.compile(
+    rf"[^{NOT_SEEN}\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 USERNAME = re.compile(r"[A-Za-z0-9_.-]{3,80}")
 CENT = Decimal("0.01")
@@ -66,6 +81,16 @@ def moment(value: str) -> datetime:
         raise ValueError(f"{value!r} is beyond the calendar.") from None
 
 
+def strip(value: str) -> str:
+    """Return `value` without white space at its ends, as the document's patterns understand that."""
+    return value.strip(WHITE_SPACE)
+
+
+def is_blank(value: str) -> bool:
+    """Return whether nothing of `value` can be seen."""
+    return not _SEEN.search(value)
+
+
 def _refuse(field: str, sentence: str) -> Invalid:
     return Invalid("The request has invalid fields.", details={field: [sentence]})
 
@@ -92,8 +117,8 @@ def storable(field: str, value: str) -> str:
 
 def line(field: str, value: str, *, shortest: int = 1, longest: int) -> str:
     """Return `value` trimmed; raise Invalid unless shortest..longest characters remain."""
-    value = storable(field, value).strip()
-    if not value:
+    value = strip(storable(field, value))
+    if is_blank(value):
         raise _refuse(field, BLANK)
     if len(value) < shortest:
         raise _refuse(field, TOO_SHORT.format(shortest))
@@ -102,7 +127,7 @@ def line(field: str, value: str, *, shortest: int = 1, longest: int) -> str:
 
 def body(field: str, value: str, *, longest: int) -> str:
     """Return `value` as it is; raise Invalid if it is blank or longer than `longest` characters."""
-    if not storable(field, value).strip():
+    if is_blank(storable(field, value)):
         raise _refuse(field, BLANK)
     return at_most(field, value, longest)
 
@@ -150,7 +175,7 @@ def email(value: str) -> str:
         SPECIAL_USE_DOMAIN_NAMES.remove("local")
     try:
         checked = validate_email(
-            storable("email", value.strip()),
+            storable("email", strip(value)),
             check_deliverability=False,
             allow_smtputf8=False,
             globally_deliverable=False,
@@ -175,7 +200,7 @@ def time_zone(field: str, value: str) -> str:
 
 def login_name(value: str) -> str:
     """Return what two spellings of one username or address have in common."""
-    name = value.strip()
+    name = strip(value)
     if "@" in name:
         with contextlib.suppress(Invalid):
             name = email(name)

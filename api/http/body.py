@@ -15,7 +15,7 @@ from flask_restx.model import ModelBase
 from jsonschema import Draft4Validator, FormatChecker, ValidationError, validators
 
 from api.http import json, media
-from api.http.fields import NOT_BLANK
+from api.http.fields import NOT_BLANK, TRIMMED
 from core import redaction, texts
 from core.errors import Invalid, Malformed
 from core.faults import MAX_FAULTS, Faults
@@ -107,7 +107,7 @@ def check(model: ModelBase, value: dict[str, Any], *, missing_status: int = 422)
     shape = _shape(model)
     for name in shape.trimmed & value.keys():
         if isinstance(value[name], str):
-            value[name] = value[name].strip()
+            value[name] = texts.strip(value[name])
     faults = Faults()
     missing = False
     for error in islice(shape.validator.iter_errors(value), MAX_ERRORS):
@@ -260,7 +260,7 @@ def _sentence(validator: str, limit: Any, schema: dict[str, Any]) -> str:
         return f"Must be {' or '.join(_TYPES[name] for name in names)}."
     if validator == "enum":
         return f"Must be one of {', '.join(str(item) for item in limit if item is not None)}."
-    if (validator == "minLength" and limit == 1) or (validator == "pattern" and limit == NOT_BLANK):
+    if (validator == "minLength" and limit == 1) or (validator == "pattern" and limit in (NOT_BLANK, TRIMMED)):
         return texts.BLANK
     if validator == "format":
         return _FORMATS[limit]

@@ -10,10 +10,20 @@ from typing import Any
 from flask_restx import fields
 
 from core.db import MAX_ID
-from core.texts import MONEY_LIMIT
+from core.texts import MONEY_LIMIT, NOT_SEEN
 
-# A regular expression that text matches unless it is blank.
-NOT_BLANK = r"\S"
+# Regular expressions of ECMA 262, as the document has them, but without `\s` alone, which each language understands in
+# its own way, and without `$`, which some take for the end of the last line.
+_END = r"(?![\s\S])"
+# Neither NUL nor core.texts.WHITE_SPACE.
+_EDGE = r"[^\u0000\u0009-\u000d\u0020\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]"
+STORABLE = rf"^[^\u0000]*{_END}"
+# Something of it is no white space. What nobody can see may be looked for.
+NOT_EMPTY = rf"^[^\u0000]*{_EDGE}[^\u0000]*{_END}"
+# Something of it can be seen.
+NOT_BLANK = rf"^[^\u0000]*[^{NOT_SEEN}][^\u0000]*{_END}"
+# And there is no white space at either end.
+TRIMMED = rf"^(?:{_EDGE}[^\u0000]*)?[^{NOT_SEEN}](?:[^\u0000]*{_EDGE})?{_END}"
 
 
 class _Nullable:
@@ -36,6 +46,10 @@ class _Nullable:
 class Text(fields.String):
     """Text, kept as it was sent."""
 
+    def schema(self) -> dict[str, Any]:
+        schema = super().schema()
+        return {**schema, "pattern": schema.get("pattern") or STORABLE}
+
 
 class Line(fields.String):
     """Text that is trimmed before its length is checked, and not blank."""
@@ -47,9 +61,9 @@ class Line(fields.String):
         super().__init__(*args, **kwargs)
 
     def schema(self) -> dict[str, Any]:
-        # What is left of a blank text is too short, which only the pattern tells those who read the document.
+        # Of other text, it depends on what is left of it, which only the pattern tells those who read the document.
         schema = super().schema()
-        return {**schema, "pattern": schema.get("pattern") or NOT_BLANK}
+        return {**schema, "pattern": schema.get("pattern") or TRIMMED}
 
 
 class Email(Line):

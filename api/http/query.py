@@ -12,6 +12,7 @@ from flask import g, request
 from flask_restx import reqparse
 
 from api.http import json, names
+from api.http.fields import NOT_EMPTY, STORABLE
 from core import texts, zones
 from core.bootstrap import current_settings
 from core.db import MAX_ID
@@ -85,11 +86,12 @@ def text(longest: int, *, example: str) -> Converter:
     """Return a converter for text that is not blank. Swagger UI fills the example in."""
 
     def convert(value: str) -> str:
-        if not value.strip() or len(value) > longest or "\x00" in value:
+        if not texts.strip(value) or len(value) > longest or "\x00" in value:
             raise ValueError(f"Must be 1 to {longest} characters long and not blank.")
         return value
 
-    return _documented(convert, **{"type": "string", "minLength": 1, "maxLength": longest, "x-example": example})
+    schema = {"type": "string", "minLength": 1, "maxLength": longest, "pattern": NOT_EMPTY, "x-example": example}
+    return _documented(convert, **schema)
 
 
 def boolean(value: str) -> bool:
@@ -150,7 +152,7 @@ _documented(moment, type="string", format="date-time")
 _documented(user_reference, type="string", pattern="^(me|[1-9][0-9]{0,18})$")
 _documented(amount, type="number", format="decimal", minimum=0, maximum=int(texts.MONEY_LIMIT), exclusiveMaximum=True)
 _documented(zone, type="string")
-_documented(words, type="string", minLength=1, maxLength=200)
+_documented(words, type="string", minLength=1, maxLength=200, pattern=STORABLE)
 
 
 def parser() -> reqparse.RequestParser:

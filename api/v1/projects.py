@@ -21,7 +21,7 @@ ns = Namespace("projects", description="A team's tasks, and who may do what with
 def _key(**options: Any) -> fields.String:
     sentence = "2 to 10 capital letters, unique."
     return fields.String(
-        min_length=2, max_length=10, pattern="^[A-Z]+$", example="OPS", description=sentence, **options
+        min_length=2, max_length=10, pattern="^[A-Z]{2,10}$", example="OPS", description=sentence, **options
     )
 
 

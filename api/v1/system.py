@@ -10,7 +10,7 @@ from api.http.fields import NullableInteger, NullableText
 from api.http.request_id import current_request_id
 from api.http.responses import returns, returns_bare
 from api.http.security import SecureResource
-from core import health
+from core import health, texts
 from core.access import Permission
 from core.bootstrap import current_settings, current_upstreams, current_writing
 from core.errors import Malformed
@@ -128,8 +128,8 @@ class Greeting(SecureResource):
     def get(self, name: str) -> dict[str, str]:
         """Greet somebody by name."""
         # A path converter takes the optional trailing slash for a part of the name.
-        name = name.removesuffix("/").strip()
-        if not 1 <= len(name) <= 100 or "\x00" in name:
+        name = texts.strip(name.removesuffix("/"))
+        if texts.is_blank(name) or len(name) > 100 or "\x00" in name:
             raise Malformed(
                 "This is not a name.", details={"name": ["Must be 1 to 100 characters long and not blank."]}
             )

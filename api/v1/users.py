@@ -31,7 +31,7 @@ from core.users.model import User
 
 ns = Namespace("users", description="Find colleagues, manage accounts", path="/v1/users")
 
-_USERNAME: dict[str, Any] = {"min_length": 3, "max_length": 80, "pattern": r"^[A-Za-z0-9_.-]+$"}
+_USERNAME: dict[str, Any] = {"min_length": 3, "max_length": 80, "pattern": r"^[A-Za-z0-9_.-]{3,80}$"}
 _PASSWORD: dict[str, Any] = {"min_length": 8, "max_length": 128, "example": "correct horse battery"}
 _HIDDEN = "Null unless the caller is an administrator."
 

@@ -130,7 +130,7 @@ def choice(words: type[StrEnum]) -> Notation:
 
     def read(value: Any) -> StrEnum:
         try:
-            return words(value.strip() if isinstance(value, str) else value)
+            return words(texts.strip(value) if isinstance(value, str) else value)
         except ValueError:
             raise ValueError(f"Must be one of {', '.join(words)}.") from None
 
@@ -171,14 +171,14 @@ def _amount_of_json(value: Any) -> Decimal:
 
 def _day(value: Any) -> date:
     try:
-        return texts.day(_text_of_json(value).strip())
+        return texts.day(texts.strip(_text_of_json(value)))
     except ValueError:
         raise ValueError(texts.NO_DAY) from None
 
 
 def _moment(value: Any) -> datetime:
     try:
-        return texts.moment(_text_of_json(value).strip())
+        return texts.moment(texts.strip(_text_of_json(value)))
     except ValueError:
         raise ValueError(texts.NO_MOMENT) from None
 
@@ -193,7 +193,7 @@ def _boolean_to_cell(value: bool) -> str:
 
 def _boolean_of_cell(cell: str) -> bool:
     # Spreadsheets write TRUE.
-    word = cell.strip().lower()
+    word = texts.strip(cell).lower()
     if word not in ("true", "false"):
         raise ValueError("Must be true or false.")
     return word == "true"

@@ -173,7 +173,7 @@ class Import:
         external_id, thing_id = values.pop("external_id", None), values.pop("id", None)
         if self.order.match is Match.ID:
             entry.thing_id = thing_id
-        elif external_id is not None and external_id.strip():
+        elif external_id is not None and not texts.is_blank(external_id):
             self._name(entry, external_id)
         try:
             entry.values = self.things.clean(values)
