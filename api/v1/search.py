@@ -71,8 +71,10 @@ class Search(SecureResource):
     @ns.doc(
         description=(
             f"Ranks the newest {MOST_RANKED:,} matches of each type, and counts no more than those. Words in a title"
-            " weigh more than any in the text. Case and accents of Latin letters do not matter, and nothing in `q`"
-            " but double quotes has a meaning. There is no cursor. An API key finds only what its scopes let it read."
+            " weigh more than any in the text. Neither case nor accents matter, and ł, ø, ß and the like are found by"
+            " l, o, ss. Scripts without spaces, such as Chinese and Thai, are found inside of a text; emoji and signs"
+            " of currencies are words. Nothing in `q` but double quotes has a meaning; nothing but punctuation in it"
+            " is 400. There is no cursor. An API key finds only what its scopes let it read."
         )
     )
     @kept_page(Topic.TASKS, Topic.POSTS, Topic.ITEMS, Topic.PROJECTS, Topic.PROJECT_MEMBERS)

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from core.db import find_locked
 from core.items.model import Item
+from core.matching import contains
 from core.tasks.model import PRESENT, Task
 
 
@@ -56,4 +57,4 @@ class ItemRepository:
 def mentions(words: str) -> ColumnElement[bool]:
     """Return the condition that name, description or SKU contains `words`, whatever the case."""
     columns = (Item.name, Item.description, Item.sku)
-    return or_(*(column.icontains(words, autoescape=True) for column in columns))
+    return or_(*(contains(column, words) for column in columns))

@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, Row, Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from core.db import find_locked
+from core.matching import contains
 from core.posts.model import Post
 from core.posts.policy import PRESENT
 from core.users.model import User
@@ -44,4 +45,4 @@ class PostRepository:
 
 def mentions(words: str) -> ColumnElement[bool]:
     """Return the condition that the title or the content contains `words`, whatever the case."""
-    return or_(Post.title.icontains(words, autoescape=True), Post.content.icontains(words, autoescape=True))
+    return or_(contains(Post.title, words), contains(Post.content, words))

@@ -3,8 +3,6 @@
 Both give the same rows. Their order may differ among hits whose words are in
 the same places: SQLite computes BM25, in which rare words and short texts count
 more; PostgreSQL computes ts_rank, in which frequent and close words count more.
-Letters beyond ASCII lose their case by Unicode in SQLite, and by the locale of
-the database in PostgreSQL; in a locale "C", only ASCII and accented Latin do.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,17 +17,19 @@ from sqlalchemy import (
     String,
     and_,
     case,
+    cast,
     func,
     literal,
     literal_column,
     select,
     union_all,
 )
+from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.functions import coalesce
 
 from core.search.index import FTS_TABLE, IDS_OF_A_KIND, SOURCES, Kind, Source, fts
-from core.search.terms import Term, without_accents
+from core.search.terms import Term
 
 # So many hits of a kind are ranked, the newest ones: a word that is everywhere must not cost everything.
 MOST_RANKED = 1_000
@@ -110,7 +110,7 @@ class SearchRepository:
         # Written into the statement, the planner sees whether the words are rare, and takes the GIN
         # index or walks back from the newest row. A parameter would leave it guessing in a prepared
         # statement. The text cannot break out: words have neither quotes nor backslashes.
-        words = func.to_tsquery(literal_column("'simple'"), literal(ts_query(terms), literal_execute=True))
+        words = cast(literal(ts_query(terms), literal_execute=True), TSQUERY)
         newest = (
             select(source.id, source.created_at, source.vector.label("vector"))
             .where(source.vector.op("@@")(words), *only)
@@ -129,10 +129,10 @@ def fts_query(terms: Sequence[Term]) -> str:
 
 
 def ts_query(terms: Sequence[Term]) -> str:
-    """Return the terms in the language of to_tsquery."""
+    """Return the terms in the notation of a tsquery, whose words are looked for as they are."""
     return " & ".join(f"({' <-> '.join(map(_lexeme, term.words))}{':*' if term.is_prefix else ''})" for term in terms)
 
 
 def _lexeme(word: str) -> str:
     # PostgreSQL refuses words of more than 2,046 bytes; a character has up to four.
-    return f"'{without_accents(word)[:500]}'"
+    return f"'{word[:500]}'"

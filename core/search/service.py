@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Row, exists, false, true
 
 from core.access import Actor, Permission
 from core.db import db
+from core.errors import Malformed
 from core.paging import Page
 from core.posts import policy as posts_policy
 from core.posts.model import Post
@@ -53,15 +54,18 @@ def search(
 ) -> Page:
     """Return a page of what the actor may see and has all the words of `text`, best first or newest first.
 
-    Raises Malformed if the text is too long, and Forbidden and Malformed for a
-    project that the actor cannot ask for. Text without words finds nothing, and
-    an API key nothing of a kind that it may not read.
+    Raises Malformed if the text is too long, or has nothing in it that could be found, and
+    Forbidden and Malformed for a project that the actor cannot ask for. An API key finds
+    nothing of a kind that it may not read.
     """
     terms = queries.parse(text)
+    if not terms:
+        sentence = "Must have a letter, a digit or a symbol; punctuation cannot be looked for."
+        raise Malformed("There is nothing to look for.", details={"q": [sentence]})
     if project_id is not None:
         projects.require_named(actor, project_id)
     readable = [kind for kind in dict.fromkeys(kinds) if actor.has(_READABLE_BY[kind])]
-    if not terms or not readable:
+    if not readable:
         return Page(items=[], number=number, size=size, total=0, next_cursor=None)
     conditions = {kind: _conditions(actor, kind, project_id) for kind in readable}
     index = SearchRepository(db.session())

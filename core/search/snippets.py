@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from core.search.terms import WORD, Term, fold
+from core.search.folding import Token, tokens
+from core.search.terms import Term
 
 LENGTH = 200
 LEAD = 40  # How much of it comes before the first mark.
@@ -34,30 +35,40 @@ def snippet(texts: Sequence[str], terms: Sequence[Term]) -> str:
 
 def _matches(text: str, terms: Sequence[Term]) -> list[_Match]:
     """Return where the terms are, without overlaps, up to a number that is plenty for an extract."""
-    spans = [(word.start(), word.end()) for word in WORD.finditer(text)]
-    words = [fold(text[start:end]) for start, end in spans]
-    by_first_word: dict[str, list[tuple[int, list[str]]]] = {}
-    prefixes: list[tuple[int, str]] = []
+    found = list(tokens(text))
+    by_first_word: dict[str, list[int]] = {}
+    prefixes = []
     for number, term in enumerate(terms):
-        folded = [fold(word) for word in term.words]
-        if term.is_prefix:
-            prefixes.append((number, folded[0]))
+        if len(term.words) == 1 and term.is_prefix:
+            prefixes.append(number)
         else:
-            by_first_word.setdefault(folded[0], []).append((number, folded))
+            by_first_word.setdefault(term.words[0], []).append(number)
     matches: list[_Match] = []
-    position = 0
-    while position < len(words) and len(matches) < MOST_MATCHES:
-        here = [
-            (len(wanted), number)
-            for number, wanted in by_first_word.get(words[position], ())
-            if words[position : position + len(wanted)] == wanted
-        ]
-        here += [(1, number) for number, prefix in prefixes if words[position].startswith(prefix)]
-        length, number = max(here, default=(1, -1))
-        if here:
-            matches.append(_Match(spans[position][0], spans[position + length - 1][1], number))
-        position += length
+    end = 0
+    for position, token in enumerate(found):
+        # Pairs of characters overlap, marks must not.
+        if token.start < end:
+            continue
+        candidates = [*by_first_word.get(token.text, ()), *prefixes]
+        ends = [(_end_of(terms[number], found, position), number) for number in candidates]
+        end, number = max(ends, default=(0, -1))
+        if end:
+            matches.append(_Match(token.start, end, number))
+            if len(matches) == MOST_MATCHES:
+                break
     return matches
+
+
+def _end_of(term: Term, found: Sequence[Token], position: int) -> int:
+    """Return where the term ends that begins with the token at this position, 0 if it does not."""
+    here = found[position : position + len(term.words)]
+    words = [token.text for token in here]
+    if term.is_prefix:
+        last = term.words[-1]
+        if words[:-1] != list(term.words[:-1]) or len(words) < len(term.words) or not words[-1].startswith(last):
+            return 0
+        return here[-1].first_end if here[-1].is_run and len(last) == 1 else here[-1].end
+    return here[-1].end if words == list(term.words) else 0
 
 
 def _window(text: str, matches: Sequence[_Match]) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from core.access import Actor
 from core.db import find_locked
+from core.matching import contains
 from core.projects.model import Project, ProjectMember, ProjectRole
 from core.tasks.model import PRESENT, TRASHED, Task, TaskChange
 from core.users.model import User
@@ -142,4 +143,4 @@ _BULK = {"synchronize_session": False}
 
 def mentions(words: str) -> ColumnElement[bool]:
     """Return the condition that the title or the description contains `words`, whatever the case."""
-    return or_(Task.title.icontains(words, autoescape=True), Task.description.icontains(words, autoescape=True))
+    return or_(contains(Task.title, words), contains(Task.description, words))

@@ -9,6 +9,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from core import texts
 from core.access import Role
 from core.db import find_locked
+from core.matching import contains
 from core.users.model import User
 
 # What everybody may know of a colleague, and what only some may.
@@ -98,4 +99,4 @@ class UserRepository:
 def mentions(words: str, *, with_email: bool) -> ColumnElement[bool]:
     """Return the condition that the username, the name or, if told so, the address contains `words`."""
     columns = (User.username, User.name, User.email) if with_email else (User.username, User.name)
-    return or_(*(column.icontains(words, autoescape=True) for column in columns))
+    return or_(*(contains(column, words) for column in columns))

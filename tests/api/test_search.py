@@ -10,10 +10,10 @@ from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core import texts
 from core.db import transaction
 from core.items.model import Item
 from core.posts.model import Post
+from core.search.terms import parse
 from tests.core.test_search import HOSTILE
 from tests.support.people import Person
 
@@ -126,13 +126,21 @@ def test_a_post_is_gone_with_its_task(zebras: Person, bob: Person) -> None:
 
 @pytest.mark.parametrize("q", HOSTILE)
 def test_hostile_text_is_text(zebras: Person, q: str) -> None:
-    if q.strip():
+    if parse(q):
         search(zebras, q)
 
 
-@pytest.mark.parametrize("q", ["!?", '""', "🚀", "…", "*"])
-def test_text_without_words_finds_nothing(zebras: Person, q: str) -> None:
-    answer = search(zebras, q)
+@pytest.mark.parametrize("q", ["!?", '""', "…", "*"])
+def test_text_with_nothing_that_could_be_found_says_so(zebras: Person, q: str) -> None:
+    response = zebras.get("/search", query_string={"q": q})
+    assert response.status_code == 400
+    assert response.get_json()["error"]["details"] == {
+        "q": ["Must have a letter, a digit or a symbol; punctuation cannot be looked for."]
+    }
+
+
+def test_what_is_not_there_is_not_found(zebras: Person) -> None:
+    answer = search(zebras, "🚀")
     assert answer["data"] == []
     assert answer["meta"]["pagination"] == {"page": 1, "per_page": 20, "pages": 0, "total": 0, "next_cursor": None}
 
@@ -197,7 +205,7 @@ def test_a_search_takes_few_statements_whatever_it_finds(
 @given(q=st.text(st.characters(codec="utf-8"), max_size=600))
 def test_no_text_is_an_error(ada: Person, q: str) -> None:
     response = ada.get("/search", query_string={"q": q})
-    is_good = texts.strip(q) and len(q) <= 500 and "\x00" not in q
+    is_good = len(q) <= 500 and "\x00" not in q and parse(q)
     assert response.status_code == (200 if is_good else 400)
 
 
