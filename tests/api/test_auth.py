@@ -13,12 +13,12 @@ import jwt
 import pytest
 from argon2 import extract_parameters
 from flask import Flask
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from core import clock
 from core.auth import lockout, passwords
 from core.auth.model import LoginSession
-from core.db import transaction
+from core.db import db, transaction
 from core.users.model import User
 from tests.support.people import PASSWORD, Person, make_person
 
@@ -265,6 +265,19 @@ def test_a_refresh_gives_new_tokens_that_work(ada: Person) -> None:
     assert fresh["refresh_token"] != ada.tokens["refresh_token"]
     assert ada.get("/auth/me", token=fresh["access_token"]).status_code == 200
     assert refresh(ada, fresh["refresh_token"]).status_code == 200
+
+
+def test_a_refresh_moves_the_end_of_the_session(ada: Person, anonymous: Person, at: Callable[[str], None]) -> None:
+    with ada.app.app_context():
+        end = db.session.scalars(select(LoginSession.expires_at)).one()
+    at((end - timedelta(minutes=1)).isoformat())
+    fresh = refresh(ada).get_json()
+    at((end + timedelta(minutes=1)).isoformat())
+    assert anonymous.get("/auth/me", token=fresh["access_token"]).status_code == 200
+    assert refresh(anonymous, fresh["refresh_token"]).status_code == 200
+    # It is moved, not lifted.
+    at((end + timedelta(days=365)).isoformat())
+    assert anonymous.get("/auth/me", token=fresh["access_token"]).status_code == 401
 
 
 def test_using_a_refresh_token_twice_ends_the_whole_session(ada: Person) -> None:

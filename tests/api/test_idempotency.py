@@ -12,13 +12,16 @@ from werkzeug.test import TestResponse
 
 from api.v1 import tasks as tasks_api
 from core import clock
+from core.auth import lockout
 from core.auth import service as auth
 from core.bootstrap import current_settings
 from core.cleanup import clean_up
 from core.db import db, transaction
+from core.errors import TooManyAttempts
 from core.idempotency import service as idempotency
 from core.idempotency.model import KeptAnswer
 from core.jobs.model import Job
+from core.security.model import LoginFailures
 from core.tasks.model import Task
 from core.users.model import User
 from tests.support.document import document_of
@@ -289,6 +292,29 @@ def test_a_reservation_is_honoured_until_its_process_must_be_dead(app: Flask, ad
     with app.app_context(), transaction() as session:
         session.execute(update(KeptAnswer).values(created_at=clock.now() - idempotency.ABANDONED_AFTER * 2))
     assert ada.post("/auth/login", body, token="", headers=KEY).status_code == 200
+
+
+def test_a_limit_is_not_kept_and_the_same_key_works_after_it(app: Flask, ada: Person) -> None:
+    body = {"username": "ada", "password": PASSWORD}
+    with app.app_context():
+        for _ in range(lockout.FREE_FAILURES):
+            lockout.note_failure("ada", None, hashing_key=app.extensions["tasklane"].secret_key)
+    assert ada.post("/auth/login", body, token="", headers=KEY).status_code == 429
+    with app.app_context(), transaction() as session:
+        session.execute(update(LoginFailures).values(locked_until=clock.now()))
+    after = ada.post("/auth/login", body, token="", headers=KEY)
+    assert (after.status_code, is_replay(after)) == (200, False)
+
+
+def test_a_limit_is_not_kept_with_a_change_either(app: Flask, ada: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise TooManyAttempts("Too many of them.", retry_after=1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tasks_api.tasks, "create", refuse)
+        assert ada.post("/tasks", {"title": "x"}, headers=KEY).status_code == 429
+    made = ada.post("/tasks", {"title": "x"}, headers=KEY)
+    assert (made.status_code, is_replay(made)) == (201, False)
 
 
 def test_a_fault_gives_its_reservation_back(app: Flask, ada: Person, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from core.cache import cache
 from core.db import db, transaction
 from core.tasks.model import Task
 from core.users.model import User
-from tests.support.people import Person
+from tests.support.people import Person, make_person
 from tests.support.servers import RedisServer
 
 
@@ -147,6 +147,24 @@ def test_a_refusal_is_never_kept(kept_app: Flask, ada: Person, bob: Person) -> N
     ada.patch(f"/tasks/{task['id']}", {"assignee_id": bob.user_id})
     assert reader.get(f"/tasks/{task['id']}").status_code == 200
     assert reader.get("/tasks?sort=nonsense").status_code == 400
+
+
+@pytest.mark.parametrize("query", ["overdue=true", "overdue=false"])
+def test_at_midnight_a_task_is_overdue_although_nobody_has_written(
+    kept_app: Flask, at: Callable[[str], None], query: str
+) -> None:
+    at("2026-03-31T23:59:59+00:00")
+    ada = there(kept_app, make_person(kept_app, "ada"))
+    task = ada.create_task(due_date="2026-03-31")["id"]
+    path = f"/tasks?{query}"
+    before = ada.get(path)
+    assert ada.get(path).data == before.data
+    at("2026-04-01T00:00:01+00:00")
+    known = {"If-None-Match": before.headers["ETag"]}
+    for after in (ada.get(path), ada.get(path, headers=known)):
+        assert after.status_code == 200
+        assert [row["id"] for row in after.get_json()["data"]] == ([task] if query == "overdue=true" else [])
+    assert [row["id"] for row in before.get_json()["data"]] == ([] if query == "overdue=true" else [task])
 
 
 def test_the_links_of_a_kept_page_are_those_of_the_host_that_was_asked(kept_app: Flask, ada: Person) -> None:

@@ -223,6 +223,23 @@ def test_an_assignee_reads_the_task_and_changes_status_and_description_only(ada:
     assert bob.delete(path).status_code == 403
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"status": "completed", "title": "Mine now"},
+        {"description": "On it", "due_date": "2026-12-01"},
+        {"status": "completed", "description": "On it", "assignee_id": None},
+    ],
+    ids=str,
+)
+def test_one_field_that_is_the_owners_refuses_the_whole_change(ada: Person, bob: Person, body: dict[str, Any]) -> None:
+    task = ada.create_task(assignee_id=bob.user_id)
+    assert bob.patch(f"/tasks/{task['id']}", body).status_code == 403
+    operation = {"op": "update", "id": task["id"], "task": body}
+    assert bob.post("/tasks/bulk", {"operations": [operation]}).status_code == 403
+    assert data(ada.get(f"/tasks/{task['id']}")) == task
+
+
 def test_an_assignee_may_replace_a_task_if_only_status_and_description_differ(ada: Person, bob: Person) -> None:
     task = ada.create_task(assignee_id=bob.user_id)
     same = {"title": task["title"], "assignee_id": bob.user_id, "status": "in_progress", "description": "On it"}

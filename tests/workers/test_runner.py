@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from contextvars import copy_context
 from datetime import timedelta
 from types import FrameType
@@ -60,6 +61,18 @@ def test_a_task_is_processed_once(app: Flask, ada: Person, ordered: tuple[int, U
     task = ada.get(f"/tasks/{task_id}").get_json()["data"]
     assert (task["description"], task["status"]) == ("Before [Processed]", "completed")
     assert task["completed_at"] is not None
+
+
+def test_a_task_that_was_completed_before_keeps_the_moment(
+    app: Flask, ada: Person, ordered: tuple[int, UUID], at: Callable[[str], None]
+) -> None:
+    task_id, job_id = ordered
+    done = ada.put(f"/tasks/{task_id}/status", {"status": "completed"}).get_json()["data"]
+    at((clock.now() + timedelta(minutes=1)).isoformat())
+    assert work(app, job_id).state is JobState.SUCCEEDED
+    task = ada.get(f"/tasks/{task_id}").get_json()["data"]
+    assert task["version"] > done["version"]
+    assert task["completed_at"] == done["completed_at"]
 
 
 def test_each_job_adds_its_own_mark(app: Flask, ada: Person, ordered: tuple[int, UUID]) -> None:
