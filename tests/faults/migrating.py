@@ -77,11 +77,12 @@ def drill(url: str, folder: Path, old: Path, rows: int, clients: int) -> int:
     """Let the old release work while this one migrates; tell what was seen."""
     plain = url.replace("postgresql+psycopg://", "postgresql://")
     service = Service(
-        folder, "--processes", "2", root=old, DATABASE_URL=url, TEST_DATABASE_URL=url, REDIS_URL="redis://127.0.0.1:1"
+        folder, root=old, DATABASE_URL=url, TEST_DATABASE_URL=url, REDIS_URL="redis://127.0.0.1:1"
     ).prepare()
     fill(plain, tasks=rows)
     service.start().log_in()
-    new = Service(folder, **service.environ)
+    # Not as a test: those keep away from what an unknown environment has migrated, as old releases are.
+    new = Service(folder, **{**service.environ, "TASKLANE_ENV": "development"})
     with Watch(plain) as watch, Mixture(service, clients=clients, keep=True) as load:
         time.sleep(2)
         start, before = time.monotonic(), load.total
