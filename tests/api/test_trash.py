@@ -421,3 +421,32 @@ def test_the_number_of_a_purged_task_is_never_given_again(app: Flask, ada: Perso
         session.get_one(Task, task["id"]).deleted_at = clock.now() - timedelta(days=31)
     assert purged(app) == 1
     assert ada.create_task()["id"] > task["id"]
+
+
+@pytest.mark.parametrize("lost", ["item_id", "project_id", "assignee_id"])
+def test_what_a_task_in_the_trash_loses_is_in_its_history_with_the_version_it_made(
+    ada: Person, bob: Person, admin: Person, project: dict[str, Any], lost: str
+) -> None:
+    item = ada.create_item()
+    numbers = {"item_id": item["id"], "project_id": project["id"], "assignee_id": bob.user_id}
+    task = ada.create_task(**{lost: numbers[lost]})
+    delete(ada, task)
+    paths = {"item_id": f"/items/{item['id']}", "project_id": f"/projects/{project['id']}"}
+    gone = admin.delete(paths.get(lost, f"/users/{bob.user_id}?transfer_to={admin.user_id}"))
+    assert gone.status_code == 204, gone.text
+    restored = data(restore(ada, task))
+    entries = data(ada.get(f"/tasks/{task['id']}/history"))
+    assert [entry["version"] for entry in entries] == [4, 3, 2, 1]
+    assert restored["version"] == 4
+    after = None if lost != "assignee_id" else restored["assignee_id"]
+    assert entries[1]["changes"] == [{"field": lost, "old": numbers[lost], "new": after}]
+
+
+def test_what_is_handed_over_is_in_the_history_with_the_version_it_made(
+    ada: Person, bob: Person, admin: Person
+) -> None:
+    task = bob.create_task()
+    assert admin.delete(f"/users/{bob.user_id}?transfer_to={ada.user_id}").status_code == 204
+    entries = data(ada.get(f"/tasks/{task['id']}/history"))
+    assert [entry["version"] for entry in entries] == [2, 1]
+    assert data(ada.get(f"/tasks/{task['id']}"))["version"] == 2

@@ -17,7 +17,7 @@ from rq import Callback, Queue, Worker
 from rq.exceptions import NoSuchJobError
 from rq.serializers import JSONSerializer
 from rq.timeouts import JobTimeoutException
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 
 from core import clock, logs
 from core.db import db, transaction
@@ -333,7 +333,14 @@ def test_a_redis_that_dies_between_two_messages_gets_the_rest_later(
             sent.append(sending)
 
         monkeypatch.setattr(relay, "_send", send_one_then_die)
+        start = clock.now()
         assert relay.send_due() == 1
+        # Exactly those that were not sent are due again soon; the other one has its whole lease.
+        due = {row.id: row.due_at for row in db.session.execute(select(Job.id, Job.due_at))}
+        db.session.remove()
+        assert due.pop(sent[0].job_id) >= start + timedelta(seconds=relay.lease_seconds)
+        assert len(due) == 2
+        assert max(due.values()) < start + timedelta(seconds=relay.lease_seconds / 2)
         monkeypatch.setattr(relay, "_send", real)
         own_redis_server.start()
         with transaction() as session:
