@@ -31,7 +31,11 @@ _JOB: dict[str, Any] = {
     "error": (NullableText, {"description": "Why the last attempt failed."}),
     "result": (
         NullableObject,
-        {"description": "What came of it. `files` are what GET /jobs/<id>/result downloads.", "example": None},
+        {
+            "description": "What came of it; null for a key that may not read what it is about."
+            " `files` are what GET /jobs/<id>/result downloads.",
+            "example": None,
+        },
     ),
     "owner_id": (NullableId, {"description": "Who ordered it; null for the service itself."}),
     "created_at": (Moment, {}),
@@ -114,7 +118,8 @@ class JobItem(SecureResource):
         """Cancel a job, whether it waits or runs.
 
         A run that has begun is stopped within about a second and stores nothing
-        more. A job that is over cannot be cancelled (409).
+        more. A job that is over cannot be cancelled (409). An API key needs the scope of
+        what the job does, too.
         """
         jobs.cancel(self.actor, job_id=_uuid(job_id))
 
@@ -129,7 +134,9 @@ class JobRetry(SecureResource):
     def post(self, job_id: str) -> Job:
         """Have a failed or cancelled job tried again.
 
-        It gets as many new attempts as its kind has; `attempts` goes on counting.
+        It gets as many new attempts as its kind has; `attempts` goes on counting. Whoever
+        could not order it now is refused (403), and so is a job whose owner could not (409).
+        An API key needs the scope of what the job does, too.
         """
         return jobs.retry(self.actor, job_id=_uuid(job_id))
 
@@ -147,7 +154,9 @@ class JobResult(SecureResource):
         """Download what a job has made.
 
         Range requests continue a broken download. 409 while the job is not over,
-        404 if it has made no file, 410 when its files are no longer kept.
+        404 if it has made no file, 410 when its files are no longer kept. 403 also for a file
+        that shows what the caller may no longer see, and for an API key without the scope of
+        what it shows.
         """
         return jobs.get_result(self.actor, job_id=_uuid(job_id), name=self.query.get("name"))
 

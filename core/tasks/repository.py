@@ -47,7 +47,10 @@ class TaskRepository:
     def list_access(
         self, actor: Actor, task_ids: Sequence[int], *, lock: bool = False, with_trash: bool = False
     ) -> list[Access]:
-        """Return those of the tasks that exist, by number, locked where the engine locks rows."""
+        """Return those of the tasks that exist, by number, locked where the engine locks rows, and what decides.
+
+        Everybody locks in the same order, so that two bulks cannot wait for each other.
+        """
         query = (
             select(Task, ProjectMember.role, Project.archived)
             .outerjoin(Project, Project.id == Task.project_id)
@@ -56,13 +59,14 @@ class TaskRepository:
                 and_(ProjectMember.project_id == Task.project_id, ProjectMember.user_id == actor.user_id),
             )
             .where(Task.id.in_(task_ids))
-            # Everybody locks in the same order, so that two bulks cannot wait for each other.
             .order_by(Task.id)
         )
         if not with_trash:
             query = query.where(PRESENT)
-        if lock:
-            query = query.with_for_update(of=Task, key_share=True)
+        if lock and self.session.get_bind().dialect.name != "sqlite":
+            # In a statement of its own: what decides must be as it is after waiting for the lock, not before.
+            numbers = select(Task.id).where(Task.id.in_(task_ids)).order_by(Task.id)
+            self.session.execute(numbers.with_for_update(key_share=True)).all()
         rows = self.session.execute(query, execution_options={"populate_existing": True})
         return [Access(*row) for row in rows]
 

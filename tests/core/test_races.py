@@ -1,6 +1,7 @@
 """Whatever meets: a project keeps an owner, and nobody is told that the service is down because two wanted the same."""
 
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -157,3 +158,34 @@ def test_a_real_deadlock_is_resolved(app: Flask, ada: Person, bob: Person) -> No
         thread.join()
     assert len(done) >= 2
     assert {ada.get(f"/users/{ada.user_id}").get_json()["data"]["name"]} <= {"One", "Two"}
+
+
+def test_who_loses_a_right_while_waiting_for_a_task_changes_nothing(app: Flask, ada: Person, bob: Person) -> None:
+    """What decides is as it is after the wait, not as it was before."""
+    with app.app_context():
+        if db.engine.dialect.name == "sqlite":
+            return  # Nobody waits there with a question half asked.
+    project_id = ada.post("/projects", {"key": "OPS", "name": "Operations"}).get_json()["data"]["id"]
+    member = f"/projects/{project_id}/members/{bob.user_id}"
+    assert ada.put(member, {"role": "editor"}).status_code == 201
+    task_id = ada.create_task(project_id=project_id)["id"]
+    statuses: list[int] = []
+
+    def change() -> None:
+        statuses.append(bob.patch(f"/tasks/{task_id}", {"title": "Late"}).status_code)
+
+    waiting = threading.Thread(target=change)
+    with app.app_context(), db.engine.begin() as holder:
+        holder.execute(text("SELECT 1 FROM tasks WHERE id = :id FOR UPDATE"), {"id": task_id})
+        waiting.start()
+        is_waiting = text(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        for _ in range(500):
+            with db.engine.connect() as looking:
+                if looking.scalar(is_waiting):
+                    break
+            time.sleep(0.01)
+        assert ada.delete(member).status_code == 204
+    waiting.join()
+    assert statuses == [403]
