@@ -162,7 +162,7 @@ def test_what_is_not_there_is_not_found(zebras: Person) -> None:
         ("q=a&limit=x", "limit", None),
         ("q=a&page=0", "page", None),
         ("q=a&page=99999999999999999999", "page", None),
-        ("q=a&sort=newset", "sort", "Must be one of relevance, newest. Did you mean 'newest'?"),
+        ("q=a&sort=newset", "sort", "Must be one of relevance, newest, date. Did you mean 'newest'?"),
         ("q=a&sort=", "sort", None),
         ("q=a&type=taks", "type", "Must be one of task, post, item. Did you mean 'task'?"),
         ("q=a&type=", "type", None),
