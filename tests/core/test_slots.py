@@ -54,3 +54,14 @@ def test_a_slot_belongs_to_one_process_until_it_is_killed(tmp_path: Path) -> Non
     slots.new_folder(tmp_path, "2")
     assert list(tmp_path.iterdir()) == []
     assert slots.new_folder(tmp_path / "nowhere", "3") == tmp_path / "nowhere" / "3"
+
+
+def test_the_last_that_leaves_takes_its_family_along(tmp_path: Path) -> None:
+    other, _ = hold(tmp_path / "1")
+    assert slots.claim(tmp_path / "1") == 2
+    slots.leave(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["1"]
+    end(other)
+    assert slots.claim(tmp_path / "1") == 1
+    slots.leave(tmp_path)
+    assert list(tmp_path.iterdir()) == []

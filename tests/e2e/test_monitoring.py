@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from tests.support.prometheus import Samples, samples
-from tests.support.serving import Service
+from tests.support.serving import Service, wait_for_end
 
 TOKEN = "m" * 40
 
@@ -69,7 +69,11 @@ def test_counters_are_those_of_all_processes_and_outlive_each(tmp_path: Path) ->
         (family,) = (tmp_path / "instance" / "metrics").iterdir()
         assert len(list(family.glob("counter_*.db"))) <= 4
     finally:
-        service.stop()
+        children = service.parent.children()
+        service.stop(signal.SIGKILL)
+    # Also without the one that watched them they tidy up behind themselves.
+    assert wait_for_end(children) == []
+    assert list((tmp_path / "instance" / "metrics").iterdir()) == []
     lines = [json.loads(line) for line in service.log.read_text().splitlines()]
     asked = [line for line in lines if line.get("route") == "/api/v1/auth/me"]
     assert len(asked) == 21
