@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.config_rules import MIN_SECRET_BYTES, ConfigError
 from core.durable import new_private_file, sync_folder
+from core.scratch import scratch_folder
 
 
 def kept_secret(path: Path) -> str:
@@ -16,12 +17,11 @@ def kept_secret(path: Path) -> str:
         if not path.exists():
             # Written whole beside it, then linked: two processes that start
             # together agree on one secret, and neither reads half of one.
-            draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-            with new_private_file(draft) as file:
-                file.write(secrets.token_hex(32).encode())
-            with contextlib.suppress(FileExistsError):
-                os.link(draft, path)
-            draft.unlink()
+            with scratch_folder(path.parent, f".{path.name}-") as folder:
+                with new_private_file(folder / "draft") as file:
+                    file.write(secrets.token_hex(32).encode())
+                with contextlib.suppress(FileExistsError):
+                    os.link(folder / "draft", path)
             sync_folder(path.parent)
         kept = path.read_text().strip()
     except OSError as error:

@@ -13,6 +13,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from core.scratch import new_scratch_folder
+
 # The values with which each of these leads nowhere.
 LEADING_OUT: dict[str, Any] = {
     "database_url": "",
@@ -70,7 +72,7 @@ def _is_for_tests(path: Path) -> bool:
 
 @cache
 def _temporary() -> Path:
-    path = Path(tempfile.mkdtemp(prefix="tasklane-testing-"))
+    path = new_scratch_folder(Path(tempfile.gettempdir()), "tasklane-tests-")
     owner = os.getpid()
 
     def remove() -> None:

@@ -26,6 +26,12 @@ def scratch_folder(parent: Path, prefix: str) -> Iterator[Path]:
         os.close(lock)
 
 
+def new_scratch_folder(parent: Path, prefix: str) -> Path:
+    """Make one that the caller removes; if this process is killed before, the next that wants one does it."""
+    _sweep(parent, prefix)
+    return _make(parent, prefix)[0]  # Its lock is held until this process ends.
+
+
 def _make(parent: Path, prefix: str) -> tuple[Path, int]:
     """Return a new folder and its lock, which no child inherits."""
     while True:

@@ -25,9 +25,9 @@ with scratch_folder(Path(sys.argv[1]), ".making-") as folder:
 """
 
 
-def start(parent: Path) -> tuple[subprocess.Popen[str], Path]:
+def start(parent: Path, program: str = MAKER) -> tuple[subprocess.Popen[str], Path]:
     process = subprocess.Popen(
-        [sys.executable, "-c", MAKER, str(parent)],
+        [sys.executable, "-c", program, str(parent)],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -73,3 +73,24 @@ def test_a_workbook_sweeps_away_what_a_killed_one_has_left(tmp_path: Path, monke
     formats.write_xlsx(stream, "tasks", [], [])
     assert stream.getvalue().startswith(b"PK")
     assert list(tmp_path.iterdir()) == []
+
+
+TESTER = """
+import sys
+from pathlib import Path
+from core.scratch import new_scratch_folder
+print(new_scratch_folder(Path(sys.argv[1]), "tasklane-tests-"), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_what_lasts_as_long_as_its_process_goes_with_the_next_after_kill_9(tmp_path: Path) -> None:
+    killed, left = start(tmp_path, TESTER)
+    living, used = start(tmp_path, TESTER)
+    assert left.exists()
+    killed.kill()
+    killed.communicate()
+    living_too, used_too = start(tmp_path, TESTER)
+    assert [path.exists() for path in (left, used, used_too)] == [False, True, True]
+    living.communicate("")
+    living_too.communicate("")
