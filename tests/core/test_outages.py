@@ -53,7 +53,7 @@ def connecting(sentence: str) -> DBAPIError:
         FileNotFoundError(errno.ENOENT, "No such file"),
         SQLAlchemyError("used wrongly"),
     ],
-    ids=str,
+    ids=lambda error: str(error).partition("\n")[0],
 )
 def test_a_mistake_is_no_outage(error: Exception) -> None:
     assert not is_outage(error)
