@@ -9,7 +9,7 @@ from sqlalchemy import Table, select
 
 from core.db import Base, db
 from core.exchange.columns import COLUMNS as IMPORTED
-from core.exchange.columns import Kind
+from core.exchange.columns import ONLY_IN_ANSWERS, Kind
 from tests.api.test_matrix import TABLE, make_world
 from tests.support.document import document_of
 from tests.support.imports import counts, imported
@@ -99,8 +99,10 @@ def test_an_import_sets_nothing_that_is_the_servers(app: Flask, admin: Person, k
     before = stored(app)[kind]
     table = Base.metadata.tables[kind]
     known = {column.name: column for column in IMPORTED[Kind(kind)]}
+    shown = ONLY_IN_ANSWERS[Kind(kind)]
     servers = [column.name for column in table.columns if column.name in known and not known[column.name].writable]
-    foreign = [column.name for column in table.columns if column.name not in known]
+    servers += [column.name for column in table.columns if column.name in shown]
+    foreign = [column.name for column in table.columns if column.name not in (*known, *shown)]
     row = {**NEEDED[kind], **dict.fromkeys(servers, ODD)}
     assert counts(imported(admin, json.dumps([row]), kind=kind, name="t.json")) == {"created": 1}
     with app.app_context():

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from core import texts
 from core.access import Role
 from core.db import db, transaction
 from core.exchange.columns import COLUMNS, Kind
@@ -757,9 +758,8 @@ tricky = st.sampled_from(
 
 
 def line(shortest: int, longest: int) -> st.SearchStrategy[str]:
-    return (
-        st.one_of(text, tricky).map(lambda value: value.strip()[:longest].strip()).filter(lambda v: len(v) >= shortest)
-    )
+    trimmed = st.one_of(text, tricky).map(lambda value: texts.strip(texts.strip(value)[:longest]))
+    return trimmed.filter(lambda value: len(value) >= shortest and not texts.is_blank(value))
 
 
 def nullable(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -783,7 +783,7 @@ def rows_of(kind: Kind) -> st.SearchStrategy[list[dict[str, Any]]]:
         },
         Kind.POSTS: {
             "title": line(1, 200),
-            "content": prose.filter(lambda value: bool(value.strip())),
+            "content": prose.filter(lambda value: not texts.is_blank(value)),
             "task_id": nullable(st.just("task")),
         },
         Kind.ITEMS: {
