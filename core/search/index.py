@@ -6,8 +6,8 @@ The database itself keeps it in step with the rows, whoever changes them:
   is the row's id plus the first number of its kind.
 - PostgreSQL: a column of each table that triggers fill, with a GIN index.
 
-Migration 0005 makes them. The models do not know them, so that reading a row
-never reads its index.
+Migrations 0005 and 0019 make them, and `core.search.folding` says what they hold. The
+models do not know them, so that reading a row never reads its index.
 """
 
 from collections.abc import Mapping

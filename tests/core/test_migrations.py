@@ -146,6 +146,37 @@ def test_what_exists_can_be_found_as_soon_as_the_index_arrives(fresh: Flask) -> 
     db.session.remove()
 
 
+def test_what_exists_is_found_by_the_new_folding_as_soon_as_it_arrives(fresh: Flask) -> None:
+    flask_migrate.upgrade(revision="0018")
+    moment = "'2026-01-02 03:04:05+00:00'"
+    with db.engine.begin() as connection:
+        for statement in (
+            (
+                "INSERT INTO users (id, username, email, password_hash, role, is_active, created_at, updated_at)"
+                f" VALUES (1, 'ada', 'a@example.com', 'x', 'user', true, {moment}, {moment})"
+            ),
+            (
+                "INSERT INTO tasks (id, title, description, status, owner_id, version, created_at, updated_at)"
+                f" VALUES (7, 'Straße in 東京都', '5€', 'pending', 1, 3, {moment}, {moment})"
+            ),
+        ):
+            connection.execute(text(statement))
+
+    def found(words: str) -> list[int]:
+        hits = [hit.id for hit in search.search(Actor(1, Role.USER), text=words).items]
+        db.session.remove()
+        return hits
+
+    for _ in range(2):
+        flask_migrate.upgrade()
+        assert [found(words) for words in ("STRASSE", "京都", "€", "osaka")] == [[7], [7], [7], []]
+        flask_migrate.downgrade(revision="0018")
+        # The index before works again, and is in step.
+        with db.engine.begin() as connection:
+            assert connection.execute(text("UPDATE tasks SET version = version + 1, title = title")).rowcount == 1
+        assert found("in") == [7]
+
+
 def test_the_trash_arrives_empty_and_what_is_in_it_does_not_come_back_when_it_leaves(fresh: Flask) -> None:
     flask_migrate.upgrade(revision="0007")
     moment = "'2026-01-02 03:04:05+00:00'"
