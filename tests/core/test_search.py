@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from core import clock
 from core.access import Actor, Role
 from core.db import db, transaction
-from core.errors import Malformed
+from core.errors import Forbidden, Malformed
 from core.items.model import Item
 from core.posts.model import Post
 from core.projects.model import Project
@@ -510,8 +510,10 @@ def test_a_project_narrows_tasks_and_their_posts(
         session.add(Item(name="Zebra item", price=Decimal(1), created_by=ada.user_id))
     assert set(titles(admin, "zebra", project_id=1)) == {"Zebra inside", "Zebra post inside"}
     assert titles(admin, "zebra", project_id=1, kinds=[Kind.ITEM]) == []
-    assert titles(admin, "zebra", project_id=3) == []
-    assert titles(Person(admin.app, user_id=admin.user_id + 1000), "zebra", project_id=1) == []
+    with pytest.raises(Malformed):
+        titles(admin, "zebra", project_id=3)
+    with pytest.raises(Forbidden):
+        titles(Person(admin.app, user_id=admin.user_id + 1000), "zebra", project_id=1)
 
 
 # What it costs.
