@@ -32,8 +32,7 @@ class Job(Base):
 
     `due_at` is when the relay has to act next: send the job (queued, retrying)
     or send it again, because no sign of life came for one lease (started).
-    `lease_token` names the one run that may write the outcome. At most one open
-    job has a given `dedupe_key`. `key_id` is the API key with which it was ordered;
+    `lease_token` names the one run that may write the outcome. `key_id` is the API key with which it was ordered;
     it is no foreign key, because a job must not be allowed more when the key's row
     goes. `grounds` are what its owner could see when its files were made.
     """
@@ -73,6 +72,7 @@ class Job(Base):
     grounds: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     due_at: Mapped[datetime] = mapped_column(default=clock.now)
     lease_token: Mapped[str | None] = mapped_column(String(32))
+    # Not used any more. It goes with the next release: processes of the former one name it in every insert.
     dedupe_key: Mapped[str | None] = mapped_column(String(120))
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     started_at: Mapped[datetime | None]

@@ -22,7 +22,6 @@ def enqueue(
     *,
     by: Actor | None = None,
     owner_id: int | None = None,
-    dedupe_key: str | None = None,
     job_id: UUID | None = None,
     **payload: Any,
 ) -> Job:
@@ -31,14 +30,10 @@ def enqueue(
     A job that works with somebody's rights is ordered `by` them, whom it then
     belongs to; it is never allowed more than they, with the key that they used.
     Nothing here talks to the queue, so the order cannot fail or wait for it; the
-    relay sends the job once it is committed. `payload` must be plain JSON. If an
-    open job has the same `dedupe_key`, that one is returned and nothing ordered.
+    relay sends the job once it is committed. `payload` must be plain JSON.
     """
     if kind.for_actor != (by is not None):
         raise TypeError(f"{kind.name} is ordered {'by somebody' if kind.for_actor else 'by nobody'}.")
-    jobs = JobRepository(session)
-    if dedupe_key is not None and (existing := jobs.find_open(dedupe_key)) is not None:
-        return existing
     job = Job(
         id=job_id or uuid4(),
         kind=kind.name,
@@ -46,10 +41,9 @@ def enqueue(
         owner_id=by.user_id if by else owner_id,
         key_id=by.key_id if by else None,
         max_attempts=kind.attempts,
-        dedupe_key=dedupe_key,
     )
     if logs.request_id.get():
         # The worker's lines name the job only; this one tells which request it comes from.
         fields = {"ordered_job_id": str(job.id), "ordered_job_kind": job.kind}
         log.info("%s is ordered, as job %s", job.kind, job.id, extra=fields)
-    return jobs.add(job)
+    return JobRepository(session).add(job)

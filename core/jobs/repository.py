@@ -35,9 +35,6 @@ class JobRepository:
     def find_for_update(self, job_id: UUID) -> Job | None:
         return find_locked(self.session, Job, job_id)
 
-    def find_open(self, dedupe_key: str) -> Job | None:
-        return self.session.scalar(select(Job).where(Job.dedupe_key == dedupe_key, _IS_OPEN))
-
     def lease_token(self, job_id: UUID) -> str | None:
         return self.session.scalar(select(Job.lease_token).where(Job.id == job_id))
 

@@ -189,8 +189,6 @@ def retry(actor: Actor, *, job_id: UUID) -> Job:
         kind = KINDS.get(job.kind)
         if kind is None:
             raise Conflict(f"This version knows no jobs of the kind {job.kind}.")
-        if job.dedupe_key is not None and jobs.find_open(job.dedupe_key) is not None:
-            raise Conflict("A newer job does the same work already.")
         if actor.user_id == job.owner_id:
             rights.require_order(actor, job)
             # From now on it has the rights of this order, not those of the first.
