@@ -8,6 +8,7 @@ import pytest
 import schemathesis
 from flask import Flask
 from jsonschema import Draft4Validator
+from swagger_spec_validator import validator20
 
 from tests.support.document import document_of
 
@@ -36,6 +37,11 @@ def parameters(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_the_document_is_valid_swagger(app: Flask) -> None:
     schemathesis.openapi.from_dict(document_of(app)).validate()
+
+
+def test_the_document_is_valid_for_the_validator_that_bravado_uses(app: Flask) -> None:
+    """It asks what no schema can: whether defaults fit, references lead somewhere, and names are there once."""
+    validator20.validate_spec(document_of(app))
 
 
 def test_only_bodies_have_an_example(app: Flask) -> None:
