@@ -3,6 +3,7 @@
 import copy
 import errno
 import logging
+import re
 import select
 import socket
 import time
@@ -37,6 +38,11 @@ REST_SECONDS = 0.2
 REPORT_SECONDS = 1.0
 
 
+# What is said of the coding of a body, in each header of this name. Waitress forgets what is empty.
+_ENCODING = re.compile(rb"\ntransfer-encoding:(.*)", re.IGNORECASE)
+_GO_AHEAD = "100-continue"
+
+
 class ExpectationFailed(Error):
     """The client waits for something else than leave to send its body."""
 
@@ -54,14 +60,13 @@ class Parser(HTTPRequestParser):
         super().__init__(adj)
         self.began_at = time.time()
         self.is_question = False
+        self.expected: set[str] = set()
 
     def received(self, data: bytes) -> int:
         count: int = super().received(data)
-        if self.headers_finished and self.error is None and self.version == "1.1":
-            expected = {word.strip().lower() for word in self.headers.get("EXPECT", "").split(",")}
-            if expected - {"", "100-continue"}:
-                self.error = ExpectationFailed("Only 100-continue is understood.")
-                self.completed = True
+        if self.error is None and self.expected - {_GO_AHEAD}:
+            self.error = ExpectationFailed(f"Only {_GO_AHEAD} is understood.")
+            self.completed = True
         if self.error is not None:
             # Waitress would first ask for the body, and then wait for it.
             self.expect_continue = False
@@ -82,13 +87,18 @@ class Parser(HTTPRequestParser):
         except ValueError as error:
             # For example a host in brackets that is no address, or a length of 5,000 digits.
             raise ParsingError("The request line or the length is invalid.") from error
-        if "TRANSFER_ENCODING" in self.headers or (self.chunked and "CONTENT_LENGTH" in self.headers):
+        encodings = [value.strip(b" \t\r").lower() for value in _ENCODING.findall(header_plus)]
+        if encodings and (encodings != [b"chunked"] or not self.chunked or "CONTENT_LENGTH" in self.headers):
             # RFC 9112, section 6.1: whoever is in front may have found another end of this request.
             raise ParsingError("The end of the body is not clear.")
         if self.version == "1.1" and "HOST" not in self.headers:
             raise ParsingError("HTTP/1.1 needs a Host.")  # RFC 9112, section 3.2
         if self.chunked:
             self.body_rcv = Chunks(self.body_rcv.buf)
+        if self.version == "1.1":
+            self.expected = {word.strip().lower() for word in self.headers.get("EXPECT", "").split(",")} - {""}
+            # Waitress knows it only where it stands alone.
+            self.expect_continue = _GO_AHEAD in self.expected
         if self.body_rcv is None:
             # Nobody waits for leave to send nothing. Waitress would take the next request for a part of this one.
             self.expect_continue = False

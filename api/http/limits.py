@@ -295,8 +295,8 @@ def login_key() -> str:
         except DomainError:
             body = None
         username = body.get("username", body.get("email")) if isinstance(body, dict) else None
-    # The same spelling that finds the account, so that spaces or capitals give no further tries.
-    return f"{get_remote_address()} {texts.login_name(str(username or '')[:400])[:120]}"
+    # The same spelling that finds the account, so that no number of spaces or capitals gives further tries.
+    return f"{get_remote_address()} {texts.login_name(texts.strip(str(username or ''))[:400])[:120]}"
 
 
 _LOGIN = Limit(credentials_limiter, login_limit, "login", login_key)

@@ -100,6 +100,13 @@ def test_an_address_gives_no_further_tries(ada: Person, remake_app: Callable[...
     assert other.status_code == 401
 
 
+def test_spaces_before_a_name_give_no_further_tries(ada: Person, remake_app: Callable[..., Flask]) -> None:
+    anyone = Person(remake_app(ratelimit_enabled=True, auth__login_limit="3 per minute"))
+    tries = [" " * count + "ada" for count in (0, 1, 398, 399, 400, 5000)]
+    statuses = [anyone.post("/auth/login", {"username": name, "password": "wrong one"}).status_code for name in tries]
+    assert statuses == [401, 401, 401, 429, 429, 429]
+
+
 def test_date_is_another_word_for_newest(ada: Person) -> None:
     for title in ("Plan the plan", "Plan"):
         ada.create_task(title=title)
