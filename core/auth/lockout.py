@@ -62,16 +62,16 @@ def note_failure(name: str, user: User | None, *, hashing_key: str) -> None:
             security.record(session, EventKind.LOCKED_OUT, user_id=user_id, seconds=int(length.total_seconds()))
 
 
-def note_success(session: Session, user: User, address: str, *, hashing_key: str) -> None:
+def note_success(session: Session, user: User, address: str, *, hashing_keys: Sequence[str]) -> None:
     """Forget the failures for all names of the user, and remember where they came from."""
-    forgive(session, user, hashing_key=hashing_key)
-    SecurityRepository(session).know(user.id, _hash("address", address, hashing_key), clock.now())
+    forgive(session, user, hashing_keys=hashing_keys)
+    SecurityRepository(session).know(user.id, _hash("address", address, hashing_keys[0]), clock.now())
 
 
-def forgive(session: Session, user: User, *, hashing_key: str) -> None:
-    """Forget the failures for all names of the user, which ends their locks."""
-    hashes = (_hash("name", texts.login_name(name), hashing_key) for name in (user.username, user.email))
-    SecurityRepository(session).forgive(*hashes)
+def forgive(session: Session, user: User, *, hashing_keys: Sequence[str]) -> None:
+    """Forget the failures for all names of the user, which ends their locks, also those under former keys."""
+    names = [texts.login_name(name) for name in (user.username, user.email)]
+    SecurityRepository(session).forgive(*(_hash("name", name, key) for name in names for key in hashing_keys))
 
 
 def _hash(purpose: str, value: str, hashing_key: str) -> str:

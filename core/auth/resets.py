@@ -32,6 +32,7 @@ LIFETIME = timedelta(minutes=30)
 LINKS_AT_ONCE = 3
 
 TOKEN = re.compile(r"tlr_[0-9a-f]{48}")
+ADMINS_ONLY = "Only administrators may make a link for a new password."
 NOT_VALID = "This token is unknown, used or expired. Ask for a new one."
 
 
@@ -87,12 +88,13 @@ def make(actor: Actor, *, user_id: int, signing_key: str) -> ResetLink:
     Raises Forbidden, NotFound, and Conflict for an inactive account.
     """
     if not actor.is_admin:
-        raise Forbidden("Only administrators may make a link for a new password.")
+        raise Forbidden(ADMINS_ONLY)
     link = ResetLink(_token(secrets.token_bytes(32)), clock.now() + LIFETIME)
     with transaction() as session:
         user = UserRepository(session).find_for_update(user_id)
-        # Whose session ends meanwhile makes no more links.
-        auth.authenticate(session_id=actor.session_id or "")
+        # Whose session or role ends meanwhile makes no more links.
+        if not auth.authenticate(session_id=actor.session_id or "").is_admin:
+            raise Forbidden(ADMINS_ONLY)
         if user is None:
             raise NotFound("There is no such user.")
         if user.id == actor.user_id:
@@ -131,7 +133,7 @@ def redeem(*, token: str, new_password: str, signing_key: str, former_keys: Sequ
         if user is None or not user.is_active or not ResetRepository(session).use(token_hash, clock.now()):
             raise _not_valid()
         user.password_hash = password_hash
-        lockout.forgive(session, user, hashing_key=signing_key)
+        lockout.forgive(session, user, hashing_keys=[signing_key, *former_keys])
         revocation.end_access(session, user_id=user_id)
         security.record(session, EventKind.PASSWORD_RESET, user_id=user_id)
 

@@ -72,7 +72,7 @@ def login(
             raise Unauthenticated(WRONG_CREDENTIALS)
         if stronger and current.password_hash == proven:
             current.password_hash = stronger
-        lockout.note_success(session, current, address, hashing_key=hashing_key)
+        lockout.note_success(session, current, address, hashing_keys=[hashing_key, *former_keys])
         security.record(session, EventKind.LOGIN, user_id=user.id, actor_id=user.id)
         return open_session(session, current, lifetime=lifetime)
 

@@ -1,5 +1,6 @@
 """Accounts: making, reading, changing and ending them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -202,7 +203,7 @@ def _record_change(session: Session, actor: Actor, user: User, *, was: dict[str,
 
 
 @repeated
-def set_password(*, user_id: int, password: str, hashing_key: str) -> None:
+def set_password(*, user_id: int, password: str, hashing_keys: Sequence[str]) -> None:
     """Give an account a new password, and end its sessions, its API keys and any lock; for operators.
 
     Raises NotFound and Invalid.
@@ -212,7 +213,7 @@ def set_password(*, user_id: int, password: str, hashing_key: str) -> None:
         user = _require(UserRepository(session).find_for_update(user_id))
         user.password_hash = password_hash
         # Somebody without an address that is known would otherwise wait for whoever guesses to stop.
-        lockout.forgive(session, user, hashing_key=hashing_key)
+        lockout.forgive(session, user, hashing_keys=hashing_keys)
         revocation.end_access(session, user_id=user_id)
         security.record(session, EventKind.PASSWORD_CHANGED, user_id=user_id)
 

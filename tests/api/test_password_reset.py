@@ -13,13 +13,17 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from core import clock
+from core.access import Actor, Role
+from core.auth import resets
 from core.auth.model import ApiKey, LoginSession, PasswordReset
 from core.bootstrap import current_settings
 from core.cleanup import clean_up
 from core.config import ConfigError
 from core.db import db, transaction
+from core.errors import Forbidden
 from core.jobs.model import Job, JobState
 from core.settings import Settings
+from core.users.model import User
 from tests.support import work
 from tests.support.people import PASSWORD, Person, make_person
 
@@ -364,6 +368,18 @@ def test_an_administrator_gets_no_token_for(app: Flask, ada: Person, admin: Pers
         headers = {"X-API-Key": made.get_json()["data"]["key"]}
     response = admin.post(f"/users/{user_id}/password-reset", token="" if headers else None, headers=headers)
     assert response.status_code == status
+
+
+def test_who_is_no_administrator_any_more_by_then_makes_no_token(app: Flask, ada: Person, admin: Person) -> None:
+    with app.app_context():
+        session_id = db.session.scalars(select(LoginSession.id).where(LoginSession.user_id == admin.user_id)).one()
+        # What a request of theirs was let in with, just before.
+        actor = Actor(admin.user_id, Role.ADMIN, session_id)
+        with transaction() as session:
+            session.execute(update(User).where(User.id == admin.user_id).values(role=Role.USER))
+        with pytest.raises(Forbidden):
+            resets.make(actor, user_id=ada.user_id, signing_key=current_settings().secret_key)
+        assert db.session.scalar(select(PasswordReset.token_hash)) is None
 
 
 def test_a_kept_answer_does_not_show_the_token_to_who_reads_the_database(

@@ -19,6 +19,7 @@ from core.mail.model import MailKind
 from core.mail.preferences import unsubscribe_token
 from core.security import rotation
 from core.tasks.model import Task
+from core.users import service as users
 from tests.support.people import Person
 
 ONCE = {"Idempotency-Key": "first try"}
@@ -136,6 +137,29 @@ def test_a_name_that_is_locked_stays_so(app: Flask, ada: Person, rotated: Flask)
             lockout.note_failure("nobody", None, hashing_key=current_settings().secret_key)
     body = {"username": "nobody", "password": "guess"}
     assert Person(rotated).post("/auth/login", body, token="").status_code == 429
+
+
+@pytest.mark.parametrize("way", ["a link", "an operator"])
+def test_whoever_gets_a_new_password_is_let_in_though_a_lock_is_older_than_the_secret(
+    app: Flask, ada: Person, admin: Person, rotated: Flask, way: str
+) -> None:
+    with app.app_context():
+        for _ in range(lockout.FREE_FAILURES):
+            lockout.note_failure("ada", None, hashing_key=current_settings().secret_key)
+    stranger, new = {"REMOTE_ADDR": "203.0.113.5"}, "an even longer one"
+
+    def log_in() -> int:
+        body = {"username": "ada", "password": new}
+        return rotated.test_client().post("/api/v1/auth/login", json=body, environ_base=stranger).status_code
+
+    assert log_in() == 429
+    if way == "a link":
+        token = admin.post(f"/users/{ada.user_id}/password-reset").get_json()["data"]["token"]
+        Person(rotated).post("/auth/password/reset", {"token": token, "new_password": new}, token="")
+    else:
+        with rotated.app_context():
+            users.set_password(user_id=ada.user_id, password=new, hashing_keys=current_settings().secret_keys)
+    assert log_in() == 200
 
 
 # --- what an operator is told -----------------------------------------------------
