@@ -87,12 +87,15 @@ def load_body(model: ModelBase, *, missing_status: int = 422, needs_a_field: boo
     return check(model, value, missing_status=missing_status)
 
 
-def load_object() -> dict[str, Any]:
-    """Return the body of the current request, any JSON object. Raises like `load_body`."""
+def load_object(*others: str) -> dict[str, Any]:
+    """Return the body of the current request, any JSON object. Raises like `load_body`.
+
+    `others` are the types that the operation takes, too, and that its caller has seen to.
+    """
     raw = request.get_data()
     if not raw:
         raise Malformed("A JSON body is needed.")
-    media.require_json()
+    media.require_json(*others)
     value = json.parse(raw)
     if not isinstance(value, dict):
         raise Malformed("The body must be a JSON object.")

@@ -35,9 +35,9 @@ class WrongEncoding(UnsupportedMediaType):
         self.told = {"Accept-Encoding": "identity"}
 
 
-def require_json() -> None:
-    """Raise WrongType unless the body is said to be JSON."""
-    require(*(PATCH_TYPES if request.method == "PATCH" else (JSON,)))
+def require_json(*others: str) -> None:
+    """Raise WrongType unless the body is said to be JSON, or of one of the other types that the operation takes."""
+    require(*(PATCH_TYPES if request.method == "PATCH" else (JSON,)), *others)
 
 
 def require(*types: str) -> None:

@@ -163,8 +163,8 @@ class SecureResource(Resource):
             return  # Whoever reads the body looks at its type, after whether there is one.
         if form is not None:
             media.require(media.MULTIPART)
-        elif model is not None and not (self.takes_forms and request.mimetype == media.URLENCODED):
-            media.require_json()
+        elif model is not None:
+            media.require_json(*([media.URLENCODED] if self.takes_forms else []))
 
     def _answer(self, *args: Any, **kwargs: Any) -> Any:
         """Run the verb under the conditions of the request."""

@@ -7,7 +7,7 @@ from flask_limiter.util import get_remote_address
 from flask_restx import Namespace, fields
 from flask_restx.model import ModelBase
 
-from api.http import json, limits, oauth, tokens
+from api.http import json, limits, media, oauth, tokens
 from api.http.basic import presented_credentials, require_confidential_channel
 from api.http.body import LACKING, check, load_object
 from api.http.fields import Id, Moment, Password
@@ -163,7 +163,7 @@ class Login(SecureResource):
             json.require_storable(basic)
             return basic
         if not oauth.is_grant():
-            return _read_login(model, load_object())
+            return _read_login(model, load_object(media.URLENCODED))
         form = oauth.read_grant(urlencoded())
         confide(form.get("password"))
         json.require_storable(form)

@@ -56,6 +56,16 @@ def test_who_sends_nothing_may_call_it_encoded(ada: Person) -> None:
     assert ada.get("/tasks", headers={"Content-Encoding": "gzip"}).status_code == 200
 
 
+def test_a_log_in_of_another_type_hears_of_both_that_are_taken(ada: Person) -> None:
+    refused = ada.post("/auth/login", data="username=ada", content_type="text/plain", token="")
+    assert (refused.status_code, refused.headers["Accept"]) == (
+        415,
+        "application/json, application/x-www-form-urlencoded",
+    )
+    refused = ada.post("/auth/session", data="username=ada", content_type="text/plain", token="")
+    assert (refused.status_code, refused.headers["Accept"]) == (415, "application/json")
+
+
 def test_another_type_is_refused_by_what_would_be_taken(ada: Person) -> None:
     refused = ada.post("/tasks", data="title=A", content_type="text/plain")
     assert (refused.status_code, refused.headers["Accept"]) == (415, "application/json")
