@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, TableClause, column, literal_column, table
+from sqlalchemy import BigInteger, ColumnElement, TableClause, column, func, literal_column, table
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -54,6 +54,14 @@ class Source:
     def first_rowid(self) -> int:
         """Return the number from which the rows of this kind count in the FTS5 table."""
         return self.number * IDS_OF_A_KIND
+
+    @property
+    def texts(self) -> list[ColumnElement[Any]]:
+        """Return the texts that the index has of this kind."""
+        titles: ColumnElement[Any] = (
+            self.title.expression if self.code is None else self.title + " " + func.coalesce(self.code, "")
+        )
+        return [titles, func.coalesce(self.body, "")]
 
     @property
     def vector(self) -> ColumnElement[Any]:

@@ -18,9 +18,11 @@ from sqlalchemy import (
     and_,
     case,
     cast,
+    exists,
     func,
     literal,
     literal_column,
+    or_,
     select,
     union_all,
 )
@@ -35,6 +37,8 @@ from core.search.terms import Term
 MOST_RANKED = 1_000
 # Texts may be longer, but an extract comes from this much of them.
 SHOWN_LENGTH = 20_000
+# What a vector of PostgreSQL keeps of the places of a word (PostgreSQL manual, section 12.11).
+MOST_PLACES, LAST_PLACE = 255, 16_383
 
 Conditions = Mapping[Kind, Sequence[ColumnElement[bool]]]
 
@@ -110,10 +114,10 @@ class SearchRepository:
         # Written into the statement, the planner sees whether the words are rare, and takes the GIN
         # index or walks back from the newest row. A parameter would leave it guessing in a prepared
         # statement. The text cannot break out: words have neither quotes nor backslashes.
-        words = cast(literal(ts_query(terms), literal_execute=True), TSQUERY)
+        words = _asked(ts_query(terms))
         newest = (
             select(source.id, source.created_at, source.vector.label("vector"))
-            .where(source.vector.op("@@")(words), *only)
+            .where(*_matches(source, terms), *only)
             .order_by(source.id.desc())
             .limit(literal(MOST_RANKED, literal_execute=True))
             .subquery()
@@ -121,6 +125,45 @@ class SearchRepository:
         rank = func.ts_rank(newest.c.vector, words, type_=Float)
         kind = literal(str(source.kind), String)
         return select(kind.label("kind"), newest.c.id, newest.c.created_at, rank.label("rank"))
+
+
+def _asked(words: str) -> ColumnElement[Any]:
+    return cast(literal(words, literal_execute=True), TSQUERY)
+
+
+def _matches(source: Source, terms: Sequence[Term]) -> list[ColumnElement[bool]]:
+    """Return the conditions of PostgreSQL on a row that has all terms."""
+    has = source.vector.op("@@")
+    exact: ColumnElement[bool] = has(_asked(ts_query(terms)))
+    phrases = [term for term in terms if len(term.words) > 1]
+    if not phrases:
+        return [exact]
+    # A vector knows at most 255 places of a word, and none behind the 16,383rd; then its text is asked.
+    words = {word for term in phrases for word in term.words}
+    place = func.unnest(source.vector).table_valued("lexeme", "positions", "weights")
+    is_cut = and_(func.cardinality(place.c.positions) >= MOST_PLACES, place.c.lexeme.in_(words))
+    is_far = literal(LAST_PLACE) == func.any(place.c.positions)
+    is_unsure = exists(select(1).select_from(place).where(or_(is_cut, is_far)))
+    # Pairs overlap, and a letter may be folded to two; no shorter text can have so many of any of the words.
+    least = min(LAST_PLACE // 2, MOST_PLACES * min((len(word) + 1) // 2 for word in words))
+    is_short = func.char_length(func.concat(*source.texts)) < least
+    in_text = [or_(*(_has_phrase(text, term) for text in source.texts)) for term in phrases]
+    # The order is said, because each of these costs more than the one before.
+    judged = case((exact, True), (is_short, False), (is_unsure, and_(*in_text)), else_=False)
+    return [has(_asked(ts_query([word for term in terms for word in _apart(term)]))), judged]
+
+
+def _apart(term: Term) -> list[Term]:
+    """Return the words of a term, wherever they are."""
+    *others, last = term.words
+    return [*(Term((word,)) for word in others), Term((last,), term.is_prefix)]
+
+
+def _has_phrase(text: ColumnElement[Any], term: Term) -> ColumnElement[bool]:
+    """Return whether a text has the words of a term behind each other, as the index cuts it."""
+    words = func.regexp_replace(func.search_words(text), r"[\x01-#%-/:-@\[-`{-\x7f]+", " ", "g")
+    spaced = func.regexp_replace(func.concat(" ", words, " "), " +", " ", "g")
+    return spaced.contains(f" {' '.join(term.words)}{'' if term.is_prefix else ' '}", autoescape=True)
 
 
 def fts_query(terms: Sequence[Term]) -> str:

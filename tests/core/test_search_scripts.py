@@ -7,6 +7,7 @@ from flask import Flask
 from sqlalchemy import text
 
 from core.db import db, transaction
+from core.posts.model import Post
 from core.search import folding, service
 from core.search.folding import fold, index_text
 from core.tasks.model import Task
@@ -132,6 +133,35 @@ def test_what_is_found_in_each_script_is_the_same_on_both_engines(ada: Person, w
             wrong.append((words, query, hits[written[words]].snippet))
     assert wrong == []
     assert len(PAIRS) >= 60
+
+
+# So many pairs of characters that PostgreSQL has lost count of their places.
+LONG = "".join(chr(0x4E00 + 7 * n % 15_000) for n in range(17_000))
+
+
+@pytest.mark.parametrize(
+    ("words", "query", "expected"),
+    [
+        (f"{LONG}。東京都庁", "東京都庁", True),
+        (f"{LONG}。東京都庁", "東京庁", False),
+        ("です。" * 300 + "東京です夏", "です夏", True),
+        ("です。" * 300 + "東京です夏", "です東", False),
+        ("the cat " * 300 + "the zebra", '"the zebra"', True),
+        ("the cat " * 300 + "THE, Zébra", '"the zebra"', True),
+        ("the cat " * 300 + "zebra", '"the zebra"', False),
+        ("the cat " * 300 + "zebra の", '"zebra の"', True),
+        ("the cat " * 300 + "the のは", '"the の"', True),
+        ("the cat " * 300 + "zebra のは", '"the の"', False),
+    ],
+)
+def test_what_follows_what_is_known_to_the_end_of_a_long_text(
+    app: Flask, ada: Person, words: str, query: str, expected: bool
+) -> None:
+    with app.app_context():
+        with transaction() as session:
+            session.add(Post(title="x", content=words, user_id=ada.user_id))
+        hits = service.search(ada.actor, text=query).items
+    assert ["<mark>" in hit.snippet for hit in hits] == [True] * expected
 
 
 def test_the_databases_fold_and_cut_each_character_as_the_queries_do(app: Flask) -> None:
