@@ -250,7 +250,7 @@ _PARAMETERS_BY_TYPE = {
 
 
 def _refused_parameters(parameter: Mapping[str, Any]) -> Sequence[str]:
-    if "enum" in parameter or "pattern" in parameter:
+    if "enum" in parameter or values.allows_some_characters_only(parameter):
         return values.QUERY_NAMES
     by_type = _PARAMETERS_BY_TYPE[parameter["type"], parameter.get("format")]
     return _PARAMETERS_BY_NAME.get(parameter["name"], by_type)

@@ -6,6 +6,8 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from api.http.fields import NOT_BLANK, NOT_EMPTY, STORABLE, TRIMMED
+
 DEEP = 5_000
 
 
@@ -213,11 +215,16 @@ WORDS = (
 )
 
 
+def allows_some_characters_only(schema: Mapping[str, Any]) -> bool:
+    """Return whether a pattern says more than that a text can be stored and seen."""
+    return schema.get("pattern") not in (None, STORABLE, NOT_EMPTY, NOT_BLANK, TRIMMED)
+
+
 def kind_of(schema: Mapping[str, Any]) -> Sequence[str]:
     """Return JSON texts of which a field refuses all, because of what it is; such fields share them."""
     if "enum" in schema:
         return TEXTS
-    if "pattern" in schema and schema["pattern"] != r"\S":
+    if allows_some_characters_only(schema):
         return WORDS
     kind = schema.get("type")
     return _BY_TYPE.get((kind, schema.get("format")), _BY_TYPE.get((kind, None), ()))
