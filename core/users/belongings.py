@@ -104,7 +104,7 @@ def _hand_over_tasks(session: Session, actor: Actor, giver: int, receiver: int, 
     tasks = TaskRepository(session)
     are_concerned = or_(Task.owner_id == giver, Task.assignee_id == giver)
     rows, entries = tasks.lock_all(are_concerned), []
-    _require_open_projects(session, rows)
+    _require_open_projects(session, rows, giver)
     got = []
     for row in rows:
         changes: recording.Changes = {}
@@ -135,12 +135,14 @@ def _hand_over_tasks(session: Session, actor: Actor, giver: int, receiver: int, 
     return got
 
 
-def _require_open_projects(session: Session, rows: Sequence[Row[Any]]) -> None:
-    """Refuse to change tasks that can only be read. What is in the trash stands in nobody's way."""
+def _require_open_projects(session: Session, rows: Sequence[Row[Any]], giver: int) -> None:
+    """Refuse to change tasks, and posts about tasks, that can only be read. The trash stands in nobody's way."""
     numbers = {row.project_id for row in rows if row.project_id is not None and row.deleted_at is None}
+    spoken_of = select(Task.project_id).join(Post, Post.task_id == Task.id).where(Post.user_id == giver, PRESENT)
+    numbers |= {number for number in session.scalars(spoken_of.distinct()) if number is not None}
     if archived := ProjectRepository(session).list_archived(numbers):
         raise Conflict(
-            "Tasks of archived projects cannot be handed over.",
+            "Tasks of archived projects, and posts about them, cannot be handed over.",
             details={"transfer_to": [f"The project {project.key} is archived." for project in archived]},
         )
 

@@ -104,6 +104,18 @@ def test_a_transfer_of_all_tasks_says_how_many_stay(app: Flask) -> None:
     assert owner.post("/tasks/transfer", {**order, "task_ids": [free]}).get_json()["data"]["transferred"] == 1
 
 
+def test_a_post_about_a_task_of_an_archived_project_keeps_its_author(app: Flask) -> None:
+    world = make_world(app)
+    editor, stranger = world.people["editor"], world.people["stranger"]
+    assert editor.post(f"/tasks/{world.task_id}/posts", {"title": "Said", "content": "Once"}).status_code == 201
+    archive(world)
+    before = rows(app)
+    refusal = editor.delete(f"/users/{editor.user_id}?transfer_to={stranger.user_id}")
+    assert refusal.status_code == 409
+    assert list(refusal.get_json()["error"]["details"]) == ["transfer_to"]
+    assert rows(app) == before
+
+
 def test_what_is_in_the_trash_stays_there_and_in_nobodys_way(app: Flask) -> None:
     world = make_world(app)
     owner, stranger = world.people["owner"], world.people["stranger"]
