@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -29,10 +30,15 @@ server.run()
 CLIENTS = 200
 
 
+def answer(client: socket.socket) -> bytes:
+    """Ask for the last answer on a connection, and read it to its end."""
+    client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    return b"".join(iter(lambda: client.recv(1000), b""))
+
+
 def ask(port: int) -> bytes:
     with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
-        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        return b"".join(iter(lambda: client.recv(1000), b""))
+        return answer(client)
 
 
 def test_without_descriptors_there_is_a_line_a_second_and_the_service_comes_back(tmp_path: Path) -> None:
@@ -44,16 +50,16 @@ def test_without_descriptors_there_is_a_line_a_second_and_the_service_comes_back
         port = int(server.stdout.readline())
         assert ask(port).endswith(b"ok")
         began = time.monotonic()
-        clients = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(CLIENTS)]
-        # Those that were taken before are served meanwhile.
-        clients[0].sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert clients[0].recv(1000).endswith(b"ok")
-        time.sleep(2.2)
-        used = psutil.Process(server.pid).cpu_times()
-        lines = errors.read_text().splitlines()
-        passed = time.monotonic() - began
-        for client in clients:
-            client.close()
+        with ExitStack() as stack:
+            clients = [
+                stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10)) for _ in range(CLIENTS)
+            ]
+            # Those that were taken before are served meanwhile.
+            assert answer(clients[0]).endswith(b"ok")
+            time.sleep(2.2)
+            used = psutil.Process(server.pid).cpu_times()
+            lines = errors.read_text().splitlines()
+            passed = time.monotonic() - began
         assert ask(port).endswith(b"ok")
     finally:
         server.kill()

