@@ -70,6 +70,8 @@ class Server:
                 "trusted_proxy_headers": "x-forwarded-for x-forwarded-proto x-forwarded-port",
             }
         adjustments = Adjustments(**options)
+        # It warns of each request that waits for a thread at all, which under any load is every third.
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         self._drain_seconds = drain_seconds
         self._on_drain = on_drain
         self._is_stopping = False

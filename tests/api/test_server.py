@@ -291,6 +291,19 @@ def test_a_server_that_has_ended_before_it_is_woken_up_is_stopped_all_the_same(
     running.wait()
 
 
+def test_a_request_that_waits_for_a_thread_is_nothing_to_warn_of(
+    run: Callable[..., Running], caplog: pytest.LogCaptureFixture
+) -> None:
+    running = run(threads=1)
+    clients = [running.client() for _ in range(4)]
+    for client in clients:
+        client.ask("/slow")
+    running.wait_until(lambda: len(running.server._dispatcher.queue) == 3)
+    running.app.gate.set()
+    assert [client.read()[0] for client in clients] == [200] * 4
+    assert [record for record in caplog.records if record.name.startswith("waitress")] == []
+
+
 # --- refusals -----------------------------------------------------------------------
 
 
