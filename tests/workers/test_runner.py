@@ -302,7 +302,7 @@ def test_a_redis_that_is_down_loses_nothing_and_delays_nothing(
     task = ada_elsewhere.create_task()
     accepted = ada_elsewhere.post(f"/tasks/{task['id']}/process")
     # Clients with the usual retries would wait for more than four seconds.
-    assert time.perf_counter() - start < 2
+    assert time.perf_counter() - start < 4
     assert accepted.status_code == 202
     job_id = accepted.get_json()["data"]["job_id"]
 
