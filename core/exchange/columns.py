@@ -85,10 +85,11 @@ _TO_MARK = re.compile(rf"{_FORMULA}|'(?:{_FORMULA}|'|\Z)|\Z")
 # world, sees quotes that are not its own, and then a new cell behind each separator and line break in the
 # text: also at its end, where the quote that closes our cell opens one for that reader.
 _BREAK = r"[;|\t\n\x0b\x0c\r\x1c-\x1e\x85\u2028\u2029]"
-_BLANK = r"""(?:(?![\t\n\x0b\x0c\r\x1c-\x1e\x85\u2028\u2029])[\s"])*+"""
+# White space that is no break, and quotes. No possessive repetition of groups here: Python 3.11.2 matches them wrongly.
+_BLANK = r"""[ \x1f\xa0\u1680\u2000-\u200a\u202f\u205f\u3000"]*"""
 _CELL_INSIDE = rf"{_BLANK}(?:{_SIGN}|\t|\Z)"
-_INSIDE_TO_MARK = re.compile(rf"({_BREAK})(?='*+{_CELL_INSIDE})")
-_INSIDE_MARKED = re.compile(rf"({_BREAK})'(?='*+{_CELL_INSIDE})")
+_INSIDE_TO_MARK = re.compile(rf"({_BREAK})(?='*{_CELL_INSIDE})")
+_INSIDE_MARKED = re.compile(rf"({_BREAK})'(?='*{_CELL_INSIDE})")
 
 
 def guard(text: str) -> str:
