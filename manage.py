@@ -19,7 +19,7 @@ from typing import TextIO
 
 import click
 
-from core.commands import names
+from core.operations.commands import names
 
 # The variable that tells the processes that this one starts what was shown already.
 SHOWN = "_TASKLANE_SHOWN"
@@ -69,7 +69,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        sentence = importlib.import_module("core.commands.common").explain(error)
+        sentence = importlib.import_module("core.operations.commands.common").explain(error)
         if sentence is None:
             raise
         click.echo(f"tasklane: {sentence}", err=True)

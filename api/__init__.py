@@ -6,23 +6,23 @@ from werkzeug.routing import BaseConverter, IntegerConverter, PathConverter
 from werkzeug.wrappers import Response as BaseResponse
 
 from api.cli import FlaskCommands
-from api.http.access_log import init_access_log
-from api.http.cors import init_cors
-from api.http.errors import init_errors
-from api.http.headers import init_headers
-from api.http.hosts import init_hosts
-from api.http.json import OrjsonProvider
-from api.http.limits import init_limits
-from api.http.metrics import init_metrics
-from api.http.request_id import init_request_ids
-from api.http.tokens import init_tokens
-from api.http.utf8 import init_utf8
-from api.http.waiting import init_waiting
+from api.http.answers.errors import init_errors
+from api.http.answers.headers import init_headers
+from api.http.door.cors import init_cors
+from api.http.door.hosts import init_hosts
+from api.http.door.limits import init_limits
+from api.http.door.tokens import init_tokens
+from api.http.input.json import OrjsonProvider
+from api.http.input.utf8 import init_utf8
+from api.http.serving.access_log import init_access_log
+from api.http.serving.metrics import init_metrics
+from api.http.serving.request_id import init_request_ids
+from api.http.serving.waiting import init_waiting
 from api.v1 import create_blueprint
-from core import degradation
 from core.bootstrap import create_core_app, current_settings
-from core.db import MAX_ID
-from core.settings import Settings
+from core.operations import degradation
+from core.platform.config.settings import Settings
+from core.platform.database.types import MAX_ID
 
 MAX_BODY_BYTES = 1024 * 1024
 

@@ -3,7 +3,7 @@
 import click
 from flask.cli import AppGroup
 
-from core.commands import names
+from core.operations.commands import names
 
 
 class FlaskCommands(AppGroup):

@@ -14,21 +14,22 @@ import click
 from flask.cli import ScriptInfo, routes_command, shell_command
 
 from api import create_app, reference
-from api.http.server import Server
-from api.http.waiting import end_waiting
+from api.http.serving.server import Server
+from api.http.serving.waiting import end_waiting
 from api.v1 import exports
-from core import clock, slots
-from core.access import OPERATOR, Actor
 from core.bootstrap import current_upstreams
-from core.commands.common import in_app, refusals
-from core.commands.process import Failure, die_with_parent, pool_member_options
-from core.config import load_settings
-from core.db import db
+from core.exchange import exports as export_service
 from core.exchange.columns import Kind
 from core.exchange.formats import FileFormat
-from core.exports import service as export_service
-from core.logs import configure_logging
-from core.pool import announce_ready
+from core.operations.commands.common import in_app, refusals
+from core.operations.commands.process import Failure, die_with_parent, pool_member_options
+from core.platform import clock
+from core.platform.access import OPERATOR, Actor
+from core.platform.config.load import load_settings
+from core.platform.database.base import db
+from core.platform.logs.setup import configure_logging
+from core.platform.process import slots
+from core.platform.process.pool import announce_ready
 from core.users import service as users
 
 

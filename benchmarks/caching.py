@@ -23,14 +23,15 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 
 from api import create_app
-from api.http import tokens
-from core.access import Actor
+from api.http.door import tokens
 from core.auth import service as auth
-from core.cache import cache
-from core.changes.model import ChangeMark
-from core.config import load_settings
-from core.db import db, transaction
 from core.items import service as items
+from core.platform.access import Actor
+from core.platform.cache.answers import cache
+from core.platform.cache.marks.model import ChangeMark
+from core.platform.config.load import load_settings
+from core.platform.database.base import db
+from core.platform.database.session import transaction
 from core.posts import service as posts
 from core.tasks import service as tasks
 from core.tasks.model import Task

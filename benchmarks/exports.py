@@ -19,14 +19,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import flask_migrate
 from sqlalchemy import text
 
-from core.access import Actor, Role
 from core.bootstrap import create_core_app
-from core.config import load_settings
-from core.db import db, transaction
+from core.exchange import exports
 from core.exchange.columns import Kind
 from core.exchange.formats import FileFormat
-from core.exports import service as exports
 from core.jobs.model import Job
+from core.platform.access import Actor, Role
+from core.platform.config.load import load_settings
+from core.platform.database.base import db
+from core.platform.database.session import transaction
 from core.tasks.service import TaskFilter
 from tests.support.servers import PostgresServer
 from workers.runner import run_job

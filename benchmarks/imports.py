@@ -18,13 +18,13 @@ from uuid import uuid4
 
 import flask_migrate
 
-from core.access import Actor, Role
 from core.bootstrap import create_core_app
-from core.config import load_settings
-from core.db import transaction
 from core.exchange.columns import Kind
-from core.imports.parsers import Format
-from core.imports.work import Import, Order
+from core.exchange.imports.parsers import Format
+from core.exchange.imports.work import Import, Order
+from core.platform.access import Actor, Role
+from core.platform.config.load import load_settings
+from core.platform.database.session import transaction
 from core.users.model import User
 from core.users.repository import UserRepository
 

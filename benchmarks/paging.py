@@ -14,11 +14,12 @@ from collections.abc import Callable
 import flask_migrate
 from sqlalchemy import func, select, text
 
-from core.access import Actor, Role
 from core.bootstrap import create_core_app
-from core.config import load_settings
-from core.db import db, transaction
-from core.paging import PageRequest
+from core.platform.access import Actor, Role
+from core.platform.config.load import load_settings
+from core.platform.database.base import db
+from core.platform.database.paging import PageRequest
+from core.platform.database.session import transaction
 from core.tasks import service as tasks
 from core.tasks.model import Task
 

@@ -20,10 +20,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import flask_migrate
 from sqlalchemy import func, insert, select, text
 
-from core.access import Actor, Role
 from core.bootstrap import create_core_app
-from core.config import load_settings
-from core.db import db, transaction
+from core.platform.access import Actor, Role
+from core.platform.config.load import load_settings
+from core.platform.database.base import db
+from core.platform.database.session import transaction
 from core.search import service
 from core.tasks.model import Task
 from core.users.model import User

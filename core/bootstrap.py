@@ -7,14 +7,16 @@ from flask import Flask, current_app
 from flask_migrate import Migrate, upgrade
 
 from core import models
-from core.cache import cache
-from core.config import ROOT, ConfigError, load_settings
-from core.db import db, init_db
-from core.environment_mark import keep_tests_away
-from core.health import Writing
-from core.logs import configure_logging
-from core.sentry import init_sentry
-from core.settings import Settings
+from core.operations.health import Writing
+from core.platform.cache.answers import cache
+from core.platform.config.load import ROOT, load_settings
+from core.platform.config.rules import ConfigError
+from core.platform.config.settings import Settings
+from core.platform.database.base import db
+from core.platform.database.engine import init_db
+from core.platform.database.environment_mark import keep_tests_away
+from core.platform.logs.sentry import init_sentry
+from core.platform.logs.setup import configure_logging
 from core.upstreams.registry import Registry
 
 EXTENSION = "tasklane"

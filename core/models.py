@@ -1,16 +1,16 @@
 """Every model, imported in one place so that metadata and migrations are complete."""
 
+from core.audit.model import KnownAddress, LoginFailures, SecurityEvent
 from core.auth.model import ApiKey, LoginSession, RefreshToken
-from core.changes.model import ChangeMark
+from core.exchange.imports.model import ExternalId
 from core.files.model import FileChunk, StoredFile
 from core.idempotency.model import KeptAnswer
-from core.imports.model import ExternalId
 from core.items.model import Item
 from core.jobs.model import Job, ScheduledSlot
 from core.mail.model import MailOptOut, TaskReminder
+from core.platform.cache.marks.model import ChangeMark
 from core.posts.model import Post
 from core.projects.model import Project, ProjectMember
-from core.security.model import KnownAddress, LoginFailures, SecurityEvent
 from core.tasks.model import Task, TaskChange
 from core.users.model import User
 

@@ -14,14 +14,14 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection
 
 from api import create_app
-from api.http.limits import credentials_limiter, limiter
-from core import clock
-from core.access import Role
-from core.config import ROOT, load_settings
-from core.db import Base, db
-from core.logs import JsonLines
-from core.redaction import Redactor
-from core.settings import Settings
+from api.http.door.limits import credentials_limiter, limiter
+from core.platform import clock
+from core.platform.access import Role
+from core.platform.config.load import ROOT, load_settings
+from core.platform.config.settings import Settings
+from core.platform.database.base import Base, db
+from core.platform.logs.lines import JsonLines
+from core.platform.logs.redaction import Redactor
 from tests.support.people import PASSWORD, Person, make_person
 from tests.support.servers import EncryptedRedis, PostgresServer, RedisServer
 

@@ -5,13 +5,13 @@ import sys
 import click
 from flask import Flask
 
-from core import degradation
 from core.bootstrap import create_core_app, current_settings
-from core.commands.process import MANAGE, die_with_parent, pool_member_options, share_folder
-from core.config import load_settings
 from core.jobs.kinds import QUEUES
-from core.logs import configure_logging
-from core.pool import Pool, announce_ready
+from core.operations import degradation
+from core.operations.commands.process import MANAGE, die_with_parent, pool_member_options, share_folder
+from core.platform.config.load import load_settings
+from core.platform.logs.setup import configure_logging
+from core.platform.process.pool import Pool, announce_ready
 from workers import scheduler as scheduler_process
 from workers import worker as worker_process
 

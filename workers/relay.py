@@ -15,14 +15,15 @@ from rq import Queue
 from rq.exceptions import DuplicateJobError
 from rq.serializers import JSONSerializer
 
-from core import clock, outage_log, redis
-from core.db import db
 from core.jobs import lifecycle
 from core.jobs import service as jobs
 from core.jobs.kinds import KINDS, QUEUES
 from core.jobs.lifecycle import Sending
-from core.outages import is_outage
-from core.settings import Settings
+from core.platform import clock, redis
+from core.platform.config.settings import Settings
+from core.platform.database import outage_log
+from core.platform.database.base import db
+from core.platform.database.trouble import is_outage
 from workers.wakeup import ENTRY, WakeUp, message_id
 
 log = logging.getLogger("tasklane.relay")

@@ -17,15 +17,17 @@ from flask import Flask, current_app
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 from sqlalchemy.exc import SQLAlchemyError
 
-from core import clock, logs, outage_log, redaction, sentry
 from core.bootstrap import current_settings
-from core.db import db
-from core.errors import DomainError, JobFailed
 from core.jobs import lifecycle, tally
 from core.jobs.kinds import EMAILS, KINDS
 from core.jobs.lifecycle import LeaseLost, Run
-from core.outages import is_away, is_outage
-from core.repeats import repeated
+from core.platform import clock
+from core.platform.database import outage_log
+from core.platform.database.base import db
+from core.platform.database.repeats import repeated
+from core.platform.database.trouble import is_away, is_outage
+from core.platform.errors import DomainError, JobFailed
+from core.platform.logs import context, redaction, sentry
 
 log = logging.getLogger("tasklane.worker")
 
@@ -72,7 +74,7 @@ def run_job(job_id: str, attempt: int) -> None:
     Never raises for a failed job: its row tells what happened, and when it is
     tried again.
     """
-    logs.job_id.set(job_id)
+    context.job_id.set(job_id)
     redaction.forget_confided()
     settings = current_settings()
     try:
@@ -87,8 +89,8 @@ def run_job(job_id: str, attempt: int) -> None:
     if run is None:
         log.info("Nothing to do: a late duplicate, or the job was cancelled.")
         return
-    logs.job_kind.set(run.kind)
-    logs.job_attempt.set(run.attempt)
+    context.job_kind.set(run.kind)
+    context.job_attempt.set(run.attempt)
     log.info("%s started, attempt %s of %s", run.kind, run.attempt, run.max_attempts)
     try:
         with _Watch(current_app._get_current_object(), run):  # type: ignore[attr-defined]

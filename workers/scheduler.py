@@ -8,13 +8,14 @@ from datetime import datetime
 
 from flask import Flask
 
-from core import clock, outage_log
+from core.audit import rotation
 from core.bootstrap import current_settings
-from core.db import db
 from core.jobs import schedule
 from core.jobs.schedule import SCHEDULE, Entry
-from core.outages import is_outage
-from core.security import rotation
+from core.platform import clock
+from core.platform.database import outage_log
+from core.platform.database.base import db
+from core.platform.database.trouble import is_outage
 from workers.relay import ALIVE_SECONDS_ONCE, Relay
 
 log = logging.getLogger("tasklane.scheduler")

@@ -20,11 +20,11 @@ from rq.exceptions import StopRequested
 from rq.serializers import JSONSerializer
 from sqlalchemy.exc import SQLAlchemyError
 
-from core import redis
 from core.bootstrap import current_settings
-from core.db import db
 from core.jobs import lifecycle, tally
 from core.jobs.kinds import KINDS
+from core.platform import redis
+from core.platform.database.base import db
 from workers.runner import HAND_BACK, TAKEN, TimeLimit, raise_stopping, raise_taken, resolve
 from workers.wakeup import WakeUp, read_message_id
 

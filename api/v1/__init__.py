@@ -7,11 +7,11 @@ from typing import Any
 from flask import Blueprint, Response, url_for
 from flask_restx import Api
 
-from api.http.media import document_patches
-from api.http.responses import shared
-from api.http.samples import with_error_samples
-from api.http.swagger import swagger_page
-from api.http.tokens import KEY_HEADER
+from api.http.answers.refusal_samples import with_error_samples
+from api.http.answers.responses import shared
+from api.http.answers.swagger_page import swagger_page
+from api.http.door.tokens import KEY_HEADER
+from api.http.input.media import document_patches
 from api.v1 import (
     auth,
     bulk,
@@ -91,7 +91,7 @@ AUTHORIZATIONS = {
 
 
 class TasklaneApi(Api):
-    """Flask-RESTX without its own error answers: `api.http.errors` makes them all."""
+    """Flask-RESTX without its own error answers: `api.http.answers.errors` makes them all."""
 
     @cached_property
     def _document(self) -> dict[str, Any]:

@@ -7,23 +7,24 @@ from flask_limiter.util import get_remote_address
 from flask_restx import Namespace, fields
 from flask_restx.model import ModelBase
 
-from api.http import json, limits, media, oauth, tokens
-from api.http.basic import presented_credentials, require_confidential_channel
-from api.http.body import LACKING, check, load_object
-from api.http.fields import Id, Moment, Password
-from api.http.forms import urlencoded
-from api.http.idempotency import Effect
-from api.http.kept import kept
-from api.http.responses import created, no_content, refuses, returns, returns_bare
-from api.http.security import SecureResource
+from api.http.answers.cached import kept
+from api.http.answers.responses import created, no_content, refuses, returns, returns_bare
+from api.http.door import limits, oauth, tokens
+from api.http.door.basic import presented_credentials, require_confidential_channel
+from api.http.door.idempotency import Effect
+from api.http.door.resource import SecureResource
+from api.http.input import json, media
+from api.http.input.body import LACKING, check, load_object
+from api.http.input.fields import Id, Moment, Password
+from api.http.input.forms import urlencoded
 from api.v1.users import me_fields, registration_fields, user_out
-from core import texts
-from core.access import Permission
 from core.auth import service as auth
 from core.bootstrap import current_settings
-from core.changes.model import Topic
-from core.errors import Invalid, Malformed
-from core.redaction import confide
+from core.platform.access import Permission
+from core.platform.cache.marks.model import Topic
+from core.platform.errors import Invalid, Malformed
+from core.platform.logs.redaction import confide
+from core.platform.text import checks
 from core.users import service as users
 from core.users.model import User
 
@@ -113,12 +114,12 @@ def _read_login(model: ModelBase, body: dict[str, Any]) -> dict[str, Any]:
         checked = check(model, body, missing_status=400)
     except (Malformed, Invalid) as error:
         if not is_named:
-            error.details = {"username": [texts.REQUIRED], **(error.details or {})}
+            error.details = {"username": [checks.REQUIRED], **(error.details or {})}
         if is_named or isinstance(error, Malformed):
             raise
         raise Malformed(LACKING, details=error.details, unnamed=error.unnamed) from None
     if not is_named:
-        raise Malformed(LACKING, details={"username": [texts.REQUIRED]})
+        raise Malformed(LACKING, details={"username": [checks.REQUIRED]})
     email = checked.pop("email", None)
     return {"username": email, **checked}
 

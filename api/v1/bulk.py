@@ -6,15 +6,15 @@ from typing import Any
 from flask_restx import Namespace, fields
 from flask_restx.model import ModelBase
 
-from api.http import errors
-from api.http.body import check
-from api.http.fields import Id, NullableId, NullableObject
-from api.http.responses import error_body, marshal, refuses, returns
-from api.http.security import SecureResource
+from api.http.answers import errors
+from api.http.answers.responses import error_body, marshal, refuses, returns
+from api.http.door.resource import SecureResource
+from api.http.input.body import check
+from api.http.input.fields import Id, NullableId, NullableObject
 from api.v1.tasks import task_in, task_out, task_patch
-from core.access import Permission
-from core.errors import DomainError, Invalid
-from core.faults import MAX_FAULTS
+from core.platform.access import Permission
+from core.platform.errors import DomainError, Invalid
+from core.platform.text.faults import MAX_FAULTS
 from core.tasks import bulk, handover
 from core.tasks.bulk import MAX_OPERATIONS, BulkOp, Operation, Outcome
 

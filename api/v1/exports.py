@@ -7,18 +7,18 @@ from flask_restx import Namespace, fields
 from flask_restx.model import ModelBase
 from flask_restx.reqparse import RequestParser
 
-from api.http import query
-from api.http.fields import Line
-from api.http.responses import accepted
-from api.http.security import SecureResource
+from api.http.answers.responses import accepted
+from api.http.door.resource import SecureResource
+from api.http.input import query
+from api.http.input.fields import Line
 from api.v1 import items, posts, tasks, users
-from core.access import OPERATOR, Actor, Permission
-from core.errors import Invalid
+from core.exchange import exports
 from core.exchange.columns import Kind
+from core.exchange.exports import Selection
 from core.exchange.formats import FileFormat
-from core.exports import service as exports
-from core.exports.service import Selection
 from core.jobs.model import Job
+from core.platform.access import OPERATOR, Actor, Permission
+from core.platform.errors import Invalid
 
 ns = Namespace("exports", description="Take tasks, posts, items and users away as files", path="/v1/exports")
 

@@ -2,13 +2,13 @@
 
 from flask_restx import Namespace, fields
 
-from api.http import places, query
-from api.http.fields import Anything, Id, Moment, NullableObject
-from api.http.responses import paged, refuses, returns
-from api.http.security import SecureResource
+from api.http.answers.responses import paged, refuses, returns
+from api.http.door.resource import SecureResource
+from api.http.input import places, query
+from api.http.input.fields import Anything, Id, Moment, NullableObject
 from api.v1.tasks import task_out
-from core.access import Permission, Via
-from core.paging import Page
+from core.platform.access import Permission, Via
+from core.platform.database.paging import Page
 from core.tasks import history
 from core.tasks import service as tasks
 from core.tasks.model import Task, TaskAction

@@ -4,17 +4,17 @@ from datetime import timedelta
 
 from flask_restx import Namespace
 
-from api.http import query
-from api.http.forms import FormParser
-from api.http.responses import accepted
-from api.http.security import SecureResource
-from core.access import Permission
+from api.http.answers.responses import accepted
+from api.http.door.resource import SecureResource
+from api.http.input import query
+from api.http.input.forms import FormParser
 from core.bootstrap import current_settings
 from core.exchange.columns import Kind
-from core.imports import service as imports
-from core.imports.parsers import Format
-from core.imports.work import Match, OnError
+from core.exchange.imports import service as imports
+from core.exchange.imports.parsers import Format
+from core.exchange.imports.work import Match, OnError
 from core.jobs.model import Job
+from core.platform.access import Permission
 
 ns = Namespace("imports", description="Create and change many things from a file", path="/v1/imports")
 

@@ -5,16 +5,16 @@ from typing import Any
 
 from flask_restx import Namespace, fields
 
-from api.http import places, query
-from api.http.fields import Id, Line, Moment, Money, NullableLine, NullableText
-from api.http.kept import kept, kept_page
-from api.http.responses import created, no_content, paged, refuses, returns
-from api.http.security import SecureResource
-from core.access import Actor, Permission
-from core.changes.model import Topic
+from api.http.answers.cached import kept, kept_page
+from api.http.answers.responses import created, no_content, paged, refuses, returns
+from api.http.door.resource import SecureResource
+from api.http.input import places, query
+from api.http.input.fields import Id, Line, Moment, Money, NullableLine, NullableText
 from core.items import service as items
 from core.items.model import DESCRIPTION_LENGTH, NAME_LENGTH, SKU_LENGTH, Item
-from core.paging import Page
+from core.platform.access import Actor, Permission
+from core.platform.cache.marks.model import Topic
+from core.platform.database.paging import Page
 
 ns = Namespace("items", description="Keep the things that tasks are about", path="/v1/items")
 

@@ -5,19 +5,19 @@ from uuid import UUID
 
 from flask_restx import Namespace, fields
 
-from api.http import places, query
-from api.http.downloads import downloads
-from api.http.fields import Moment, NullableId, NullableInteger, NullableMoment, NullableObject, NullableText
-from api.http.responses import accepted, no_content, paged, refuses, returns_polled
-from api.http.security import SecureResource
-from api.http.waiting import MAX_WAIT, current_leaving, waiting
-from core.access import Permission
-from core.errors import NotFound
+from api.http.answers.downloads import downloads
+from api.http.answers.responses import accepted, no_content, paged, refuses, returns_polled
+from api.http.door.resource import SecureResource
+from api.http.input import places, query
+from api.http.input.fields import Moment, NullableId, NullableInteger, NullableMoment, NullableObject, NullableText
+from api.http.serving.waiting import MAX_WAIT, current_leaving, waiting
 from core.files.model import StoredFile
 from core.jobs import service as jobs
 from core.jobs.kinds import KINDS
 from core.jobs.model import Job, JobState
-from core.paging import Page
+from core.platform.access import Permission
+from core.platform.database.paging import Page
+from core.platform.errors import NotFound
 
 ns = Namespace("jobs", description="Follow background work", path="/v1")
 

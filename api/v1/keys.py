@@ -5,15 +5,15 @@ from typing import Any
 from flask import request
 from flask_restx import Namespace, fields
 
-from api.http import places, query
-from api.http.fields import Id, Line, Moment, NullableMoment
-from api.http.responses import created, no_content, paged, refuses, returns
-from api.http.security import SecureResource
-from core.access import SCOPES, Permission
+from api.http.answers.responses import created, no_content, paged, refuses, returns
+from api.http.door.resource import SecureResource
+from api.http.input import places, query
+from api.http.input.fields import Id, Line, Moment, NullableMoment
 from core.auth import keys
 from core.auth.model import KEY_NAME_LENGTH, ApiKey
 from core.bootstrap import current_settings
-from core.paging import Page
+from core.platform.access import SCOPES, Permission
+from core.platform.database.paging import Page
 
 ns = Namespace("keys", description="API keys for scripts", path="/v1/auth/keys")
 

@@ -2,14 +2,14 @@
 
 from flask_restx import Namespace, fields
 
-from api.http import places
-from api.http.responses import refuses, returns
-from api.http.security import SecureResource
-from core.access import Permission
+from api.http.answers.responses import refuses, returns
+from api.http.door.resource import SecureResource
+from api.http.input import places
 from core.bootstrap import current_settings
 from core.mail import preferences
 from core.mail.model import OPTIONAL, MailKind
 from core.mail.preferences import Subscription
+from core.platform.access import Permission
 
 ns = Namespace("notifications", description="Choose what to get by e-mail", path="/v1")
 

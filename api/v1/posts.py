@@ -7,14 +7,14 @@ from flask import url_for
 from flask_restx import Namespace, fields
 from flask_restx.reqparse import RequestParser
 
-from api.http import places, query
-from api.http.fields import Id, Line, Moment, NullableId, Prose
-from api.http.kept import kept, kept_page
-from api.http.responses import created, no_content, paged, refuses, returns
-from api.http.security import SecureResource
-from core.access import Actor, Permission
-from core.changes.model import Topic
-from core.paging import Page
+from api.http.answers.cached import kept, kept_page
+from api.http.answers.responses import created, no_content, paged, refuses, returns
+from api.http.door.resource import SecureResource
+from api.http.input import places, query
+from api.http.input.fields import Id, Line, Moment, NullableId, Prose
+from core.platform.access import Actor, Permission
+from core.platform.cache.marks.model import Topic
+from core.platform.database.paging import Page
 from core.posts import service as posts
 from core.posts.model import CONTENT_LENGTH, TITLE_LENGTH
 

@@ -3,14 +3,14 @@
 from flask_restx import Namespace, fields
 from orjson import Fragment
 
-from api.http import places, query
-from api.http.fields import Id, Line, Moment, NullableLine, NullableMoment
-from api.http.responses import refuses, returns
-from api.http.security import SecureResource
+from api.http.answers.responses import refuses, returns
+from api.http.door.resource import SecureResource
+from api.http.input import places, query
+from api.http.input.fields import Id, Line, Moment, NullableLine, NullableMoment
 from api.v1.stats import counts_out
-from core.access import Permission
+from core.platform.access import Permission
+from core.platform.text.zones import UTC_ZONE
 from core.profiles import service as profiles
-from core.zones import UTC_ZONE
 
 ns = Namespace("profiles", description="One person's work at a glance", path="/v1/users")
 

@@ -4,14 +4,14 @@ from typing import Any
 
 from flask_restx import Namespace, fields
 
-from api.http import places, query
-from api.http.fields import Id, Line, Moment, NullableLine, NullableText
-from api.http.kept import kept, kept_page
-from api.http.responses import created, created_or_replaced, no_content, paged, refuses, returns
-from api.http.security import SecureResource
-from core.access import Permission
-from core.changes.model import Topic
-from core.paging import Page
+from api.http.answers.cached import kept, kept_page
+from api.http.answers.responses import created, created_or_replaced, no_content, paged, refuses, returns
+from api.http.door.resource import SecureResource
+from api.http.input import places, query
+from api.http.input.fields import Id, Line, Moment, NullableLine, NullableText
+from core.platform.access import Permission
+from core.platform.cache.marks.model import Topic
+from core.platform.database.paging import Page
 from core.projects import service as projects
 from core.projects.model import DESCRIPTION_LENGTH, NAME_LENGTH, Project, ProjectRole
 

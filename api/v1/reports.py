@@ -2,11 +2,11 @@
 
 from flask_restx import Namespace
 
-from api.http.fields import Date, Line, NullableId, Zone
-from api.http.responses import accepted, refuses
-from api.http.security import SecureResource
-from core.access import Permission
+from api.http.answers.responses import accepted, refuses
+from api.http.door.resource import SecureResource
+from api.http.input.fields import Date, Line, NullableId, Zone
 from core.jobs.model import Job
+from core.platform.access import Permission
 from core.reports import service as reports
 
 ns = Namespace("reports", description="Charts of what was done, as PDF and PNG", path="/v1/reports")

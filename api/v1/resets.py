@@ -4,14 +4,15 @@ from typing import Any
 
 from flask_restx import Namespace, fields
 
-from api.http import limits, places
-from api.http.fields import Moment, NullableText, Password
-from api.http.responses import no_content, refuses, returns
-from api.http.security import SecureResource
-from core.access import Permission
+from api.http.answers.responses import no_content, refuses, returns
+from api.http.door import limits
+from api.http.door.resource import SecureResource
+from api.http.input import places
+from api.http.input.fields import Moment, NullableText, Password
 from core.auth import resets
 from core.bootstrap import current_settings
-from core.redaction import confide
+from core.platform.access import Permission
+from core.platform.logs.redaction import confide
 
 ns = Namespace("passwords", description="A way back for who has forgotten their password", path="/v1")
 

@@ -5,14 +5,14 @@ from dataclasses import replace
 from flask import request
 from flask_restx import Namespace, fields
 
-from api.http import query
-from api.http.fields import Id, Moment
-from api.http.kept import kept_page
-from api.http.responses import paged
-from api.http.security import SecureResource
-from core.access import Permission
-from core.changes.model import Topic
-from core.paging import MAX_PAGE, MAX_PER_PAGE, Page
+from api.http.answers.cached import kept_page
+from api.http.answers.responses import paged
+from api.http.door.resource import SecureResource
+from api.http.input import query
+from api.http.input.fields import Id, Moment
+from core.platform.access import Permission
+from core.platform.cache.marks.model import Topic
+from core.platform.database.paging import MAX_PAGE, MAX_PER_PAGE, Page
 from core.search import service
 from core.search.index import Kind
 from core.search.repository import MOST_RANKED

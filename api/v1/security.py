@@ -2,14 +2,14 @@
 
 from flask_restx import Namespace, fields
 
-from api.http import query
-from api.http.fields import Id, Moment, NullableId, NullableText
-from api.http.responses import paged, refuses
-from api.http.security import SecureResource
-from core.access import Permission
-from core.paging import Page
-from core.security import service as security
-from core.security.model import EventKind
+from api.http.answers.responses import paged, refuses
+from api.http.door.resource import SecureResource
+from api.http.input import query
+from api.http.input.fields import Id, Moment, NullableId, NullableText
+from core.audit import service as security
+from core.audit.model import EventKind
+from core.platform.access import Permission
+from core.platform.database.paging import Page
 
 ns = Namespace("security", description="What happened to accounts", path="/v1")
 

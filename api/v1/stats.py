@@ -5,14 +5,14 @@ from typing import Any
 from flask_restx import Namespace, fields
 from orjson import Fragment
 
-from api.http import query
-from api.http.fields import Date, Id, NullableList, NullableNumber
-from api.http.responses import refuses, returns
-from api.http.security import SecureResource
-from core.access import Permission
+from api.http.answers.responses import refuses, returns
+from api.http.door.resource import SecureResource
+from api.http.input import query
+from api.http.input.fields import Date, Id, NullableList, NullableNumber
+from core.platform.access import Permission
+from core.platform.text.zones import UTC_ZONE
 from core.stats import service as stats
 from core.tasks.model import TaskStatus
-from core.zones import UTC_ZONE
 
 ns = Namespace("stats", description="What the tasks add up to", path="/v1/stats")
 

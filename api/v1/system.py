@@ -5,15 +5,17 @@ from typing import Any
 from flask import current_app, request
 from flask_restx import Namespace, fields
 
-from api.http import limits, places
-from api.http.fields import NullableInteger, NullableText
-from api.http.request_id import current_request_id
-from api.http.responses import returns, returns_bare
-from api.http.security import SecureResource
-from core import health, texts
-from core.access import Permission
+from api.http.answers.responses import returns, returns_bare
+from api.http.door import limits
+from api.http.door.resource import SecureResource
+from api.http.input import places
+from api.http.input.fields import NullableInteger, NullableText
+from api.http.serving.request_id import current_request_id
 from core.bootstrap import current_settings, current_upstreams, current_writing
-from core.errors import Malformed
+from core.operations import health
+from core.platform.access import Permission
+from core.platform.errors import Malformed
+from core.platform.text import checks
 
 VERSION = "1.0.0"
 REDACTED = frozenset({"authorization", "cookie", "x-api-key", "proxy-authorization"})
@@ -128,8 +130,8 @@ class Greeting(SecureResource):
     def get(self, name: str) -> dict[str, str]:
         """Greet somebody by name."""
         # A path converter takes the optional trailing slash for a part of the name.
-        name = texts.strip(name.removesuffix("/"))
-        if texts.is_blank(name) or len(name) > 100 or "\x00" in name:
+        name = checks.strip(name.removesuffix("/"))
+        if checks.is_blank(name) or len(name) > 100 or "\x00" in name:
             raise Malformed(
                 "This is not a name.", details={"name": ["Must be 1 to 100 characters long and not blank."]}
             )

@@ -5,15 +5,15 @@ from typing import Any
 
 from flask_restx import Namespace, fields
 
-from api.http import places, query
-from api.http.fields import Id, Line, Moment, NullableDate, NullableId, NullableMoment, NullableText
-from api.http.kept import kept, kept_page
-from api.http.responses import accepted, created, no_content, paged, refuses, returns
-from api.http.security import SecureResource
-from core.access import Actor, Permission
-from core.changes.model import Topic
+from api.http.answers.cached import kept, kept_page
+from api.http.answers.responses import accepted, created, no_content, paged, refuses, returns
+from api.http.door.resource import SecureResource
+from api.http.input import places, query
+from api.http.input.fields import Id, Line, Moment, NullableDate, NullableId, NullableMoment, NullableText
 from core.jobs.model import Job
-from core.paging import Page
+from core.platform.access import Actor, Permission
+from core.platform.cache.marks.model import Topic
+from core.platform.database.paging import Page
 from core.tasks import service as tasks
 from core.tasks.model import DESCRIPTION_LENGTH, TITLE_LENGTH, Task, TaskStatus
 

@@ -6,15 +6,15 @@ from flask import request
 from flask_restx import Namespace, fields
 from flask_restx.model import ModelBase
 
-from api.http import places
-from api.http.body import load_object
-from api.http.fields import NullableInteger
-from api.http.idempotency import Effect
-from api.http.responses import listed, refuses, returns_text
-from api.http.security import SecureResource
-from core.access import Permission
+from api.http.answers.responses import listed, refuses, returns_text
+from api.http.door.idempotency import Effect
+from api.http.door.resource import SecureResource
+from api.http.input import places
+from api.http.input.body import load_object
+from api.http.input.fields import NullableInteger
 from core.bootstrap import current_upstreams
-from core.errors import Malformed
+from core.platform.access import Permission
+from core.platform.errors import Malformed
 from core.upstreams import service as upstreams
 from core.upstreams.address import MAX_PATH
 from core.upstreams.breaker import BreakerState

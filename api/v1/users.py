@@ -5,8 +5,11 @@ from typing import Any
 
 from flask_restx import Namespace, fields
 
-from api.http import places, query
-from api.http.fields import (
+from api.http.answers.cached import kept, kept_page
+from api.http.answers.responses import created, no_content, paged, refuses, returns
+from api.http.door.resource import SecureResource
+from api.http.input import places, query
+from api.http.input.fields import (
     Email,
     Id,
     Line,
@@ -18,13 +21,10 @@ from api.http.fields import (
     Password,
     Zone,
 )
-from api.http.kept import kept, kept_page
-from api.http.responses import created, no_content, paged, refuses, returns
-from api.http.security import SecureResource
 from api.v1 import tasks as task_routes
-from core.access import Actor, Permission, Role
-from core.changes.model import Topic
-from core.paging import Page
+from core.platform.access import Actor, Permission, Role
+from core.platform.cache.marks.model import Topic
+from core.platform.database.paging import Page
 from core.tasks import service as tasks
 from core.users import service as users
 from core.users.model import User

@@ -12,20 +12,21 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from core import clock, preconditions
-from core.access import Actor, Permission
+from core.audit import service as security
+from core.audit.model import EventKind
 from core.auth import policy
 from core.auth import service as auth
 from core.auth.model import ApiKey
 from core.auth.repository import KeyRepository
-from core.changes import service as changes
-from core.db import db, transaction
-from core.errors import Forbidden, Invalid, InvalidToken, NotFound
-from core.outages import is_outage
-from core.paging import Page, PageRequest, paginate
-from core.repeats import repeated
-from core.security import service as security
-from core.security.model import EventKind
+from core.platform import clock, preconditions
+from core.platform.access import Actor, Permission
+from core.platform.cache.marks import service as changes
+from core.platform.database.base import db
+from core.platform.database.paging import Page, PageRequest, paginate
+from core.platform.database.repeats import repeated
+from core.platform.database.session import transaction
+from core.platform.database.trouble import is_outage
+from core.platform.errors import Forbidden, Invalid, InvalidToken, NotFound
 from core.users.repository import UserRepository
 
 log = logging.getLogger("tasklane.auth")

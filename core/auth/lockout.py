@@ -15,13 +15,15 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
-from core import clock, texts
-from core.db import db, transaction
-from core.errors import TooManyAttempts
-from core.repeats import repeated
-from core.security import service as security
-from core.security.model import EventKind
-from core.security.repository import SecurityRepository
+from core.audit import service as security
+from core.audit.model import EventKind
+from core.audit.repository import SecurityRepository
+from core.platform import clock
+from core.platform.database.base import db
+from core.platform.database.repeats import repeated
+from core.platform.database.session import transaction
+from core.platform.errors import TooManyAttempts
+from core.platform.text import checks
 from core.users.model import User
 
 FREE_FAILURES = 10
@@ -35,7 +37,7 @@ def require_unlocked(name: str, user: User | None, address: str, *, hashing_keys
     """Raise TooManyAttempts if the name is locked and its owner has never come from this address."""
     repository = SecurityRepository(db.session())
     # Under a former key too: a new one of the installation ends no lock, and makes no address strange.
-    until = repository.locked_until(*(_hash("name", texts.login_name(name), key) for key in hashing_keys))
+    until = repository.locked_until(*(_hash("name", checks.login_name(name), key) for key in hashing_keys))
     now = clock.now()
     if until is None or until <= now:
         return
@@ -49,7 +51,7 @@ def require_unlocked(name: str, user: User | None, address: str, *, hashing_keys
 @repeated
 def note_failure(name: str, user: User | None, *, hashing_key: str) -> None:
     """Count a wrong password for the name, and lock the name when there are many."""
-    name_hash = _hash("name", texts.login_name(name), hashing_key)
+    name_hash = _hash("name", checks.login_name(name), hashing_key)
     user_id = user.id if user else None
     now = clock.now()
     with transaction() as session:
@@ -70,7 +72,7 @@ def note_success(session: Session, user: User, address: str, *, hashing_keys: Se
 
 def forgive(session: Session, user: User, *, hashing_keys: Sequence[str]) -> None:
     """Forget the failures for all names of the user, which ends their locks, also those under former keys."""
-    names = [texts.login_name(name) for name in (user.username, user.email)]
+    names = [checks.login_name(name) for name in (user.username, user.email)]
     SecurityRepository(session).forgive(*(_hash("name", name, key) for name in names for key in hashing_keys))
 
 

@@ -5,8 +5,10 @@ from datetime import datetime
 from sqlalchemy import JSON, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
-from core import clock, texts
-from core.db import Base, BigId
+from core.platform import clock
+from core.platform.database.base import Base
+from core.platform.database.types import BigId
+from core.platform.text import checks
 
 KEY_NAME_LENGTH = 80
 
@@ -90,4 +92,4 @@ class ApiKey(Base):
 
     @validates("name")
     def _valid_name(self, key: str, value: str) -> str:
-        return texts.line("name", value, longest=KEY_NAME_LENGTH)
+        return checks.line("name", value, longest=KEY_NAME_LENGTH)

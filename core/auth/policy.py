@@ -5,8 +5,8 @@ An administrator who wants to stop somebody's keys deactivates the account.
 
 from sqlalchemy import ColumnElement, and_
 
-from core.access import Actor
 from core.auth.model import ApiKey
+from core.platform.access import Actor
 
 
 def visible_to(actor: Actor) -> ColumnElement[bool]:

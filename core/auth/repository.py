@@ -8,8 +8,8 @@ from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, func, or_,
 from sqlalchemy.orm import Session
 
 from core.auth.model import ApiKey, LoginSession, PasswordReset, RefreshToken
-from core.changes import service as changes
-from core.db import find_locked, insert_if_absent
+from core.platform.cache.marks import service as changes
+from core.platform.database.statements import find_locked, insert_if_absent
 from core.users.model import User
 
 # Made once, because every request asks one of them, and to make it takes as long as to ask it.

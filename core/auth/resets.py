@@ -13,18 +13,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from core import clock, texts
-from core.access import Actor
-from core.auth import lockout, passwords, revocation
+from core.audit import service as security
+from core.audit.model import EventKind
+from core.auth import lockout, revocation
 from core.auth import service as auth
 from core.auth.repository import ResetRepository
-from core.db import db, transaction
-from core.errors import Conflict, Forbidden, Invalid, NotFound
 from core.jobs import orders as jobs
 from core.jobs.kinds import EMAIL_PASSWORD_RESET
-from core.repeats import repeated
-from core.security import service as security
-from core.security.model import EventKind
+from core.platform import clock, passwords
+from core.platform.access import Actor
+from core.platform.database.base import db
+from core.platform.database.repeats import repeated
+from core.platform.database.session import transaction
+from core.platform.errors import Conflict, Forbidden, Invalid, NotFound
+from core.platform.text import checks
 from core.users.repository import UserRepository
 
 LIFETIME = timedelta(minutes=30)
@@ -119,7 +121,7 @@ def redeem(*, token: str, new_password: str, signing_key: str, former_keys: Sequ
     Raises Invalid for a weak password, and with the same words for a token that
     is unknown, used or expired, or whose account is inactive.
     """
-    texts.password(new_password, field="new_password")
+    checks.password(new_password, field="new_password")
     links = ResetRepository(db.session())
     hashes = [_hash(token.strip(), key) for key in (signing_key, *former_keys)]
     found = ((each, links.find_user_id(each, clock.now())) for each in hashes)

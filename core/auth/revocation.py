@@ -2,9 +2,9 @@
 
 from sqlalchemy.orm import Session
 
-from core import clock
 from core.auth.model import LoginSession
 from core.auth.repository import KeyRepository, ResetRepository, SessionRepository
+from core.platform import clock
 
 
 def end_links(session: Session, *, user_id: int) -> None:

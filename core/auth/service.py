@@ -1,6 +1,6 @@
 """Logging in, staying logged in, logging out.
 
-This module decides; it does not know how tokens are spelled. `api.http.tokens`
+This module decides; it does not know how tokens are spelled. `api.http.door.tokens`
 turns a `Grant` into JWTs.
 """
 
@@ -12,17 +12,19 @@ from uuid import uuid4
 
 from sqlalchemy.orm import Session
 
-from core import clock, texts
-from core.access import Actor, Role
-from core.auth import lockout, passwords, revocation
+from core.audit import service as security
+from core.audit.model import EventKind
+from core.auth import lockout, revocation
 from core.auth.model import LoginSession, RefreshToken
 from core.auth.repository import SessionRepository
-from core.changes import service as changes
-from core.db import db, transaction
-from core.errors import Invalid, InvalidToken, Unauthenticated
-from core.repeats import repeated
-from core.security import service as security
-from core.security.model import EventKind
+from core.platform import clock, passwords
+from core.platform.access import Actor, Role
+from core.platform.cache.marks import service as changes
+from core.platform.database.base import db
+from core.platform.database.repeats import repeated
+from core.platform.database.session import transaction
+from core.platform.errors import Invalid, InvalidToken, Unauthenticated
+from core.platform.text import checks
 from core.users.model import User
 from core.users.repository import UserRepository
 
@@ -157,7 +159,7 @@ def change_password(actor: Actor, *, old_password: str, new_password: str) -> No
 
     Raises Invalid if the old one is wrong or the new one weak.
     """
-    texts.password(new_password, field="new_password")
+    checks.password(new_password, field="new_password")
     user = UserRepository(db.session()).find(actor.user_id)
     if user is None or not passwords.verify_password(user.password_hash, old_password[:129]):
         raise Invalid("The request has invalid fields.", details={"old_password": ["This is not your password."]})

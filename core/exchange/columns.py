@@ -14,9 +14,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from core import texts
-from core.access import Role
-from core.db import MAX_ID
+from core.platform.access import Role
+from core.platform.database.types import MAX_ID
+from core.platform.text import checks
 from core.tasks.model import TaskStatus
 
 
@@ -131,7 +131,7 @@ def choice(words: type[StrEnum]) -> Notation:
 
     def read(value: Any) -> StrEnum:
         try:
-            return words(texts.strip(value) if isinstance(value, str) else value)
+            return words(checks.strip(value) if isinstance(value, str) else value)
         except ValueError:
             raise ValueError(f"Must be one of {', '.join(words)}.") from None
 
@@ -156,7 +156,7 @@ def _number_of_json(value: Any) -> int:
 
 
 def _amount(value: Decimal) -> Decimal:
-    if not value.is_finite() or not 0 <= value < texts.MONEY_LIMIT or not texts.has_whole_cents(value):
+    if not value.is_finite() or not 0 <= value < checks.MONEY_LIMIT or not checks.has_whole_cents(value):
         raise ValueError("Must be an amount such as 19.99.")
     return value
 
@@ -172,16 +172,16 @@ def _amount_of_json(value: Any) -> Decimal:
 
 def _day(value: Any) -> date:
     try:
-        return texts.day(texts.strip(_text_of_json(value)))
+        return checks.day(checks.strip(_text_of_json(value)))
     except ValueError:
-        raise ValueError(texts.NO_DAY) from None
+        raise ValueError(checks.NO_DAY) from None
 
 
 def _moment(value: Any) -> datetime:
     try:
-        return texts.moment(texts.strip(_text_of_json(value)))
+        return checks.moment(checks.strip(_text_of_json(value)))
     except ValueError:
-        raise ValueError(texts.NO_MOMENT) from None
+        raise ValueError(checks.NO_MOMENT) from None
 
 
 def _moment_to_text(value: datetime) -> str:
@@ -194,7 +194,7 @@ def _boolean_to_cell(value: bool) -> str:
 
 def _boolean_of_cell(cell: str) -> bool:
     # Spreadsheets write TRUE.
-    word = texts.strip(cell).lower()
+    word = checks.strip(cell).lower()
     if word not in ("true", "false"):
         raise ValueError("Must be true or false.")
     return word == "true"

@@ -19,8 +19,8 @@ from typing import IO, Any
 import xlsxwriter
 
 from core.exchange.columns import AMOUNT, BOOLEAN, DAY, NUMBER, Column, Notation
-from core.json_out import dump
-from core.scratch import scratch_folder
+from core.platform.process.scratch import scratch_folder
+from core.platform.text.json_out import dump
 
 Columns = Sequence[Column]
 Rows = Iterable[Sequence[Any]]

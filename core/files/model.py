@@ -6,8 +6,9 @@ from uuid import UUID, uuid4
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
-from core import clock
-from core.db import Base, BigId
+from core.platform import clock
+from core.platform.database.base import Base
+from core.platform.database.types import BigId
 
 CHUNK_BYTES = 512 * 1024
 

@@ -17,10 +17,11 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from core import clock
-from core.db import db, transaction
 from core.files.model import CHUNK_BYTES, FileChunk, StoredFile
 from core.files.repository import FileRepository
+from core.platform import clock
+from core.platform.database.base import db
+from core.platform.database.session import transaction
 
 
 class FileGone(Exception):

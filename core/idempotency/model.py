@@ -5,8 +5,8 @@ from datetime import datetime
 from sqlalchemy import Index, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from core import clock
-from core.db import Base
+from core.platform import clock
+from core.platform.database.base import Base
 
 
 class KeptAnswer(Base):

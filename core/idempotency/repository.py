@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, delete, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from core.db import insert_if_absent, lock_patience
 from core.idempotency.model import KeptAnswer
+from core.platform.database.session import lock_patience
+from core.platform.database.statements import insert_if_absent
 
 # Seconds; beyond it the first request is said to be still running.
 LONGEST_WAIT = 10

@@ -19,11 +19,12 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy.orm import Session
 
-from core import clock
-from core.db import LockedTooLong, db, transaction
-from core.errors import Conflict, Invalid
 from core.idempotency.repository import KeptAnswerRepository
-from core.repeats import repeated
+from core.platform import clock
+from core.platform.database.base import db
+from core.platform.database.repeats import repeated
+from core.platform.database.session import LockedTooLong, transaction
+from core.platform.errors import Conflict, Invalid
 
 KEPT_FOR = timedelta(hours=24)
 # A reservation whose process has died is nobody's after this; longer than any request takes.

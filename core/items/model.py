@@ -6,8 +6,10 @@ from decimal import Decimal
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
-from core import clock, texts
-from core.db import Base, BigId, Money, as_created
+from core.platform import clock
+from core.platform.database.base import Base
+from core.platform.database.types import BigId, Money, as_created
+from core.platform.text import checks
 
 NAME_LENGTH = 120
 SKU_LENGTH = 64
@@ -39,20 +41,20 @@ class Item(Base):
 
     @validates("name")
     def _valid_name(self, key: str, value: str) -> str:
-        return texts.line("name", value, longest=NAME_LENGTH)
+        return checks.line("name", value, longest=NAME_LENGTH)
 
     @validates("price")
     def _valid_price(self, key: str, value: Decimal) -> Decimal:
-        return texts.money("price", value)
+        return checks.money("price", value)
 
     @validates("description")
     def _valid_description(self, key: str, value: str | None) -> str | None:
         return (
             None
             if value is None
-            else texts.at_most("description", texts.storable("description", value), DESCRIPTION_LENGTH)
+            else checks.at_most("description", checks.storable("description", value), DESCRIPTION_LENGTH)
         )
 
     @validates("sku")
     def _valid_sku(self, key: str, value: str | None) -> str | None:
-        return None if value is None else texts.line("sku", value, longest=SKU_LENGTH)
+        return None if value is None else checks.line("sku", value, longest=SKU_LENGTH)

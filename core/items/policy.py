@@ -2,8 +2,8 @@
 
 from sqlalchemy import ColumnElement, true
 
-from core.access import Actor
 from core.items.model import Item
+from core.platform.access import Actor
 
 
 def visible_to(actor: Actor) -> ColumnElement[bool]:

@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
 
-from core.db import find_locked
 from core.items.model import Item
-from core.matching import contains
+from core.platform.database.matching import contains
+from core.platform.database.statements import find_locked
 from core.tasks.model import PRESENT, Task
 
 

@@ -7,16 +7,17 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Select
 from sqlalchemy.orm import Session
 
-from core import preconditions
-from core.access import Actor
-from core.db import db, transaction
-from core.errors import Conflict, Forbidden, NotFound
 from core.items import policy
 from core.items.model import Item
 from core.items.repository import ItemRepository, mentions
-from core.paging import Page, PageRequest, paginate
-from core.ranges import Range
-from core.repeats import repeated
+from core.platform import preconditions
+from core.platform.access import Actor
+from core.platform.database.base import db
+from core.platform.database.paging import Page, PageRequest, paginate
+from core.platform.database.ranges import Range
+from core.platform.database.repeats import repeated
+from core.platform.database.session import transaction
+from core.platform.errors import Conflict, Forbidden, NotFound
 from core.tasks import trash
 from core.tasks.model import Task
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from core.access import Actor
-from core.errors import Forbidden
+from core.platform.access import Actor
+from core.platform.errors import Forbidden
 from core.projects.repository import ProjectRepository
 
 Grounds = dict[str, Any]

@@ -16,16 +16,17 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.orm import Session
 
-from core import clock
-from core.access import Actor
-from core.db import db, is_writing, transaction
-from core.errors import Forbidden, JobFailed
 from core.jobs import grounds, rights
 from core.jobs.grounds import Grounds
 from core.jobs.kinds import KINDS, LONGEST_PAUSE, JobKind
 from core.jobs.model import WAITING_STATES, Job, JobState
 from core.jobs.repository import JobRepository
-from core.repeats import repeated
+from core.platform import clock
+from core.platform.access import Actor
+from core.platform.database.base import db
+from core.platform.database.repeats import repeated
+from core.platform.database.session import is_writing, transaction
+from core.platform.errors import Forbidden, JobFailed
 
 # For a kind that this version does not know.
 RETRY_SECONDS = 60.0

@@ -8,8 +8,9 @@ from uuid import UUID, uuid4
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, Text, Uuid, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from core import clock
-from core.db import Base, BigId, enum_type
+from core.platform import clock
+from core.platform.database.base import Base
+from core.platform.database.types import BigId, enum_type
 
 
 class JobState(StrEnum):

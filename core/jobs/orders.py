@@ -6,11 +6,11 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.orm import Session
 
-from core import logs
-from core.access import Actor
 from core.jobs.kinds import JobKind
 from core.jobs.model import Job
 from core.jobs.repository import JobRepository
+from core.platform.access import Actor
+from core.platform.logs import context
 
 log = logging.getLogger("tasklane.jobs")
 
@@ -42,7 +42,7 @@ def enqueue(
         key_id=by.key_id if by else None,
         max_attempts=kind.attempts,
     )
-    if logs.request_id.get():
+    if context.request_id.get():
         # The worker's lines name the job only; this one tells which request it comes from.
         fields = {"ordered_job_id": str(job.id), "ordered_job_kind": job.kind}
         log.info("%s is ordered, as job %s", job.kind, job.id, extra=fields)

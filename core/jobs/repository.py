@@ -8,8 +8,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, case, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from core.db import find_locked, insert_if_absent
 from core.jobs.model import OPEN_STATES, WAITING_STATES, Job, JobState, ScheduledSlot
+from core.platform.database.statements import find_locked, insert_if_absent
 
 # Written into the statement, not sent with it: only then can a database see, before it knows any
 # values, that the small index of open jobs has all that are asked for. Otherwise it reads every

@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from core import clock
-from core.access import Actor, Permission, Role
-from core.db import db
-from core.errors import Conflict, DomainError, Forbidden, Invalid, JobFailed, Malformed, NotFound
+from core.exchange import exports
 from core.exchange.columns import Kind
-from core.exports import service as exports
-from core.imports import service as imports
-from core.imports.things import KINDS as THINGS
+from core.exchange.imports import service as imports
+from core.exchange.imports.things import KINDS as THINGS
 from core.jobs import grounds, kinds
 from core.jobs.model import Job
 from core.mail import service as mail
+from core.platform import clock
+from core.platform.access import Actor, Permission, Role
+from core.platform.database.base import db
+from core.platform.errors import Conflict, DomainError, Forbidden, Invalid, JobFailed, Malformed, NotFound
 from core.reports import service as reports
 from core.tasks import service as tasks
 from core.users import service as users

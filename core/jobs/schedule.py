@@ -12,11 +12,11 @@ from uuid import uuid4
 
 from sqlalchemy.orm import Session
 
-from core.db import transaction
 from core.jobs import orders as jobs
 from core.jobs.kinds import CLEAN_UP, MAIL_REMINDERS, REPORT_WEEKLY, JobKind
 from core.jobs.repository import JobRepository
-from core.repeats import repeated
+from core.platform.database.repeats import repeated
+from core.platform.database.session import transaction
 
 # A Monday, so that weeks begin where ISO 8601 begins them.
 _ANCHOR = datetime(1970, 1, 5, tzinfo=UTC)

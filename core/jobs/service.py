@@ -9,19 +9,20 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-from core import clock, preconditions
-from core.access import Actor
-from core.db import db, transaction
-from core.errors import Conflict, Expired, Forbidden, NotFound
 from core.files.model import StoredFile
 from core.files.repository import FileRepository
 from core.jobs import policy, rights
 from core.jobs.kinds import KINDS
 from core.jobs.model import OPEN_STATES, WAITING_STATES, Job, JobState
 from core.jobs.repository import JobRepository
-from core.paging import Page, PageRequest, paginate
-from core.ranges import Range
-from core.repeats import repeated
+from core.platform import clock, preconditions
+from core.platform.access import Actor
+from core.platform.database.base import db
+from core.platform.database.paging import Page, PageRequest, paginate
+from core.platform.database.ranges import Range
+from core.platform.database.repeats import repeated
+from core.platform.database.session import transaction
+from core.platform.errors import Conflict, Expired, Forbidden, NotFound
 
 SORTABLE = {"created_at": Job.created_at}
 

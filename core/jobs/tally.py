@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from redis import Redis
 from redis.exceptions import RedisError
 
-from core import redis
-from core.settings import Settings
+from core.platform import redis
+from core.platform.config.settings import Settings
 
 log = logging.getLogger("tasklane.jobs")
 

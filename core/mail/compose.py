@@ -11,8 +11,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
-from core import clock
 from core.mail.headers import POLICY, mailbox
+from core.platform import clock
 
 # A description may be of any length; a message shows its beginning.
 EXCERPT = 2_000

@@ -8,9 +8,9 @@ from contextlib import contextmanager, suppress
 from email.message import EmailMessage
 from pathlib import Path
 
-from core.durable import new_private_file, sync_folder
-from core.errors import JobFailed, Unavailable
-from core.settings import MailSettings, Settings
+from core.platform.config.settings import MailSettings, Settings
+from core.platform.errors import JobFailed, Unavailable
+from core.platform.process.private_files import new_private_file, sync_folder
 
 FAREWELL_SECONDS = 5
 

@@ -6,8 +6,9 @@ from enum import StrEnum
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from core import clock
-from core.db import Base, BigId
+from core.platform import clock
+from core.platform.database.base import Base
+from core.platform.database.types import BigId
 
 
 class MailKind(StrEnum):

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from itsdangerous import BadSignature, URLSafeSerializer
 from sqlalchemy.orm import Session
 
-from core import preconditions
-from core.access import Actor
-from core.db import db, transaction
-from core.errors import NotFound
 from core.mail.model import OPTIONAL, MailKind
 from core.mail.repository import MailRepository
-from core.repeats import repeated
-from core.signing import oldest_first
+from core.platform import preconditions
+from core.platform.access import Actor
+from core.platform.database.base import db
+from core.platform.database.repeats import repeated
+from core.platform.database.session import transaction
+from core.platform.errors import NotFound
+from core.platform.signing import oldest_first
 from core.users.repository import UserRepository
 
 NO_LINK = "There is no such link."

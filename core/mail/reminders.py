@@ -3,12 +3,14 @@
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from core import clock, zones
-from core.db import db, transaction
 from core.jobs import orders as jobs
 from core.jobs.kinds import EMAIL_TASK_REMINDER
 from core.mail.repository import MailRepository
-from core.repeats import repeated
+from core.platform import clock
+from core.platform.database.base import db
+from core.platform.database.repeats import repeated
+from core.platform.database.session import transaction
+from core.platform.text import zones
 
 # How many reminders one transaction orders, so that others get their turn to write.
 BATCH = 200

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import and_, delete, or_, select
 from sqlalchemy.orm import Session
 
-from core.db import insert_new
 from core.mail.model import MailKind, MailOptOut, TaskReminder
+from core.platform.database.statements import insert_new
 from core.projects.model import Project
 from core.tasks.model import CLOSED, PRESENT, Task
 from core.users.model import User

@@ -6,16 +6,17 @@ from email.message import EmailMessage
 from typing import Any
 from uuid import UUID, uuid4
 
-from core import clock, texts, zones
 from core.auth import resets
-from core.db import db
 from core.mail.compose import compose, one_line
 from core.mail.delivery import delivered
 from core.mail.model import OPTIONAL, MailKind
 from core.mail.preferences import unsubscribe_token
 from core.mail.repository import MailRepository
+from core.platform import clock
+from core.platform.config.settings import Settings
+from core.platform.database.base import db
+from core.platform.text import checks, zones
 from core.projects.repository import ProjectRepository
-from core.settings import Settings
 from core.tasks.model import CLOSED, Task
 from core.tasks.notices import LISTED
 from core.tasks.repository import TaskRepository
@@ -139,7 +140,7 @@ def message_of(letter: Letter, settings: Settings, *, message_id: str) -> EmailM
 
 def send_test(settings: Settings, *, address: str) -> str:
     """Send a test message at once; return where it went. Raises Invalid, MailRefused and MailDelayed."""
-    address = texts.email(address)
+    address = checks.email(address)
     message_id = str(uuid4())
     message = compose(
         "test", sender=settings.mail.sender, to=address, display_name=address.partition("@")[0], message_id=message_id

@@ -5,8 +5,10 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
-from core import clock, texts
-from core.db import Base, BigId, as_created
+from core.platform import clock
+from core.platform.database.base import Base
+from core.platform.database.types import BigId, as_created
+from core.platform.text import checks
 
 TITLE_LENGTH = 200
 CONTENT_LENGTH = 20_000
@@ -36,8 +38,8 @@ class Post(Base):
 
     @validates("title")
     def _valid_title(self, key: str, value: str) -> str:
-        return texts.line("title", value, longest=TITLE_LENGTH)
+        return checks.line("title", value, longest=TITLE_LENGTH)
 
     @validates("content")
     def _valid_content(self, key: str, value: str) -> str:
-        return texts.body("content", value, longest=CONTENT_LENGTH)
+        return checks.body("content", value, longest=CONTENT_LENGTH)

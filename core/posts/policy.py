@@ -2,7 +2,7 @@
 
 from sqlalchemy import ColumnElement, or_, select
 
-from core.access import Actor
+from core.platform.access import Actor
 from core.posts.model import Post
 from core.tasks import policy as tasks
 from core.tasks.model import TRASHED, Task

@@ -5,8 +5,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, func, or_, select
 from sqlalchemy.orm import Session
 
-from core.db import find_locked
-from core.matching import contains
+from core.platform.database.matching import contains
+from core.platform.database.statements import find_locked
 from core.posts.model import Post
 from core.posts.policy import PRESENT
 from core.users.model import User

@@ -6,16 +6,17 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Row, Select
 from sqlalchemy.orm import Session
 
-from core import preconditions
-from core.access import Actor
-from core.db import db, transaction
-from core.errors import Forbidden, Invalid, NotFound
-from core.paging import Page, PageRequest, paginate
+from core.platform import preconditions
+from core.platform.access import Actor
+from core.platform.database.base import db
+from core.platform.database.paging import Page, PageRequest, paginate
+from core.platform.database.ranges import Range
+from core.platform.database.repeats import repeated
+from core.platform.database.session import transaction
+from core.platform.errors import Forbidden, Invalid, NotFound
 from core.posts import policy
 from core.posts.model import Post
 from core.posts.repository import PostRepository, mentions
-from core.ranges import Range
-from core.repeats import repeated
 from core.tasks import service as tasks
 from core.tasks.repository import Access, TaskRepository
 from core.users.repository import UserRepository

@@ -1,6 +1,6 @@
 """Who may see whose profile."""
 
-from core.access import Actor
+from core.platform.access import Actor
 
 
 def may_read(actor: Actor, user_id: int) -> bool:

@@ -8,12 +8,12 @@ import orjson
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from core import zones
-from core.access import Actor
-from core.cache import cache
-from core.changes.model import Topic
-from core.db import db
-from core.errors import Forbidden, NotFound
+from core.platform.access import Actor
+from core.platform.cache.answers import cache
+from core.platform.cache.marks.model import Topic
+from core.platform.database.base import db
+from core.platform.errors import Forbidden, NotFound
+from core.platform.text import zones
 from core.posts.model import Post
 from core.profiles import policy
 from core.profiles.repository import ProfileRepository

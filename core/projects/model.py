@@ -7,8 +7,10 @@ from enum import StrEnum
 from sqlalchemy import ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
-from core import clock, texts
-from core.db import Base, BigId, as_created, enum_type
+from core.platform import clock
+from core.platform.database.base import Base
+from core.platform.database.types import BigId, as_created, enum_type
+from core.platform.text import checks
 
 KEY = re.compile(r"[A-Z]{2,10}")
 NAME_LENGTH = 120
@@ -46,15 +48,15 @@ class Project(Base):
 
     @validates("key")
     def _valid_key(self, key: str, value: str) -> str:
-        return texts.matching("key", value, KEY, "Must be 2 to 10 capital letters A to Z.")
+        return checks.matching("key", value, KEY, "Must be 2 to 10 capital letters A to Z.")
 
     @validates("name")
     def _valid_name(self, key: str, value: str) -> str:
-        return texts.line("name", value, longest=NAME_LENGTH)
+        return checks.line("name", value, longest=NAME_LENGTH)
 
     @validates("description")
     def _valid_description(self, key: str, value: str | None) -> str | None:
-        return None if value is None else texts.storable("description", value)
+        return None if value is None else checks.storable("description", value)
 
 
 class ProjectMember(Base):

@@ -2,7 +2,7 @@
 
 from sqlalchemy import ColumnElement, ScalarSelect, Select, select, true
 
-from core.access import Actor
+from core.platform.access import Actor
 from core.projects.model import Project, ProjectMember, ProjectRole
 
 

@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, func, select
 from sqlalchemy.orm import Session
 
-from core.access import Actor
-from core.db import find_locked
+from core.platform.access import Actor
+from core.platform.database.statements import find_locked
 from core.projects import policy
 from core.projects.model import Project, ProjectMember, ProjectRole
 from core.tasks.model import PRESENT, Task

@@ -5,15 +5,16 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from core import preconditions
-from core.access import Actor
-from core.db import db, transaction
-from core.errors import Conflict, DomainError, Forbidden, Invalid, Malformed, NotFound
-from core.paging import Page, PageRequest, paginate
+from core.platform import preconditions
+from core.platform.access import Actor
+from core.platform.database.base import db
+from core.platform.database.paging import Page, PageRequest, paginate
+from core.platform.database.repeats import repeated
+from core.platform.database.session import transaction
+from core.platform.errors import Conflict, DomainError, Forbidden, Invalid, Malformed, NotFound
 from core.projects import policy
 from core.projects.model import Project, ProjectMember, ProjectRole
 from core.projects.repository import ProjectRepository
-from core.repeats import repeated
 from core.tasks import trash
 from core.tasks.model import Task
 from core.users.repository import UserRepository

@@ -1,6 +1,6 @@
 """Who may order a report."""
 
-from core.access import Actor, Permission
+from core.platform.access import Actor, Permission
 
 
 def may_order(actor: Actor) -> bool:

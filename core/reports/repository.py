@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, func, or_, select
 from sqlalchemy.orm import Session
 
-from core.moments import SECOND, microseconds, seconds
+from core.platform.database.sql_moments import SECOND, microseconds, seconds
 from core.stats.days import Days
 from core.tasks.model import CLOSED, Task, TaskStatus
 from core.users.model import User

@@ -8,15 +8,16 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
-from core import clock, texts, zones
-from core.access import OPERATOR, Actor, Permission
-from core.db import snapshot, transaction
-from core.errors import Forbidden, Invalid, JobFailed, NotFound
 from core.jobs import orders as jobs
 from core.jobs.kinds import REPORT
 from core.jobs.model import Job
+from core.platform import clock
+from core.platform.access import OPERATOR, Actor, Permission
+from core.platform.database.repeats import repeated
+from core.platform.database.session import snapshot, transaction
+from core.platform.errors import Forbidden, Invalid, JobFailed, NotFound
+from core.platform.text import checks, zones
 from core.projects import service as projects
-from core.repeats import repeated
 from core.reports import policy
 from core.reports.figures import Ageing, Figures, Heading, Headline, People, PersonLoad, Point, Week
 from core.reports.repository import ReportRepository
@@ -55,7 +56,7 @@ def order(
     require_orderable(actor, project_id=project_id)
     days = _days(first, last, _zone(time_zone))
     if title is not None:
-        title = texts.line("title", title, longest=TITLE_LENGTH)
+        title = checks.line("title", title, longest=TITLE_LENGTH)
     with transaction() as session:
         return jobs.enqueue(
             session,

@@ -19,8 +19,8 @@ from sqlalchemy import BigInteger, ColumnElement, TableClause, column, func, lit
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import InstrumentedAttribute
 
-from core.db import Base
 from core.items.model import Item
+from core.platform.database.base import Base
 from core.posts.model import Post
 from core.tasks.model import Task
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, exists, false, true
 
-from core.access import Actor, Permission
-from core.db import db
-from core.errors import Malformed
-from core.paging import Page
+from core.platform.access import Actor, Permission
+from core.platform.database.base import db
+from core.platform.database.paging import Page
+from core.platform.errors import Malformed
 from core.posts import policy as posts_policy
 from core.posts.model import Post
 from core.projects import service as projects

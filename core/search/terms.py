@@ -8,7 +8,7 @@ of such characters.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from core.errors import Malformed
+from core.platform.errors import Malformed
 from core.search.folding import TOKEN, fold
 
 QUERY_LENGTH = 500

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, and_, case
 
-from core import zones
-from core.errors import DomainError
-from core.moments import DAY, seconds
+from core.platform.database.sql_moments import DAY, seconds
+from core.platform.errors import DomainError
+from core.platform.text import zones
 
 DEFAULT_DAYS = 30
 EARLIEST, LATEST = date(1900, 1, 1), date(2999, 12, 31)

@@ -1,6 +1,6 @@
 """Who may see which statistics."""
 
-from core.access import Actor
+from core.platform.access import Actor
 
 
 def may_compare_people(actor: Actor) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, func, select
 from sqlalchemy.orm import Session
 
-from core.moments import microseconds, seconds
+from core.platform.database.sql_moments import microseconds, seconds
 from core.stats.days import Days
 from core.tasks.model import CLOSED, Task, TaskStatus
 

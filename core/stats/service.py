@@ -9,12 +9,12 @@ import orjson
 from sqlalchemy import ColumnElement, Row
 from sqlalchemy.orm import Session
 
-from core import zones
-from core.access import Actor
-from core.cache import cache
-from core.changes.model import Topic
-from core.errors import Malformed
-from core.moments import SECOND
+from core.platform.access import Actor
+from core.platform.cache.answers import cache
+from core.platform.cache.marks.model import Topic
+from core.platform.database.sql_moments import SECOND
+from core.platform.errors import Malformed
+from core.platform.text import zones
 from core.projects import service as projects
 from core.stats import policy
 from core.stats.days import Days, choose

@@ -12,16 +12,16 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from core import clock
-from core.access import Actor
-from core.db import transaction
-from core.errors import Conflict, DomainError, Forbidden, Invalid, NotFound
+from core.audit import service as security
+from core.audit.model import EventKind
 from core.jobs import orders as jobs
 from core.jobs.kinds import EMAIL_TASK_CREATED
-from core.repeats import repeated
-from core.rows import update_rows, validated
-from core.security import service as security
-from core.security.model import EventKind
+from core.platform import clock
+from core.platform.access import Actor
+from core.platform.database.bulk_rows import update_rows, validated
+from core.platform.database.repeats import repeated
+from core.platform.database.session import transaction
+from core.platform.errors import Conflict, DomainError, Forbidden, Invalid, NotFound
 from core.tasks import notices, recording, service
 from core.tasks.model import Task, TaskAction, TaskStatus
 from core.tasks.repository import Access, TaskRepository

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from core import clock
-from core.access import Actor
-from core.db import transaction
-from core.errors import Conflict, Forbidden, Invalid
-from core.repeats import repeated
+from core.platform import clock
+from core.platform.access import Actor
+from core.platform.database.repeats import repeated
+from core.platform.database.session import transaction
+from core.platform.errors import Conflict, Forbidden, Invalid
 from core.tasks import notices, policy, recording
 from core.tasks.model import TaskAction
 from core.tasks.repository import TaskRepository

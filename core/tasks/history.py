@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import Row, or_
 
-from core.access import Actor
-from core.db import db
-from core.errors import NotFound
-from core.paging import Page, PageRequest, paginate
+from core.platform.access import Actor
+from core.platform.database.base import db
+from core.platform.database.paging import Page, PageRequest, paginate
+from core.platform.errors import NotFound
 from core.tasks import policy, service
 from core.tasks.model import TaskChange
 from core.tasks.repository import Access, TaskRepository

@@ -7,9 +7,11 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
-from core import clock, texts
-from core.access import Via
-from core.db import Base, BigId, as_created, enum_type
+from core.platform import clock
+from core.platform.access import Via
+from core.platform.database.base import Base
+from core.platform.database.types import BigId, as_created, enum_type
+from core.platform.text import checks
 
 TITLE_LENGTH = 150
 DESCRIPTION_LENGTH = 10_000
@@ -80,12 +82,12 @@ class Task(Base):
 
     @validates("title")
     def _valid_title(self, key: str, value: str) -> str:
-        return texts.line("title", value, longest=TITLE_LENGTH)
+        return checks.line("title", value, longest=TITLE_LENGTH)
 
     @validates("description")
     def _valid_description(self, key: str, value: str | None) -> str | None:
         # No length here: a worker appends to descriptions of any length.
-        return None if value is None else texts.storable("description", value)
+        return None if value is None else checks.storable("description", value)
 
 
 # What is in the trash exists for nobody, except for whoever may restore it: every query over tasks says one of these.

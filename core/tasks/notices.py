@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy.orm import Session
 
-from core.access import Actor
 from core.jobs import orders as jobs
 from core.jobs.kinds import EMAIL_TASK_ASSIGNED, EMAIL_TASKS_TRANSFERRED
+from core.platform.access import Actor
 from core.tasks.model import Task
 
 # A message lists no more tasks than this; the rest is a number.

@@ -2,7 +2,7 @@
 
 from sqlalchemy import ColumnElement, and_, or_
 
-from core.access import Actor
+from core.platform.access import Actor
 from core.projects import policy as projects
 from core.projects.model import ProjectRole
 from core.tasks.model import PRESENT, TRASHED, Task

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import insert, inspect
 from sqlalchemy.orm import Session
 
-from core.access import Author
+from core.platform.access import Author
 from core.tasks.model import Task, TaskAction, TaskChange
 
 # Everything that a history tells. The version and the moment of a change are with its entry.

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Row, Select, and_, delete, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from core.access import Actor
-from core.db import find_locked
-from core.matching import contains
+from core.platform.access import Actor
+from core.platform.database.matching import contains
+from core.platform.database.statements import find_locked
 from core.projects.model import Project, ProjectMember, ProjectRole
 from core.tasks.model import PRESENT, TRASHED, Task, TaskChange
 from core.users.model import User

@@ -9,19 +9,20 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Select
 from sqlalchemy.orm import Session
 
-from core import clock, preconditions
-from core.access import Actor
-from core.db import db, transaction
-from core.errors import Conflict, Forbidden, Invalid, JobFailed, NotFound
 from core.items.repository import ItemRepository
 from core.jobs import orders as jobs
 from core.jobs.kinds import EMAIL_TASK_CREATED, PROCESS_TASK
 from core.jobs.model import Job
-from core.paging import Page, PageRequest, paginate
+from core.platform import clock, preconditions
+from core.platform.access import Actor
+from core.platform.database.base import db
+from core.platform.database.paging import Page, PageRequest, paginate
+from core.platform.database.ranges import Range
+from core.platform.database.repeats import repeated
+from core.platform.database.session import transaction
+from core.platform.errors import Conflict, Forbidden, Invalid, JobFailed, NotFound
 from core.projects import service as projects
 from core.projects.repository import ProjectRepository
-from core.ranges import Range
-from core.repeats import repeated
 from core.tasks import notices, policy, recording
 from core.tasks.model import CLOSED, Task, TaskAction, TaskStatus
 from core.tasks.repository import Access, TaskRepository, mentions

@@ -2,8 +2,8 @@
 
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from core import clock
-from core.access import Author
+from core.platform import clock
+from core.platform.access import Author
 from core.tasks import recording
 from core.tasks.model import Task, TaskAction
 from core.tasks.repository import TaskRepository

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 import httpx
 
-from core.errors import Malformed
+from core.platform.errors import Malformed
 
 MAX_PATH = 1024
 MAX_QUERY = 4096

@@ -5,7 +5,7 @@ import threading
 from dataclasses import dataclass
 from enum import StrEnum
 
-from core import clock
+from core.platform import clock
 
 log = logging.getLogger("tasklane.upstreams")
 

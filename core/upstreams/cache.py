@@ -9,7 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 
-from core import clock
+from core.platform import clock
 
 MAX_TOTAL_BYTES = 8 * 1024 * 1024
 _ENTRY_BYTES = 500

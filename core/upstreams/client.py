@@ -11,9 +11,9 @@ from email.utils import parsedate_to_datetime
 import httpx
 import orjson
 
-from core import clock
+from core.platform import clock
+from core.platform.config.upstreams import UpstreamSettings
 from core.upstreams import transport
-from core.upstreams.settings import UpstreamSettings
 
 # RFC 9110, section 15.6: these say that the same request may succeed later.
 _PASSING = (502, 503, 504)

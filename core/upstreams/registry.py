@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import httpx
 
+from core.platform.config.upstreams import UpstreamSettings
 from core.upstreams.address import base_of
 from core.upstreams.breaker import Breaker
 from core.upstreams.cache import AnswerCache
 from core.upstreams.client import make_client
-from core.upstreams.settings import UpstreamSettings
 
 
 @dataclass(frozen=True, slots=True)

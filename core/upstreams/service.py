@@ -13,9 +13,10 @@ from typing import Any
 
 import httpx
 
-from core import clock, logs
-from core.access import Actor
-from core.errors import Conflict, DomainError, Forbidden, Malformed, NotFound, Unavailable
+from core.platform import clock
+from core.platform.access import Actor
+from core.platform.errors import Conflict, DomainError, Forbidden, Malformed, NotFound, Unavailable
+from core.platform.logs import context
 from core.upstreams import address, transport
 from core.upstreams.cache import fresh_seconds
 from core.upstreams.client import Answer, Failed, Unusable, exchange
@@ -98,7 +99,7 @@ def _require(upstream: Upstream | None) -> Upstream:
 def _forwarded(language: str) -> dict[str, str]:
     """Return the headers that go along: everything else of the caller stays here."""
     headers = {"accept-language": language} if _LANGUAGE.fullmatch(language) else {}
-    request_id = logs.request_id.get()
+    request_id = context.request_id.get()
     return {**headers, "x-request-id": request_id} if request_id else headers
 
 

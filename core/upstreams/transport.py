@@ -20,7 +20,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from core import addresses, clock
+from core.platform import addresses, clock
 
 FAILURES = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError)
 

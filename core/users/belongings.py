@@ -6,10 +6,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, and_, case, delete, func, null, or_, select, true, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from core import clock
-from core.access import Actor, Author
-from core.errors import Conflict
 from core.items.model import Item
+from core.platform import clock
+from core.platform.access import Actor, Author
+from core.platform.errors import Conflict
 from core.posts import policy as posts
 from core.posts.model import Post
 from core.projects import policy as projects

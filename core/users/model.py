@@ -5,14 +5,16 @@ from datetime import datetime
 from sqlalchemy import Index, String, func
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
-from core import clock, texts
-from core.access import Role
-from core.db import Base, BigId, as_created, enum_type
+from core.platform import clock
+from core.platform.access import Role
+from core.platform.database.base import Base
+from core.platform.database.types import BigId, as_created, enum_type
+from core.platform.text import checks
 
 
 def name_of_person(value: str) -> str:
     """Return a name as it is kept; raise Invalid for one that cannot be used."""
-    return texts.line("name", value, shortest=2, longest=80)
+    return checks.line("name", value, shortest=2, longest=80)
 
 
 class User(Base):
@@ -38,11 +40,11 @@ class User(Base):
 
     @validates("username")
     def _valid_username(self, key: str, value: str) -> str:
-        return texts.username(value)
+        return checks.username(value)
 
     @validates("email")
     def _valid_email(self, key: str, value: str) -> str:
-        return texts.email(value)
+        return checks.email(value)
 
     @validates("name")
     def _valid_name(self, key: str, value: str | None) -> str | None:
@@ -50,7 +52,7 @@ class User(Base):
 
     @validates("time_zone")
     def _valid_time_zone(self, key: str, value: str) -> str:
-        return texts.time_zone("time_zone", value)
+        return checks.time_zone("time_zone", value)
 
 
 # Unique without regard to case; both columns are ASCII where case matters, so

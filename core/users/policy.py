@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import ColumnElement, true
 
-from core.access import Actor, Permission, Role
+from core.platform.access import Actor, Permission, Role
 from core.users.model import User
 
 # What decides over what somebody may do, and so is not theirs to change.

@@ -6,10 +6,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, func, null, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from core import texts
-from core.access import Role
-from core.db import find_locked
-from core.matching import contains
+from core.platform.access import Role
+from core.platform.database.matching import contains
+from core.platform.database.statements import find_locked
+from core.platform.text import checks
 from core.users.model import User
 
 # What everybody may know of a colleague, and what only some may.
@@ -61,7 +61,7 @@ class UserRepository:
 
     def find_by_login(self, login: str) -> User | None:
         """Return the user with this username or e-mail address, whatever the case."""
-        key = texts.login_name(login)
+        key = checks.login_name(login)
         # A username cannot contain '@', so the two can never mean different people.
         column = User.email if "@" in key else User.username
         return self.session.scalar(select(User).where(func.lower(column) == key))

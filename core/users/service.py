@@ -7,17 +7,19 @@ from typing import Any
 from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
-from core import preconditions, texts
-from core.access import Actor, Role, Via
-from core.auth import keys, lockout, passwords, revocation
-from core.db import db, transaction
-from core.errors import Conflict, Forbidden, JobFailed, Malformed, NotFound
+from core.audit import service as security
+from core.audit.model import EventKind
+from core.auth import keys, lockout, revocation
 from core.jobs import orders as jobs
 from core.jobs.kinds import EMAIL_WELCOME
-from core.paging import Page, PageRequest, paginate
-from core.repeats import repeated
-from core.security import service as security
-from core.security.model import EventKind
+from core.platform import passwords, preconditions
+from core.platform.access import Actor, Role, Via
+from core.platform.database.base import db
+from core.platform.database.paging import Page, PageRequest, paginate
+from core.platform.database.repeats import repeated
+from core.platform.database.session import transaction
+from core.platform.errors import Conflict, Forbidden, JobFailed, Malformed, NotFound
+from core.platform.text import checks
 from core.tasks import notices
 from core.users import belongings, policy
 from core.users.model import User, name_of_person
@@ -82,12 +84,12 @@ def create(
 
     Raises Conflict and Invalid.
     """
-    texts.together(
-        lambda: texts.username(username),
-        lambda: texts.email(email),
-        lambda: texts.password(password),
+    checks.together(
+        lambda: checks.username(username),
+        lambda: checks.email(email),
+        lambda: checks.password(password),
         lambda: name is None or name_of_person(name),
-        lambda: texts.time_zone("time_zone", time_zone),
+        lambda: checks.time_zone("time_zone", time_zone),
     )
     password_hash = passwords.hash_password(password)
     with transaction() as session:
@@ -208,7 +210,7 @@ def set_password(*, user_id: int, password: str, hashing_keys: Sequence[str]) ->
 
     Raises NotFound and Invalid.
     """
-    password_hash = passwords.hash_password(texts.password(password))
+    password_hash = passwords.hash_password(checks.password(password))
     with transaction() as session:
         user = _require(UserRepository(session).find_for_update(user_id))
         user.password_hash = password_hash

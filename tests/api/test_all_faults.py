@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from core.errors import Invalid
+from core.platform.errors import Invalid
 from core.users import service as users
 from tests.support.imports import run, upload
 from tests.support.people import Person

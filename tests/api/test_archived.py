@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from core.db import db
+from core.platform.database.base import db
 from core.posts.model import Post
 from core.tasks.model import Task
 from tests.api.test_matrix import TABLE, World, make_world

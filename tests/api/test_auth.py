@@ -15,10 +15,11 @@ from argon2 import extract_parameters
 from flask import Flask
 from sqlalchemy import select, update
 
-from core import clock
-from core.auth import lockout, passwords
+from core.auth import lockout
 from core.auth.model import LoginSession
-from core.db import db, transaction
+from core.platform import clock, passwords
+from core.platform.database.base import db
+from core.platform.database.session import transaction
 from core.users.model import User
 from tests.support.people import PASSWORD, Person, make_person
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 from flask import Flask
 
-from core.texts import BLANK, WHITE_SPACE
+from core.platform.text.checks import BLANK, WHITE_SPACE
 from tests.support.document import document_of
 from tests.support.imports import run, upload
 from tests.support.people import PASSWORD, Person

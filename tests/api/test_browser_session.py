@@ -12,9 +12,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
-from core import clock
 from core.auth.model import LoginSession
-from core.db import transaction
+from core.platform import clock
+from core.platform.database.session import transaction
 from tests.support.document import CheckedClient
 from tests.support.people import PASSWORD, Person
 

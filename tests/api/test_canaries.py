@@ -13,12 +13,14 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, text
 
-from core.config import secret_values
-from core.db import db, transaction
 from core.jobs.model import Job
-from core.logs import ContextFilter, JsonLines, TextLines
-from core.redaction import Redactor
-from core.settings import Settings
+from core.platform.config.load import secret_values
+from core.platform.config.settings import Settings
+from core.platform.database.base import db
+from core.platform.database.session import transaction
+from core.platform.logs.context import ContextFilter
+from core.platform.logs.lines import JsonLines, TextLines
+from core.platform.logs.redaction import Redactor
 from tests.support import work
 from tests.support.document import CheckedClient
 from tests.support.people import Person

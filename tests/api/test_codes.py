@@ -11,14 +11,14 @@ from flask import Flask
 from itsdangerous import URLSafeTimedSerializer
 from sqlalchemy import update
 
-from api.http import tokens
-from api.http.security import SecureResource
-from core import clock
-from core.access import OPERATOR
-from core.db import transaction
+from api.http.door import tokens
+from api.http.door.resource import SecureResource
 from core.files.model import StoredFile
 from core.idempotency import service as idempotency
 from core.idempotency.service import Ticket
+from core.platform import clock
+from core.platform.access import OPERATOR
+from core.platform.database.session import transaction
 from core.users import service as users
 from tests.api.test_matrix import make_world, permission_of
 from tests.conftest import empty

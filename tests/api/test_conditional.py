@@ -8,8 +8,9 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from core import preconditions
-from core.db import db, transaction
+from core.platform import preconditions
+from core.platform.database.base import db
+from core.platform.database.session import transaction
 from core.tasks.model import Task
 from tests.api.test_matrix import TABLE, World, make_world, routes
 from tests.support.people import Person, make_person

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import psutil
 
-from core.config import ROOT
+from core.platform.config.load import ROOT
 
 SERVE = """
 import logging, resource, socket, sys
-from api.http.server import Server
+from api.http.serving.server import Server
 
 logging.basicConfig(stream=sys.stderr, format="%(message)s")
 listener = socket.create_server(("127.0.0.1", 0), backlog=500)

@@ -8,9 +8,9 @@ from flask_restx import Namespace
 from flask_restx.swagger import extract_path
 
 from api import reference
-from api.http.security import SecureResource
-from core.access import Permission
-from core.config import ROOT
+from api.http.door.resource import SecureResource
+from core.platform.access import Permission
+from core.platform.config.load import ROOT
 from tests.support.document import document_of
 from tests.support.people import Person
 

@@ -8,7 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 
-from core.errors import Unavailable
+from core.platform.errors import Unavailable
 from tests.support.people import Person
 
 JSON = {"Content-Type": "application/json"}

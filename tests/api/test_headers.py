@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from api.http.cors import SENT_HEADERS, SHOWN_HEADERS
-from core.config import ConfigError, load_settings
+from api.http.door.cors import SENT_HEADERS, SHOWN_HEADERS
+from core.platform.config.load import ConfigError, load_settings
 from tests.support.people import Person
 
 ORIGIN = "https://app.example.com"

@@ -9,11 +9,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from core.access import Via
-from core.db import db, transaction
 from core.exchange.columns import Kind
-from core.imports.parsers import Format
-from core.imports.work import Import, Match, OnError, Order
+from core.exchange.imports.parsers import Format
+from core.exchange.imports.work import Import, Match, OnError, Order
+from core.platform.access import Via
+from core.platform.database.base import db
+from core.platform.database.session import transaction
 from core.tasks import service as tasks
 from core.tasks.model import Task, TaskChange
 from tests.support.people import Person

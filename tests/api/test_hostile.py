@@ -22,9 +22,9 @@ from sqlalchemy import event, select
 from sqlalchemy.engine import Connection
 from werkzeug.test import TestResponse
 
-from core import texts
-from core.db import Base, db
 from core.jobs.model import JobState
+from core.platform.database.base import Base, db
+from core.platform.text import checks
 from tests.api.test_matrix import World
 from tests.api.test_server import Running
 from tests.support import hostile
@@ -223,12 +223,12 @@ def test_a_cookie_without_the_right_csrf_token_changes_nothing(app: Flask, ada: 
 
 def test_odd_text_is_kept_as_it_was_sent_and_found_without_a_fault(ada: Person) -> None:
     wrong = []
-    words = [text for text in values.WORDS_TO_FIND if not texts.is_blank(text)]
+    words = [text for text in values.WORDS_TO_FIND if not checks.is_blank(text)]
     operations = [{"op": "create", "task": {"title": text[:150], "description": text}} for text in words]
     results = ada.post("/tasks/bulk", {"operations": operations}).get_json()["data"]["results"]
     for text, result in zip(words, results, strict=True):
         shown = ada.get(f"/tasks/{result['id']}").get_json()["data"]
-        if (shown["title"], shown["description"]) != (texts.strip(text[:150]), text):
+        if (shown["title"], shown["description"]) != (checks.strip(text[:150]), text):
             wrong.append(f"{text!r} became {shown}")
     addresses = ("/search?q=", "/tasks?q=", "/posts?q=", "/items?q=", "/users?q=", "/items?sku=", "/tasks?sort=-id&q=")
     for number, text in enumerate(words):
@@ -242,9 +242,9 @@ def test_odd_text_is_kept_as_it_was_sent_and_found_without_a_fault(ada: Person) 
         found = ada.get("/tasks?per_page=100&q=" + quote(text)).get_json()["data"]
         if results[number]["id"] not in [task["id"] for task in found]:
             wrong.append(f"/tasks?q={text!r} does not find the task")
-        item = {"name": text[:120], "price": 1, "sku": f"{number}/{texts.strip(text[:50])}"}
+        item = {"name": text[:120], "price": 1, "sku": f"{number}/{checks.strip(text[:50])}"}
         response = ada.post("/items", item)
-        sku = quote(texts.strip(item["sku"]), safe="")
+        sku = quote(checks.strip(item["sku"]), safe="")
         read = ada.get("/items/by-sku/" + sku)
         if response.status_code != 201 or read.status_code != 200 or read.get_json() != response.get_json():
             wrong.append(f"item {text!r}: {response.text[:200]} {sku}: {read.text[:200]}")

@@ -11,17 +11,18 @@ from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
 from api.v1 import tasks as tasks_api
-from core import clock
+from core.audit.model import LoginFailures
 from core.auth import lockout
 from core.auth import service as auth
 from core.bootstrap import current_settings
-from core.cleanup import clean_up
-from core.db import db, transaction
-from core.errors import TooManyAttempts
 from core.idempotency import service as idempotency
 from core.idempotency.model import KeptAnswer
 from core.jobs.model import Job
-from core.security.model import LoginFailures
+from core.operations.cleanup import clean_up
+from core.platform import clock
+from core.platform.database.base import db
+from core.platform.database.session import transaction
+from core.platform.errors import TooManyAttempts
 from core.tasks.model import Task
 from core.users.model import User
 from tests.support.document import document_of

@@ -8,12 +8,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from api.http import security
+from api.http.door import resource
 from api.v1.imports import ImportCollection
-from core.db import db
+from core.exchange.imports import service as imports
 from core.files.model import StoredFile
-from core.imports import service as imports
 from core.jobs.model import Job
+from core.platform.database.base import db
 from tests.support.imports import counts, imported, reasons, report, run, upload
 from tests.support.people import Person
 
@@ -186,7 +186,7 @@ def test_more_than_fifty_mebibytes_are_413(app: Flask, ada: Person, monkeypatch:
     # Every other operation keeps its limit.
     assert ada.post("/tasks", {"title": "x", "description": "x" * 1024 * 1024}).status_code == 413
 
-    form = security._form_parser(ImportCollection.post)
+    form = resource._form_parser(ImportCollection.post)
     assert form is not None
     monkeypatch.setattr(form, "max_bytes", 100)
     assert upload(ada, "title\n" + "x" * 94).status_code == 202

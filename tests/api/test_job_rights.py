@@ -10,15 +10,16 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, text, update
 
-from core.access import OPERATOR
-from core.db import db, transaction
-from core.errors import Conflict
 from core.jobs import rights
 from core.jobs import service as jobs
 from core.jobs.kinds import KINDS
 from core.jobs.lifecycle import Run
 from core.jobs.model import Job, JobState
 from core.mail import service as mail
+from core.platform.access import OPERATOR
+from core.platform.database.base import db
+from core.platform.database.session import transaction
+from core.platform.errors import Conflict
 from core.users.model import User
 from tests.support.imports import run, upload
 from tests.support.people import Person

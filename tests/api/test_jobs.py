@@ -12,12 +12,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
-from api.http import waiting
-from core import clock
-from core.db import transaction
+from api.http.serving import waiting
 from core.files import service as files
 from core.files.model import StoredFile
 from core.jobs.model import Job, JobState
+from core.platform import clock
+from core.platform.database.session import transaction
 from tests.support.people import Person
 
 

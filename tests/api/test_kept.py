@@ -8,8 +8,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import event
 
-from core.cache import cache
-from core.db import db, transaction
+from core.platform.cache.answers import cache
+from core.platform.database.base import db
+from core.platform.database.session import transaction
 from core.tasks.model import Task
 from core.users.model import User
 from tests.support.people import Person, make_person

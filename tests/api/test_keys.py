@@ -11,12 +11,13 @@ from flask import Flask
 from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
-from core import clock
-from core.access import SCOPES, Permission, Role
 from core.auth import keys
 from core.auth.model import ApiKey
 from core.auth.repository import KeyRepository
-from core.db import db, transaction
+from core.platform import clock
+from core.platform.access import SCOPES, Permission, Role
+from core.platform.database.base import db
+from core.platform.database.session import transaction
 from tests.support.document import document_of
 from tests.support.people import PASSWORD, Person, make_person
 

@@ -15,10 +15,10 @@ from flask import Flask, Response
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from api.http import tokens
-from core.access import SCOPES, Permission
+from api.http.door import tokens
 from core.auth import service as auth
-from core.db import transaction
+from core.platform.access import SCOPES, Permission
+from core.platform.database.session import transaction
 from core.users.model import User
 from tests.api.test_matrix import TABLE, World, permission_of, routes
 from tests.support.people import PASSWORD, Person, make_person

@@ -10,11 +10,11 @@ from flask import Flask
 from redis.exceptions import RedisError
 from werkzeug.test import TestResponse
 
-from api.http.limits import limiter
+from api.http.door.limits import limiter
 from core.auth import lockout
-from core.config import ConfigError
-from core.errors import Unavailable
-from core.settings import Settings
+from core.platform.config.load import ConfigError
+from core.platform.config.settings import Settings
+from core.platform.errors import Unavailable
 from tests.support.people import PASSWORD, Person
 from tests.support.servers import RedisServer
 

@@ -7,9 +7,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import Table, select
 
-from core.db import Base, db
 from core.exchange.columns import COLUMNS as IMPORTED
 from core.exchange.columns import ONLY_IN_ANSWERS, Kind
+from core.platform.database.base import Base, db
 from tests.api.test_matrix import TABLE, make_world
 from tests.support.document import document_of
 from tests.support.imports import counts, imported

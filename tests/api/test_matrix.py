@@ -14,10 +14,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import Table, insert, select
 
-from core.access import Permission, Role
-from core.db import Base, db, transaction
 from core.mail.model import MailKind
 from core.mail.preferences import unsubscribe_token
+from core.platform.access import Permission, Role
+from core.platform.database.base import Base, db
+from core.platform.database.session import transaction
 from core.users.model import User
 from tests.conftest import empty
 from tests.support.people import Person, make_people

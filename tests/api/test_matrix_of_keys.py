@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from core.access import SCOPES
+from core.platform.access import SCOPES
 from tests.api.test_matrix import TABLE, World, make_world
 from tests.support.imports import run
 from tests.support.people import Person

@@ -9,11 +9,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from core.config import ROOT, ConfigError, load_settings
-from core.db import db
 from core.jobs import tally
 from core.jobs.kinds import KINDS
 from core.jobs.model import Job
+from core.platform.config.load import ROOT, ConfigError, load_settings
+from core.platform.database.base import db
 from tests.support import work
 from tests.support.people import Person, make_person
 from tests.support.prometheus import (

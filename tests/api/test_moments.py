@@ -5,9 +5,9 @@ from urllib.parse import quote
 
 import pytest
 
-from api.http import query
-from core import texts
+from api.http.input import query
 from core.exchange import columns
+from core.platform.text import checks
 from tests.support.people import Person
 
 GOOD = {
@@ -61,7 +61,7 @@ BAD = [
 
 @pytest.mark.parametrize("sent", GOOD)
 def test_a_moment_is_the_same_wherever_it_is_read(sent: str) -> None:
-    assert texts.moment(sent).isoformat() == GOOD[sent]
+    assert checks.moment(sent).isoformat() == GOOD[sent]
     assert query.moment(sent).isoformat() == GOOD[sent]
     assert query.moment(sent.replace("+", " ")).isoformat() == GOOD[sent]
     assert columns.MOMENT.from_json(sent).isoformat() == GOOD[sent]
@@ -69,7 +69,7 @@ def test_a_moment_is_the_same_wherever_it_is_read(sent: str) -> None:
 
 @pytest.mark.parametrize("sent", BAD)
 def test_what_is_no_moment_is_none_anywhere(sent: str) -> None:
-    for read in (texts.moment, query.moment):
+    for read in (checks.moment, query.moment):
         with pytest.raises(ValueError, match=r"."):
             read(sent)
 

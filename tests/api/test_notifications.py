@@ -9,11 +9,11 @@ import pytest
 from flask import Flask
 from itsdangerous import URLSafeSerializer
 
-from core import clock
 from core.jobs.model import JobState
 from core.mail.model import OPTIONAL, MailKind
 from core.mail.preferences import unsubscribe_token
 from core.mail.reminders import order_reminders
+from core.platform import clock
 from tests.support import work
 from tests.support.people import Person
 

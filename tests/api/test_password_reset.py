@@ -12,17 +12,18 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
-from core import clock
-from core.access import Actor, Role
 from core.auth import resets
 from core.auth.model import ApiKey, LoginSession, PasswordReset
 from core.bootstrap import current_settings
-from core.cleanup import clean_up
-from core.config import ConfigError
-from core.db import db, transaction
-from core.errors import Forbidden
 from core.jobs.model import Job, JobState
-from core.settings import Settings
+from core.operations.cleanup import clean_up
+from core.platform import clock
+from core.platform.access import Actor, Role
+from core.platform.config.load import ConfigError
+from core.platform.config.settings import Settings
+from core.platform.database.base import db
+from core.platform.database.session import transaction
+from core.platform.errors import Forbidden
 from core.users.model import User
 from tests.support import work
 from tests.support.people import PASSWORD, Person, make_person

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from core.db import transaction
+from core.platform.database.session import transaction
 from core.users.model import User
 from tests.support.people import Person
 

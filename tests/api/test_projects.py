@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import insert, text
 from sqlalchemy.orm import Session
 
-from core.db import transaction
+from core.platform.database.session import transaction
 from core.projects.model import Project, ProjectMember, ProjectRole
 from core.tasks import policy
 from core.tasks.model import Task

@@ -10,12 +10,13 @@ import pytest
 from flask import Flask
 from werkzeug.test import Client, TestResponse
 
-from api.http.body import check
+from api.http.input.body import check
 from api.v1.bulk import bulk_in, transfer_in
 from api.v1.tasks import task_in
-from core import redaction, strict_json
-from core.errors import Invalid, Malformed
-from core.faults import MAX_FAULTS, MAX_HINTS, Faults, nearest
+from core.platform.errors import Invalid, Malformed
+from core.platform.logs import redaction
+from core.platform.text import strict_json
+from core.platform.text.faults import MAX_FAULTS, MAX_HINTS, Faults, nearest
 from tests.api.test_matrix import World
 from tests.support import heavy
 from tests.support.hostile import Operation

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from core.db import db
 from core.jobs.model import Job
+from core.platform.database.base import db
 from tests.support.people import Person
 
 

@@ -12,8 +12,8 @@ from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import RateLimiter
 from werkzeug.test import TestResponse
 
-from api.http.limits import credentials_limiter, limiter
-from api.http.windows import MovingWindow, SlidingWindow, whole_seconds_until
+from api.http.door.limits import credentials_limiter, limiter
+from api.http.door.windows import MovingWindow, SlidingWindow, whole_seconds_until
 from core.auth import lockout
 from tests.support.people import Person
 from tests.support.servers import RedisServer

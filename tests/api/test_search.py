@@ -10,8 +10,8 @@ from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.db import transaction
 from core.items.model import Item
+from core.platform.database.session import transaction
 from core.posts.model import Post
 from core.search.terms import parse
 from tests.core.test_search import HOSTILE

@@ -7,17 +7,18 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select, update
 
-from api.http.tokens import KEY_HEADER
+from api.http.door.tokens import KEY_HEADER
+from core.audit import rotation
 from core.auth import lockout
 from core.auth.model import ApiKey
 from core.bootstrap import current_settings
-from core.config import ConfigError, load_settings
-from core.db import db, transaction
-from core.doctor import Finding, Verdict, examine
 from core.idempotency.model import KeptAnswer
 from core.mail.model import MailKind
 from core.mail.preferences import unsubscribe_token
-from core.security import rotation
+from core.operations.doctor import Finding, Verdict, examine
+from core.platform.config.load import ConfigError, load_settings
+from core.platform.database.base import db
+from core.platform.database.session import transaction
 from core.tasks.model import Task
 from core.users import service as users
 from tests.support.people import Person

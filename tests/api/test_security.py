@@ -10,13 +10,14 @@ import pytest
 from flask import Flask
 from sqlalchemy import event, select, update
 
-from core import clock
+from core.audit.model import KnownAddress, LoginFailures, SecurityEvent
 from core.auth import lockout
 from core.bootstrap import current_settings
-from core.cleanup import clean_up
-from core.config import ConfigError, load_settings
-from core.db import db, transaction
-from core.security.model import KnownAddress, LoginFailures, SecurityEvent
+from core.operations.cleanup import clean_up
+from core.platform import clock
+from core.platform.config.load import ConfigError, load_settings
+from core.platform.database.base import db
+from core.platform.database.session import transaction
 from core.users import service as users
 from tests.support.people import PASSWORD, Person
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from api.http import connections
-from api.http import server as server_module
-from api.http.server import Server
+from api.http.serving import connections
+from api.http.serving import server as server_module
+from api.http.serving.server import Server
 
 
 class Application:

@@ -10,8 +10,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from api.http.shared_counts import Counts
-from core import clock, slots
+from api.http.serving.shared_counts import Counts
+from core.platform import clock
+from core.platform.process import slots
 
 
 class Clock:

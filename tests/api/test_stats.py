@@ -11,11 +11,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import insert, select, text, update
 
-from core import clock, zones
-from core.changes.model import ChangeMark, Topic
-from core.changes.repository import ChangeRepository
-from core.db import db, transaction
-from core.errors import NotFound
+from core.platform import clock
+from core.platform.cache.marks.model import ChangeMark, Topic
+from core.platform.cache.marks.repository import ChangeRepository
+from core.platform.database.base import db
+from core.platform.database.session import transaction
+from core.platform.errors import NotFound
+from core.platform.text import zones
 from core.projects.model import Project, ProjectMember, ProjectRole
 from core.stats.service import report
 from core.tasks.model import Task, TaskStatus

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from core.db import transaction
+from core.platform.database.session import transaction
 from tests.support.people import Person
 from tests.support.servers import RedisServer
 

@@ -257,7 +257,7 @@ def test_an_administrator_sees_and_changes_everything(ada: Person, admin: Person
 
 
 def test_a_task_can_only_be_assigned_to_an_active_user(app: Flask, ada: Person, bob: Person) -> None:
-    from core.db import transaction
+    from core.platform.database.session import transaction
     from core.users.model import User
 
     task = ada.create_task()

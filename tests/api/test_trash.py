@@ -10,13 +10,14 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from core import clock
 from core.bootstrap import current_settings
-from core.cleanup import clean_up
-from core.db import db, transaction
-from core.errors import JobFailed
 from core.mail import service as mail
 from core.mail.repository import MailRepository
+from core.operations.cleanup import clean_up
+from core.platform import clock
+from core.platform.database.base import db
+from core.platform.database.session import transaction
+from core.platform.errors import JobFailed
 from core.posts.model import Post
 from core.tasks import service as tasks
 from core.tasks.model import Task, TaskChange
@@ -404,7 +405,7 @@ def test_the_trash_is_emptied_of_what_was_deleted_30_days_ago(
 
 
 def test_the_trash_is_emptied_in_steps(app: Flask, ada: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.cleanup.BATCH", 2)
+    monkeypatch.setattr("core.operations.cleanup.BATCH", 2)
     with app.app_context():
         long_ago = clock.now() - timedelta(days=31)
         with transaction() as session:

@@ -16,12 +16,13 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.test import TestResponse, encode_multipart
 
 from api import create_app
-from api.http import tokens
-from core import seed
-from core.access import Permission
+from api.http.door import tokens
 from core.auth import service as auth
-from core.db import db, transaction
-from core.settings import Settings
+from core.operations.demo import accounts
+from core.platform.access import Permission
+from core.platform.config.settings import Settings
+from core.platform.database.base import db
+from core.platform.database.session import transaction
 from core.users.repository import UserRepository
 from tests.api.test_matrix import permission_of
 from tests.support.document import CheckedClient, document_of
@@ -61,8 +62,8 @@ def demo(
     app = create_app(settings=make_settings(url, redis_server.url))
     with app.app_context():
         flask_migrate.upgrade()
-        seed.create_demo_users()
-        seed.create_example_tasks()
+        accounts.create_demo_users()
+        accounts.create_example_tasks()
     app.test_client_class = CheckedClient
     yield app
     with app.app_context():
@@ -88,7 +89,7 @@ class Visitor:
             if parameter.get("type") == "file":
                 value = FileStorage(io.BytesIO(b"title\nWater the plants\n"), "tasks.csv")
             assert value is not NOTHING or not parameter.get("required"), (
-                f"{verb} {template}: nothing is offered for {parameter['name']}; say an example by api.http.places."
+                f"{verb} {template}: nothing is offered for {parameter['name']}; see api.http.input.places."
             )
             if value is not NOTHING:
                 values[parameter["in"]][parameter["name"]] = value

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from core import clock
-from core.access import Role
+from core.platform import clock
+from core.platform.access import Role
 from tests.support.document import document_of
 from tests.support.people import Person, make_person
 from tests.support.upstream import UpstreamServer

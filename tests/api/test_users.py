@@ -9,11 +9,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from core import clock
-from core.access import Role
-from core.db import Base, db, transaction
 from core.items.model import Item
 from core.jobs.model import Job
+from core.platform import clock
+from core.platform.access import Role
+from core.platform.database.base import Base, db
+from core.platform.database.session import transaction
 from core.posts.model import Post
 from core.projects.model import Project, ProjectMember, ProjectRole
 from core.tasks.model import Task

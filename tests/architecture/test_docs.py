@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from core import config_reference
-from core.config import KEYS, ROOT
+from core.platform.config import reference
+from core.platform.config.load import KEYS, ROOT
 
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")))
 
@@ -26,7 +26,7 @@ def test_every_page_can_be_found_from_the_readme() -> None:
 
 
 def test_the_reference_of_the_settings_is_fresh_and_complete() -> None:
-    text = config_reference.markdown()
+    text = reference.markdown()
     assert (ROOT / "docs" / "configuration.md").read_text() == text + "\n"
     for key in KEYS:
         assert f"| `{key}`<br>" in text

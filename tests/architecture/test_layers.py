@@ -10,15 +10,21 @@ from pathlib import Path
 import click
 import pytest
 
-from core.commands.names import COMMANDS, HIDDEN_COMMANDS
-from core.config import ROOT
 from core.jobs.kinds import KINDS, QUEUES
+from core.operations.commands.names import COMMANDS, HIDDEN_COMMANDS
+from core.platform.config.load import ROOT
 from manage import cli
 from workers.runner import resolve
 
 PACKAGES = ("api", "core", "workers")
 # Inside core, only the glue may know Flask.
-FLASK_GLUE = {"core/bootstrap.py", "core/cache.py", "core/db.py", "core/environment_mark.py"}
+FLASK_GLUE = {
+    "core/bootstrap.py",
+    "core/platform/cache/answers.py",
+    "core/platform/database/base.py",
+    "core/platform/database/engine.py",
+    "core/platform/database/environment_mark.py",
+}
 DOMAIN_FILES = {"model.py", "repository.py", "service.py"}
 
 
@@ -105,9 +111,9 @@ TASK_WRITERS = {
     "core/tasks/recording.py",
     "core/tasks/service.py",
     "core/tasks/bulk.py",
-    "core/imports/things.py",
+    "core/exchange/imports/things.py",
     # What it makes up has no past.
-    "core/demo.py",
+    "core/operations/demo/volume.py",
 }
 
 
@@ -158,10 +164,12 @@ def test_help_loads_the_names_of_the_commands_and_nothing_else_of_ours() -> None
         "import sys, manage\nprint([name for name in sys.modules if name.split('.')[0] in ('api', 'core', 'workers')])"
     )
     found = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert found.stdout == "['core', 'core.commands', 'core.commands.names']\n"
+    assert found.stdout == "['core', 'core.operations.commands', 'core.operations.commands.names']\n"
 
 
-@pytest.mark.parametrize("module", ["api.commands", "core.commands.dev", "core.commands.jobs", "workers.commands"])
+@pytest.mark.parametrize(
+    "module", ["api.commands", "core.operations.commands.dev", "core.operations.commands.jobs", "workers.commands"]
+)
 def test_nobody_loads_what_only_some_need(module: str) -> None:
     """matplotlib takes most of a second and 50 MB, which all but the process that draws would waste.
 

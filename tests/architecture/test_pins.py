@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.config import ROOT
+from core.platform.config.load import ROOT
 
 FILES = ("requirements.txt", "tests/requirements.txt")
 

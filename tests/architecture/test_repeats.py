@@ -8,19 +8,19 @@ from tests.architecture.test_layers import PACKAGES, sources
 # What is not repeated by itself, and why.
 EXCEPT = {
     "core/jobs/lifecycle.py:_ending": "the runner does the whole attempt again",
-    "core/cleanup.py:clean_up": "the same",
-    "core/cleanup.py:_in_batches": "the same",
-    "core/imports/work.py:rehearse": "the same; what was examined is used up",
-    "core/imports/service.py:run_now": "whoever gives the command can give it again; what was examined is used up",
+    "core/operations/cleanup.py:clean_up": "the same",
+    "core/operations/cleanup.py:_in_batches": "the same",
+    "core/exchange/imports/work.py:rehearse": "the same; what was examined is used up",
+    "core/exchange/imports/service.py:run_now": "whoever gave the command can repeat it; what was examined is used up",
     "core/files/service.py:_store": "nobody else knows of these rows yet, and the stream is used up",
     "core/files/service.py:provisional": "what cannot be deleted now expires",
     "core/files/service.py:sweep": "what cannot be deleted now is deleted next time",
     "core/auth/keys.py:_note_use": "nobody waits for a trace",
-    "core/security/service.py:record_refusal": "nobody waits for a trace",
-    "core/health.py:_try_to_write": "a look at whether it works",
-    "core/seed.py:create_demo_users": "has the database to itself",
-    "core/demo.py:begin": "has the database to itself",
-    "core/demo.py:fill": "has the database to itself",
+    "core/audit/service.py:record_refusal": "nobody waits for a trace",
+    "core/operations/health.py:_try_to_write": "a look at whether it works",
+    "core/operations/demo/accounts.py:create_demo_users": "has the database to itself",
+    "core/operations/demo/volume.py:begin": "has the database to itself",
+    "core/operations/demo/volume.py:fill": "has the database to itself",
 }
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from core.backup import archive
-from core.backup.engines import BackupError
+from core.operations.backup import archive
+from core.operations.backup.engines import BackupError
 
 CONTENT = b"the copy of a database" * 1000
 MANIFEST = {

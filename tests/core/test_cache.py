@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 import pytest
 from flask import Flask
 
-from core import cache as caching
-from core import clock
 from core.bootstrap import create_core_app
-from core.cache import REDIS_PAUSE, RedisBytes, cache
-from core.config import ConfigError
-from core.redis import connect
-from core.settings import Settings
+from core.platform import clock
+from core.platform.cache import answers as caching
+from core.platform.cache.answers import REDIS_PAUSE, RedisBytes, cache
+from core.platform.config.load import ConfigError
+from core.platform.config.settings import Settings
+from core.platform.redis import connect
 from tests.support.servers import RedisServer
 
 

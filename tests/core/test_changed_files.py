@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from core import changed_files
-from core.changed_files import ChangedFiles
+from core.platform.process import changed_files
+from core.platform.process.changed_files import ChangedFiles
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from core.config import KEYS, ROOT, ConfigError, ConfigWarning, embedded_socket, load_settings, masked_url
-from core.settings import Settings
+from core.platform.config.load import KEYS, ROOT, ConfigError, ConfigWarning, embedded_socket, load_settings, masked_url
+from core.platform.config.settings import Settings
 from tests.support.commands import Operator
 
 GOOD = {

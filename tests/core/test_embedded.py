@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.embedded import is_advice
+from core.platform.process.embedded import is_advice
 
 START = "2814:M 27 Nov 2026 18:03:21.440 # "
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.access import Role
-from core.db import MAX_ID
 from core.exchange.columns import AMOUNT, BOOLEAN, COLUMNS, DAY, MOMENT, NUMBER, TEXT, Column, Kind, guard, unguard
 from core.exchange.formats import write_csv
-from core.imports import parsers
-from core.imports.parsers import Format
+from core.exchange.imports import parsers
+from core.exchange.imports.parsers import Format
+from core.platform.access import Role
+from core.platform.database.types import MAX_ID
 from core.tasks.model import TaskStatus
 
 # Whatever the domain can store: anything but NUL and half a character.

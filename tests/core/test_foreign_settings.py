@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from core.config import PLAIN_NAMES, ROOT, TEST_NAMES, ConfigError, ConfigWarning, load_settings
-from core.config_foreign import ADVICE, FILES, SELECTORS
-from core.settings import Settings
+from core.platform.config.foreign import ADVICE, FILES, SELECTORS
+from core.platform.config.load import PLAIN_NAMES, ROOT, TEST_NAMES, ConfigError, ConfigWarning, load_settings
+from core.platform.config.settings import Settings
 from tests.support.commands import Operator
 
 Load = Callable[..., Settings]

@@ -13,22 +13,23 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from core import texts
-from core.access import Role
-from core.db import db, transaction
+from core.audit.model import EventKind, SecurityEvent
+from core.exchange import exports
 from core.exchange.columns import COLUMNS, Kind
+from core.exchange.exports import Selection
 from core.exchange.formats import FileFormat
-from core.exports import service as exports
-from core.exports.service import Selection
-from core.imports import parsers, work
-from core.imports.model import ExternalId
-from core.imports.parsers import Format
-from core.imports.source import TOO_LONG, FileRefused
-from core.imports.work import Import, ImportRefused, OnError, Order
+from core.exchange.imports import parsers, work
+from core.exchange.imports.model import ExternalId
+from core.exchange.imports.parsers import Format
+from core.exchange.imports.source import TOO_LONG, FileRefused
+from core.exchange.imports.work import Import, ImportRefused, OnError, Order
 from core.items.model import Item
 from core.jobs.model import Job
+from core.platform.access import Role
+from core.platform.database.base import db
+from core.platform.database.session import transaction
+from core.platform.text import checks
 from core.posts.model import Post
-from core.security.model import EventKind, SecurityEvent
 from core.tasks.model import Task, TaskStatus
 from core.users import service as users
 from core.users.model import User
@@ -758,8 +759,8 @@ tricky = st.sampled_from(
 
 
 def line(shortest: int, longest: int) -> st.SearchStrategy[str]:
-    trimmed = st.one_of(text, tricky).map(lambda value: texts.strip(texts.strip(value)[:longest]))
-    return trimmed.filter(lambda value: len(value) >= shortest and not texts.is_blank(value))
+    trimmed = st.one_of(text, tricky).map(lambda value: checks.strip(checks.strip(value)[:longest]))
+    return trimmed.filter(lambda value: len(value) >= shortest and not checks.is_blank(value))
 
 
 def nullable(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -783,7 +784,7 @@ def rows_of(kind: Kind) -> st.SearchStrategy[list[dict[str, Any]]]:
         },
         Kind.POSTS: {
             "title": line(1, 200),
-            "content": prose.filter(lambda value: not texts.is_blank(value)),
+            "content": prose.filter(lambda value: not checks.is_blank(value)),
             "task_id": nullable(st.just("task")),
         },
         Kind.ITEMS: {

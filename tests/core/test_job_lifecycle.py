@@ -10,13 +10,14 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
-from core import clock
-from core.db import db, transaction
 from core.jobs import lifecycle, orders
 from core.jobs import service as jobs
 from core.jobs.kinds import EMAIL_WELCOME, PROCESS_TASK
 from core.jobs.lifecycle import LeaseLost, Run
 from core.jobs.model import Job, JobState
+from core.platform import clock
+from core.platform.database.base import db
+from core.platform.database.session import transaction
 from core.tasks import service as tasks
 from core.tasks.model import Task
 from tests.support.people import Person

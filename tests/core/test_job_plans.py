@@ -8,11 +8,11 @@ from flask import Flask
 from sqlalchemy import event, insert
 from sqlalchemy.engine import Connection
 
-from core import clock
-from core.db import db
 from core.jobs.kinds import KINDS
 from core.jobs.model import Job, JobState
 from core.jobs.repository import JobRepository
+from core.platform import clock
+from core.platform.database.base import db
 from tests.support.tasks import analyze
 
 SMALL_INDEXES = ("ix_jobs_due_at", "uq_jobs_dedupe_key")

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from core import logs
-from core.config import ROOT, ConfigError, load_settings
-from core.settings import Settings
+from core.platform.config.load import ROOT, ConfigError, load_settings
+from core.platform.config.settings import Settings
+from core.platform.logs import context
+from core.platform.logs.setup import configure_logging
 
 log = logging.getLogger("tasklane.test")
 
@@ -36,7 +37,14 @@ def _same_loggers_afterwards() -> Iterator[None]:
     handlers, level = root.handlers[:], root.level
     root.handlers = []
     # What earlier tests of this thread have asked for is over.
-    for variable in (logs.request_id, logs.user_id, logs.key_id, logs.job_id, logs.job_kind, logs.job_attempt):
+    for variable in (
+        context.request_id,
+        context.user_id,
+        context.key_id,
+        context.job_id,
+        context.job_kind,
+        context.job_attempt,
+    ):
         variable.set(None)
     yield
     for handler in root.handlers:
@@ -63,14 +71,14 @@ def fail() -> None:
 
 def test_a_json_line_has_the_moment_in_utc_and_the_ids_that_are_known(settings: Callable[..., Settings]) -> None:
     screen = Screen()
-    logs.configure_logging(settings(log_format="json"), screen)
+    configure_logging(settings(log_format="json"), screen)
     log.info("Nobody %s", "there")
-    logs.request_id.set("r-1")
-    logs.job_id.set("j-1")
+    context.request_id.set("r-1")
+    context.job_id.set("j-1")
     log.warning("Somebody", extra={"status": 200, "nested": {"a": [1, None]}})
     fail()
-    logs.request_id.set(None)
-    logs.job_id.set(None)
+    context.request_id.set(None)
+    context.job_id.set(None)
     first, second, third = map(json.loads, screen.getvalue().splitlines())
     assert first.pop("time").endswith("Z")
     assert first == {
@@ -88,7 +96,7 @@ def test_a_json_line_has_the_moment_in_utc_and_the_ids_that_are_known(settings: 
 
 def test_people_see_one_line_for_each_event_and_nobody_can_forge_one(settings: Callable[..., Settings]) -> None:
     screen = Screen()
-    logs.configure_logging(settings(), screen)
+    configure_logging(settings(), screen)
     log.info("Hello %s", "Bob\nERROR forged line\r\x1b[2J")
     fail()
     lines = screen.getvalue().split("\n")
@@ -120,7 +128,7 @@ def test_colours_are_for_those_who_see_them(
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     screen = Screen(is_terminal=is_terminal)
-    logs.configure_logging(settings(log__file="a.log"), screen)
+    configure_logging(settings(log__file="a.log"), screen)
     log.info("Hello")
     assert ("\x1b[32mINFO" in screen.getvalue()) is expected
     # Nor does a file.
@@ -129,15 +137,15 @@ def test_colours_are_for_those_who_see_them(
 
 def test_json_is_never_coloured(settings: Callable[..., Settings]) -> None:
     screen = Screen(is_terminal=True)
-    logs.configure_logging(settings(log_format="json"), screen)
+    configure_logging(settings(log_format="json"), screen)
     log.error("Hello")
     assert json.loads(screen.getvalue())["level"] == "ERROR"
 
 
 WRITER = """
 import logging, sys, os
-from core.config import load_settings
-from core.logs import configure_logging
+from core.platform.config.load import load_settings
+from core.platform.logs.setup import configure_logging
 configure_logging(load_settings(), open(os.devnull, "w"))
 print(flush=True)
 sys.stdin.readline()
@@ -175,7 +183,7 @@ def test_several_processes_lose_no_line_in_a_file_that_rotates(tmp_path: Path) -
 
 
 def test_without_a_size_somebody_else_moves_the_file_away(settings: Callable[..., Settings], tmp_path: Path) -> None:
-    logs.configure_logging(settings(log__file="tasklane.log", log__max_bytes=0), Screen())
+    configure_logging(settings(log__file="tasklane.log", log__max_bytes=0), Screen())
     log.info("one")
     (tmp_path / "tasklane.log").rename(tmp_path / "tasklane.log.1")
     log.info("two")
@@ -185,4 +193,4 @@ def test_without_a_size_somebody_else_moves_the_file_away(settings: Callable[...
 
 def test_a_file_that_cannot_be_written_is_said_at_start(settings: Callable[..., Settings]) -> None:
     with pytest.raises(ConfigError, match=r"The log file .* cannot be written"):
-        logs.configure_logging(settings(log__file="/proc/nothing/tasklane.log"), Screen())
+        configure_logging(settings(log__file="/proc/nothing/tasklane.log"), Screen())

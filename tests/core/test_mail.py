@@ -20,14 +20,14 @@ from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from core.config import ConfigError
-from core.db import db
 from core.jobs.lifecycle import Run
 from core.jobs.model import Job, JobState
 from core.mail import service as mails
 from core.mail.compose import compose
 from core.mail.delivery import MailDelayed, MailRefused, delivered
-from core.settings import Settings
+from core.platform.config.load import ConfigError
+from core.platform.config.settings import Settings
+from core.platform.database.base import db
 from tests.support import smtp, work
 from tests.support.people import Person
 from tests.support.smtp import Mailbox, free_port

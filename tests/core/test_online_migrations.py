@@ -12,8 +12,8 @@ from flask import Flask
 from sqlalchemy import text
 
 from core.bootstrap import create_core_app
-from core.db import db
-from core.settings import Settings
+from core.platform.config.settings import Settings
+from core.platform.database.base import db
 from migrations import online
 from tests.support.writers import Watch, Writers, fill
 

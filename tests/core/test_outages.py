@@ -12,8 +12,9 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from core import clock, outage_log
-from core.outages import Trouble, is_away, is_mistake, is_outage, trouble_of
+from core.platform import clock
+from core.platform.database import outage_log
+from core.platform.database.trouble import Trouble, is_away, is_mistake, is_outage, trouble_of
 
 
 def wrapped(cause: Exception, *, statement: str | None = "SELECT 1") -> DBAPIError:

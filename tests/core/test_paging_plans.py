@@ -10,9 +10,10 @@ from flask import Flask
 from sqlalchemy import event, insert, text
 from sqlalchemy.engine import Connection
 
-from core.access import Actor, Role
-from core.db import db, transaction
-from core.paging import PageRequest
+from core.platform.access import Actor, Role
+from core.platform.database.base import db
+from core.platform.database.paging import PageRequest
+from core.platform.database.session import transaction
 from core.tasks import service as tasks
 from core.tasks.model import Task, TaskStatus
 from core.tasks.repository import TaskRepository

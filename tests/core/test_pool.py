@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from core.config import ROOT
+from core.platform.config.load import ROOT
 from tests.support.processes import wait_for
 
 CHILD = f"""#!{sys.executable}
@@ -18,7 +18,7 @@ time.sleep(120)
 """
 PARENT = """
 import logging, sys
-from core.pool import Pool
+from core.platform.process.pool import Pool
 logging.basicConfig(level="INFO", stream=sys.stdout, format="%(message)s")
 Pool([sys.argv[1]], 1, stop_seconds=5, must_start=True).run()
 """

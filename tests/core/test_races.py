@@ -9,9 +9,10 @@ from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from core import repeats
-from core.db import db, transaction
-from core.repeats import repeated
+from core.platform.database import repeats
+from core.platform.database.base import db
+from core.platform.database.repeats import repeated
+from core.platform.database.session import transaction
 from core.tasks import service as tasks
 from tests.support.people import Person, make_person
 from tests.support.races import PAIRS, RACES, Crowding, at_once, make_owners, race_for_the_last_owner
@@ -126,7 +127,7 @@ def test_a_repetition_judges_the_demanded_state_again(app: Flask, ada: Person, m
         other.join()
 
     monkeypatch.setattr("core.tasks.recording.record", lose_to_another)
-    monkeypatch.setattr("core.repeats.time.sleep", change_in_between)
+    monkeypatch.setattr("core.platform.database.repeats.time.sleep", change_in_between)
     answer = ada.patch(path, {"title": "Mine"}, headers={"If-Match": tag})
     assert answer.status_code == 412
     assert ada.get(path).get_json()["data"]["title"] == "Somebody else's"

@@ -7,8 +7,8 @@ import pytest
 from flask import Flask
 from redis.exceptions import ConnectionError as NoConnection
 
-from core import redis
-from core.settings import Settings
+from core.platform import redis
+from core.platform.config.settings import Settings
 from tests.support.people import Person
 from tests.support.servers import EncryptedRedis, RedisServer
 

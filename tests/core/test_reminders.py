@@ -12,15 +12,16 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, insert, select, update
 
-from core import clock
 from core.bootstrap import current_settings
-from core.cleanup import clean_up
-from core.db import db, transaction
 from core.jobs import schedule
 from core.jobs.model import Job, JobState
 from core.mail import reminders
 from core.mail.model import TaskReminder
 from core.mail.reminders import due_dates, order_reminders
+from core.operations.cleanup import clean_up
+from core.platform import clock
+from core.platform.database.base import db
+from core.platform.database.session import transaction
 from core.tasks.model import Task, TaskStatus
 from core.tasks.repository import TaskRepository
 from core.users.model import User

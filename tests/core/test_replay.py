@@ -14,16 +14,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from sqlalchemy import select, update
 
-from core import clock
-from core.access import Actor, Role
 from core.bootstrap import current_settings
-from core.cleanup import clean_up
-from core.db import db, transaction
-from core.errors import DomainError, JobFailed
 from core.exchange.columns import Kind
-from core.imports.parsers import Format
-from core.imports.work import Import, Match, OnError, Order
+from core.exchange.imports.parsers import Format
+from core.exchange.imports.work import Import, Match, OnError, Order
 from core.items import service as items
+from core.operations.cleanup import clean_up
+from core.platform import clock
+from core.platform.access import Actor, Role
+from core.platform.database.base import db
+from core.platform.database.session import transaction
+from core.platform.errors import DomainError, JobFailed
 from core.projects import service as projects
 from core.projects.model import ProjectRole
 from core.tasks import bulk, handover

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from core.access import OPERATOR, Actor
-from core.errors import JobFailed
+from core.platform.access import OPERATOR, Actor
+from core.platform.errors import JobFailed
 from core.reports import service as reports
 from core.reports.figures import Figures
 from core.tasks.model import TaskStatus

@@ -12,17 +12,18 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from core import clock
 from core.auth.model import LoginSession, RefreshToken
 from core.bootstrap import current_settings
-from core.cleanup import clean_up
-from core.db import db, transaction
 from core.files import service as files
 from core.jobs import schedule
 from core.jobs.kinds import CLEAN_UP
 from core.jobs.model import Job, JobState, ScheduledSlot
 from core.jobs.repository import JobRepository
 from core.jobs.schedule import SCHEDULE, Entry, Missed
+from core.operations.cleanup import clean_up
+from core.platform import clock
+from core.platform.database.base import db
+from core.platform.database.session import transaction
 from core.tasks.model import Task
 from tests.support.people import Person
 from workers.scheduler import Ticker

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from sqlalchemy import event, insert, text, update
 from sqlalchemy.engine import Connection
 
-from core import clock
-from core.access import Actor, Role
-from core.db import db, transaction
-from core.errors import Forbidden, Malformed
 from core.items.model import Item
+from core.platform import clock
+from core.platform.access import Actor, Role
+from core.platform.database.base import db
+from core.platform.database.session import transaction
+from core.platform.errors import Forbidden, Malformed
 from core.posts.model import Post
 from core.projects.model import Project
 from core.search import index, service

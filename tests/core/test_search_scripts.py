@@ -6,7 +6,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from core.db import db, transaction
+from core.platform.database.base import db
+from core.platform.database.session import transaction
 from core.posts.model import Post
 from core.search import folding, service
 from core.search.folding import fold, index_text

@@ -11,17 +11,18 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from core import clock, demo
-from core.auth import passwords
 from core.bootstrap import create_core_app
-from core.db import db, transaction
-from core.demo import Size
-from core.errors import Conflict
 from core.items.model import Item
 from core.jobs.model import Job
+from core.operations.demo import volume
+from core.operations.demo.volume import Size
+from core.platform import clock, passwords
+from core.platform.config.settings import Settings
+from core.platform.database.base import db
+from core.platform.database.session import transaction
+from core.platform.errors import Conflict
 from core.posts.model import Post
 from core.projects.model import Project, ProjectMember, ProjectRole
-from core.settings import Settings
 from core.tasks.model import Task, TaskStatus
 from core.users.model import User
 from tests.support.commands import Operator
@@ -43,7 +44,7 @@ def count(model: Any) -> int:
 
 
 def seed(size: Size = Size.SMALL, number: int = 1) -> tuple[str | None, list[int]]:
-    return demo.begin(size, seed=number), list(demo.fill(size))
+    return volume.begin(size, seed=number), list(volume.fill(size))
 
 
 def test_a_small_company_has_everything_and_orders_no_work(company: Flask) -> None:
@@ -104,10 +105,10 @@ def test_repeating_it_changes_nothing_and_another_size_comes_beside_it(company: 
     assert seed() == (None, [])
     assert seed(number=2) == (None, [])
     assert count(Task) == 100
-    assert demo.missing(Size.SMALL) == 0
-    demo.begin(Size.MEDIUM, seed=1)
+    assert volume.missing(Size.SMALL) == 0
+    volume.begin(Size.MEDIUM, seed=1)
     assert count(User) == 210
-    assert demo.missing(Size.MEDIUM) == 10_000
+    assert volume.missing(Size.MEDIUM) == 10_000
 
 
 def test_the_seed_decides_what_comes_out(
@@ -131,12 +132,12 @@ def test_the_seed_decides_what_comes_out(
 
 
 def test_what_was_interrupted_goes_on_where_it_stopped(company: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "PART", 30)
-    demo.begin(Size.SMALL, seed=5)
-    parts = demo.fill(Size.SMALL)
+    monkeypatch.setattr(volume, "PART", 30)
+    volume.begin(Size.SMALL, seed=5)
+    parts = volume.fill(Size.SMALL)
     assert [next(parts), next(parts)] == [30, 30]
     parts.close()
-    assert demo.missing(Size.SMALL) == 40
+    assert volume.missing(Size.SMALL) == 40
     assert seed() == (None, [30, 10])
     assert count(Task) == 100
     newest = db.session.scalars(select(Task.created_at).order_by(Task.id)).all()
@@ -151,7 +152,7 @@ def test_a_name_that_is_taken_stops_it_before_anything_is_stored(company: Flask)
         marker = session.scalars(select(Project).where(Project.key == "DEMOSMALL")).one()
         marker.key = "OTHER"
     with pytest.raises(Conflict):
-        demo.begin(Size.SMALL, seed=1)
+        volume.begin(Size.SMALL, seed=1)
     assert count(User) == 10
 
 

@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from core.config import ROOT, ConfigError, load_settings
-from core.sentry import MISSING, init_sentry
+from core.platform.config.load import ROOT, ConfigError, load_settings
+from core.platform.logs.sentry import MISSING, init_sentry
 
 # In a process of its own, because the library changes the whole process it is started in.
 SERVICE = """
 import logging, sys
 import flask_migrate
 from api import create_app
-from core import sentry
-from core.logs import configure_logging
+from core.platform.logs import sentry
+from core.platform.logs.setup import configure_logging
 from core.bootstrap import current_settings
 
 app = create_app()

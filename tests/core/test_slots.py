@@ -5,13 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from core import slots
-from core.config import ROOT
+from core.platform.config.load import ROOT
+from core.platform.process import slots
 
 HOLDER = """
 import sys
 from pathlib import Path
-from core import slots
+from core.platform.process import slots
 print(slots.claim(Path(sys.argv[1]), lambda slot: print("after", end=" ")), flush=True)
 sys.stdin.read()
 """

@@ -7,12 +7,12 @@ from typing import Any
 import httpcore
 import pytest
 
-from core import addresses
-from core.access import Actor, Role
-from core.errors import DomainError, Unavailable
+from core.platform import addresses
+from core.platform.access import Actor, Role
+from core.platform.config.upstreams import UpstreamSettings, problems
+from core.platform.errors import DomainError, Unavailable
 from core.upstreams import service as upstreams
 from core.upstreams.registry import Registry
-from core.upstreams.settings import UpstreamSettings, problems
 from tests.support.upstream import UpstreamServer, connecting
 
 ACTOR = Actor(1, Role.USER)

@@ -12,11 +12,11 @@ from sqlalchemy import text
 
 from api import create_app
 from core.bootstrap import create_core_app
-from core.commands.process import share_folder
-from core.config import ROOT, ConfigError, load_settings
-from core.config_testing import LEADING_OUT, MARK
-from core.db import db
-from core.settings import Settings
+from core.operations.commands.process import share_folder
+from core.platform.config.load import ROOT, ConfigError, load_settings
+from core.platform.config.settings import Settings
+from core.platform.config.testing import LEADING_OUT, MARK
+from core.platform.database.base import db
 from tests.support.commands import Operator
 
 CONFTEST = """
@@ -25,7 +25,7 @@ sys.path.insert(0, {root!r})
 
 import pytest
 from api import create_app
-from core.db import db
+from core.platform.database.base import db
 
 @pytest.fixture
 def app():
@@ -127,7 +127,7 @@ def test_the_table_for_tests_does_not_name_the_database_either(project: Path) ->
 def test_each_application_of_tests_has_a_database_of_its_own_that_goes(project: Path) -> None:
     first, second = (load_settings("testing", environ={}, root=project) for _ in range(2))
     assert first.database_url != second.database_url
-    code = "from core.config import load_settings; print(load_settings('testing').instance_path)"
+    code = "from core.platform.config.load import load_settings; print(load_settings('testing').instance_path)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert not Path(done.stdout.strip()).exists()
 

@@ -5,9 +5,9 @@ import unicodedata
 
 import pytest
 
-from api.http.fields import NOT_BLANK, STORABLE, TRIMMED
-from core import texts
-from core.errors import Invalid
+from api.http.input.fields import NOT_BLANK, STORABLE, TRIMMED
+from core.platform.errors import Invalid
+from core.platform.text import checks
 
 # ECMA 262: WhiteSpace and LineTerminator. Python's own notion differs in U+001C to U+001F, U+0085 and U+FEFF.
 ECMA = {"\t", "\v", "\f", "\ufeff", "\n", "\r", "\u2028", "\u2029"} | {
@@ -30,20 +30,20 @@ SEEN = [
 
 
 def line(value: str) -> str:
-    return texts.line("title", value, longest=150)
+    return checks.line("title", value, longest=150)
 
 
 def test_white_space_is_that_of_the_document() -> None:
-    assert set(texts.WHITE_SPACE) == ECMA
+    assert set(checks.WHITE_SPACE) == ECMA
 
 
 @pytest.mark.parametrize("text", [*sorted(ECMA), *UNSEEN, *UNSEEN_BEYOND, "", "\u200b \u200b", "\t\u3164\n"], ids=ascii)
 def test_what_cannot_be_seen_is_blank(text: str) -> None:
-    for rule in (line, lambda value: texts.body("content", value, longest=150)):
+    for rule in (line, lambda value: checks.body("content", value, longest=150)):
         with pytest.raises(Invalid) as refusal:
             rule(text)
         assert refusal.value.details is not None
-        assert list(refusal.value.details.values()) == [[texts.BLANK]]
+        assert list(refusal.value.details.values()) == [[checks.BLANK]]
     if text not in UNSEEN_BEYOND:
         assert not re.search(TRIMMED, text)
         assert not re.search(NOT_BLANK, text)
@@ -71,7 +71,7 @@ def test_of_each_character_the_pattern_and_the_rule_say_the_same() -> None:
     for code in [*range(1, 0xD800), *range(0xE000, 0x10000)]:
         for text in (chr(code), chr(code) + "A", "A" + chr(code)):
             allowed = re.search(TRIMMED, text) is not None
-            assert allowed == (not texts.is_blank(text) and texts.strip(text) == text), ascii(text)
+            assert allowed == (not checks.is_blank(text) and checks.strip(text) == text), ascii(text)
 
 
 def test_nul_is_allowed_by_no_pattern() -> None:

@@ -9,9 +9,11 @@ from flask import Flask
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import IntegrityError
 
-from core.access import Actor
-from core.db import db, find_locked, transaction
-from core.errors import Conflict, NotFound
+from core.platform.access import Actor
+from core.platform.database.base import db
+from core.platform.database.session import transaction
+from core.platform.database.statements import find_locked
+from core.platform.errors import Conflict, NotFound
 from core.tasks import service as tasks
 from core.tasks.model import Task
 from core.users.model import User
@@ -158,7 +160,7 @@ def test_a_moment_without_a_zone_is_refused(app: Flask, ada: Person) -> None:
 
 def test_the_domain_refuses_what_the_api_would_have_refused(app: Flask, ada: Person) -> None:
     """Commands and imports come in by other doors than HTTP."""
-    from core.errors import Invalid
+    from core.platform.errors import Invalid
     from core.users import service as users
 
     with app.app_context():

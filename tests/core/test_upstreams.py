@@ -12,17 +12,17 @@ from typing import Any
 
 import pytest
 
-from core import clock
-from core.access import Actor, Role
-from core.config import ROOT, ConfigError, ConfigWarning, is_secret, is_url, load_settings
-from core.errors import Conflict, DomainError, Forbidden, Malformed, NotFound, Unavailable
-from core.settings import Settings
+from core.platform import clock
+from core.platform.access import Actor, Role
+from core.platform.config.load import ROOT, ConfigError, ConfigWarning, is_secret, is_url, load_settings
+from core.platform.config.settings import Settings
+from core.platform.config.upstreams import UpstreamSettings
+from core.platform.errors import Conflict, DomainError, Forbidden, Malformed, NotFound, Unavailable
 from core.upstreams import address, transport
 from core.upstreams import service as upstreams
 from core.upstreams.breaker import Breaker, BreakerState
 from core.upstreams.cache import AnswerCache, fresh_seconds
 from core.upstreams.registry import Registry
-from core.upstreams.settings import UpstreamSettings
 from tests.support.commands import Operator
 from tests.support.upstream import Behaviour, Handler, UpstreamServer, connecting
 

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from dotenv import dotenv_values
 
-from core.config import KEYS, PLAIN_NAMES, PREFIX, ROOT, SELECTORS, load_settings
+from core.platform.config.load import KEYS, PLAIN_NAMES, PREFIX, ROOT, SELECTORS, load_settings
 from tests.support.programs import need
 from tests.support.serving import free_port
 

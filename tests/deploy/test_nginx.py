@@ -19,7 +19,7 @@ import httpx
 import pytest
 import trustme
 
-from core.config import ROOT
+from core.platform.config.load import ROOT
 from tests.support.processes import wait_for
 from tests.support.programs import need
 from tests.support.serving import Service, free_port

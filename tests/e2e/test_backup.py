@@ -18,13 +18,13 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from api import create_app
-from core.backup import service
-from core.backup.engines import BackupError
-from core.config import load_settings
-from core.db import db
-from core.health import known_revisions
 from core.jobs.model import Job
-from core.settings import SECRETS
+from core.operations.backup import service
+from core.operations.backup.engines import BackupError
+from core.operations.health import known_revisions
+from core.platform.config.load import load_settings
+from core.platform.config.settings import SECRETS
+from core.platform.database.base import db
 from core.tasks.model import Task, TaskChange
 from tests.support.commands import Done, Operator
 from tests.support.people import Person, make_person

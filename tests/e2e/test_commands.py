@@ -9,11 +9,12 @@ from click.testing import CliRunner
 from flask import Flask
 from sqlalchemy import delete, update
 
-from core.access import Actor, Role
 from core.bootstrap import create_core_app
-from core.config import load_settings
-from core.db import db, transaction
 from core.jobs.model import Job, JobState
+from core.platform.access import Actor, Role
+from core.platform.config.load import load_settings
+from core.platform.database.base import db
+from core.platform.database.session import transaction
 from core.tasks import service as tasks
 from manage import cli
 from tests.support import smtp

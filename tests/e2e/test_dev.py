@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from core.config import ROOT
+from core.platform.config.load import ROOT
 from tests.support.dev import Dev
 from tests.support.processes import free_port
 from tests.support.servers import PostgresServer, RedisServer

@@ -15,11 +15,11 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from api import create_app
-from core import clock
-from core.config import ROOT
-from core.db import db
-from core.doctor import Finding, Verdict, examine
-from core.settings import Settings
+from core.operations.doctor import Finding, Verdict, examine
+from core.platform import clock
+from core.platform.config.load import ROOT
+from core.platform.config.settings import Settings
+from core.platform.database.base import db
 from tests.support.commands import Operator
 from tests.support.dev import Dev
 from tests.support.people import Person

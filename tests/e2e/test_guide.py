@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.config import ROOT
+from core.platform.config.load import ROOT
 from tests.support.dev import Dev
 from tests.support.pages import NOT_RUN, RUN, Block, Reader, blocks_of, missing
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from api import create_app
-from core.commands.names import COMMANDS
-from core.config import ROOT
-from core.db import db
+from core.operations.commands.names import COMMANDS
+from core.platform.config.load import ROOT
+from core.platform.database.base import db
 from tests.support.commands import Done, Operator
 
 ACCOUNT = {"username": "grace", "email": "grace@example.com", "password": "a long password"}

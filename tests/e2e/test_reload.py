@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from core.config import ROOT
+from core.platform.config.load import ROOT
 from tests.e2e.test_dev import wait_until
 from tests.support.dev import Dev
 

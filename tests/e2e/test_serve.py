@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from core.commands.serve import number_of_processes
-from core.settings import Settings
+from core.operations.commands.serve import number_of_processes
+from core.platform.config.settings import Settings
 from tests.support.serving import CREDENTIALS, Load, Service, wait_for_end
 
 
@@ -140,7 +140,7 @@ def test_there_are_as_many_processes_as_machine_and_database_can_use_unless_some
     configured: int,
     expected: int,
 ) -> None:
-    monkeypatch.setattr("core.commands.serve.available_cores", lambda: cores)
+    monkeypatch.setattr("core.operations.commands.serve.available_cores", lambda: cores)
     settings = make_settings(database, "redis://redis.example", processes=configured)
     assert number_of_processes(settings) == expected
 

@@ -17,8 +17,8 @@ from typing import Any
 import click
 import psutil
 
-from core import clock
 from core.jobs.model import OPEN_STATES, JobState
+from core.platform import clock
 from tests.faults.report import table
 from tests.faults.stack import Client, Part, Stack, new_settings
 from tests.support.processes import children_of, kill_all

@@ -12,7 +12,7 @@ import click
 import httpx
 from sqlalchemy import func, select
 
-from core.db import db
+from core.platform.database.base import db
 from core.tasks.model import Task, TaskChange
 from tests.faults.crowd import Crowd, database_of, database_options
 from tests.faults.report import table

@@ -15,9 +15,9 @@ import click
 import httpx
 from sqlalchemy import insert
 
-from core import clock
-from core.auth import lockout, passwords
-from core.db import transaction
+from core.auth import lockout
+from core.platform import clock, passwords
+from core.platform.database.session import transaction
 from core.users.model import User
 from tests.faults.report import table
 from tests.faults.stack import Stack, new_settings

@@ -16,7 +16,7 @@ import time
 from io import BytesIO
 from pathlib import Path
 
-from core.config import ROOT
+from core.platform.config.load import ROOT
 from tests.support.servers import PostgresServer
 from tests.support.serving import Load, Service
 from tests.support.writers import Watch, fill

@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
-from core import clock
 from core.jobs.model import JobState
+from core.platform import clock
 from tests.faults.report import percentile, table
 from tests.faults.stack import Client, Part, Stack, new_settings
 from tests.support.processes import children_of, wait_for

@@ -14,8 +14,8 @@ import click
 import httpx
 from sqlalchemy import func, select
 
-from core.db import db
 from core.jobs.model import Job
+from core.platform.database.base import db
 from core.tasks.model import Task
 from tests.faults.crowd import Crowd, database_of, database_options
 from tests.faults.report import table

@@ -21,13 +21,13 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.bootstrap import create_core_app
-from core.config import ROOT
-from core.db import db
 from core.jobs import schedule
 from core.jobs.kinds import CLEAN_UP
 from core.jobs.model import Job
 from core.jobs.schedule import Entry, Missed
-from core.settings import Settings
+from core.platform.config.load import ROOT
+from core.platform.config.settings import Settings
+from core.platform.database.base import db
 from tests.faults.crowd import database_of, database_options
 from tests.faults.report import table
 from tests.faults.stack import new_settings

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.config import ROOT
+from core.platform.config.load import ROOT
 from tests.support.servers import PostgresServer
 from tests.support.serving import Service
 

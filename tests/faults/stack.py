@@ -18,13 +18,14 @@ import httpx
 import psutil
 from sqlalchemy import func, insert, select
 
-from core import clock
 from core.bootstrap import create_core_app
-from core.config import load_settings
-from core.db import db, snapshot, transaction
 from core.jobs.kinds import PROCESS_TASK
 from core.jobs.model import OPEN_STATES, Job, JobState
-from core.settings import Settings
+from core.platform import clock
+from core.platform.config.load import load_settings
+from core.platform.config.settings import Settings
+from core.platform.database.base import db
+from core.platform.database.session import snapshot, transaction
 from core.tasks.model import Task
 from core.users import service as users
 from core.users.model import User

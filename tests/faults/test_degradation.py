@@ -22,12 +22,13 @@ from sqlalchemy import event, select
 from sqlalchemy.engine import make_url
 from werkzeug.test import TestResponse
 
-import core.db
-from core import clock, doctor, health
 from core.bootstrap import current_settings
-from core.db import db
 from core.jobs.model import Job, JobState
-from core.redis import SCHEDULER_KEY
+from core.operations import doctor, health
+from core.platform import clock
+from core.platform.database import engine, session
+from core.platform.database.base import db
+from core.platform.redis import SCHEDULER_KEY
 from tests.support import smtp
 from tests.support.people import Person, make_person
 from tests.support.processes import kill_tree, process, wait_for
@@ -63,7 +64,8 @@ WITHOUT_DATABASE = {
 
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core.db, "LOCK_SECONDS", LOCK_SECONDS)
+    monkeypatch.setattr(engine, "LOCK_SECONDS", LOCK_SECONDS)
+    monkeypatch.setattr(session, "LOCK_SECONDS", LOCK_SECONDS)
     monkeypatch.setattr(health, "PATIENCE", 0.3)
     monkeypatch.setattr(health, "WRITE_EVERY", 0)
 

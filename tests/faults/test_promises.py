@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.jobs.model import JobState
-from core.settings import Settings
+from core.platform.config.settings import Settings
 from tests.faults import (
     backlog,
     chaos,

@@ -16,9 +16,9 @@ from click.testing import CliRunner
 from flask import appcontext_tearing_down
 
 import manage
-from core.config import ROOT
-from core.db import db
-from core.logs import CHATTY
+from core.platform.config.load import ROOT
+from core.platform.database.base import db
+from core.platform.logs.setup import CHATTY
 
 COMMAND = [sys.executable, str(ROOT / "manage.py")]
 

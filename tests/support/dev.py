@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from core.config import ROOT
+from core.platform.config.load import ROOT
 from tests.support.processes import free_port
 
 

@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from api.http.fields import NOT_BLANK, NOT_EMPTY, STORABLE, TRIMMED
+from api.http.input.fields import NOT_BLANK, NOT_EMPTY, STORABLE, TRIMMED
 
 DEEP = 5_000
 
@@ -708,7 +708,7 @@ NOWHERE = (
     "/api/v1/admin",
     "/api/v1/users/1/password",
     "/api/swagger.json/..",
-    "/api/swaggerui/../../core/config.py",
+    "/api/swaggerui/../../core/platform/config/load.py",
     "/api/swaggerui/..%2f..%2f..%2fcore%2fconfig.py",
     "/swaggerui/%2e%2e/%2e%2e/config.toml",
     "/static/../config.toml",

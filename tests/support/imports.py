@@ -10,8 +10,8 @@ from flask import Flask
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import TestResponse, encode_multipart
 
-from core.db import db
 from core.jobs.model import Job
+from core.platform.database.base import db
 from tests.support.people import Person
 from workers.runner import run_job
 

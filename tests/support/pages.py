@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.config import ROOT
+from core.platform.config.load import ROOT
 from tests.support.programs import need
 
 # Marks of the blocks that are run as they stand. In a console, what is typed stands behind a `$`.

@@ -10,11 +10,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from api.http import tokens
-from core.access import Actor, Role
-from core.auth import passwords
+from api.http.door import tokens
 from core.auth import service as auth
-from core.db import transaction
+from core.platform import passwords
+from core.platform.access import Actor, Role
+from core.platform.database.session import transaction
 from core.users.model import User
 from core.users.repository import UserRepository
 from tests.support.document import CheckedClient

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 import psutil
 from flask import Flask
 
-from core.config import ROOT
-from core.settings import Settings
+from core.platform.config.load import ROOT
+from core.platform.config.settings import Settings
 
 Value = TypeVar("Value")
 

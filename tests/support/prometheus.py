@@ -10,7 +10,7 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from core.config import ROOT
+from core.platform.config.load import ROOT
 
 DASHBOARD = ROOT / "deploy" / "grafana" / "tasklane.json"
 ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yml"

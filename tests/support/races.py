@@ -10,8 +10,9 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import select
 
-from core.access import Role
-from core.db import db, transaction
+from core.platform.access import Role
+from core.platform.database.base import db
+from core.platform.database.session import transaction
 from core.projects.model import Project, ProjectMember, ProjectRole
 from core.users.model import User
 from tests.support.people import Person, make_people, make_person

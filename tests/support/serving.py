@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from core.config import ROOT
+from core.platform.config.load import ROOT
 
 CREDENTIALS = {"username": "grace", "password": "a long password"}
 ACCOUNT = {**CREDENTIALS, "email": "grace@example.com"}

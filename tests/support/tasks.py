@@ -8,7 +8,7 @@ from flask import Flask
 from sqlalchemy import insert, text
 from sqlalchemy.orm import Session
 
-from core.db import transaction
+from core.platform.database.session import transaction
 from core.tasks.model import Task
 
 

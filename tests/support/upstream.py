@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
+from core.platform.config.upstreams import UpstreamSettings
 from core.upstreams.registry import Registry
-from core.upstreams.settings import UpstreamSettings
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,14 @@ from flask import Flask
 from openpyxl.utils.escape import unescape
 from sqlalchemy import func, select, update
 
-from core.db import db, transaction
-from core.exchange import formats
+from core.exchange import exports, formats
 from core.exchange.columns import COLUMNS, Kind
-from core.exports import service as exports
 from core.files.model import FileChunk, StoredFile
 from core.jobs import service as jobs
 from core.jobs.lifecycle import Run
 from core.jobs.model import Job, JobState
+from core.platform.database.base import db
+from core.platform.database.session import transaction
 from core.tasks.model import Task
 from core.users.model import User
 from tests.support.people import Person

@@ -8,15 +8,16 @@ from flask import Flask
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from core import clock
-from core.access import Role
-from core.db import db, transaction
+from core.exchange.imports.model import ExternalId
+from core.exchange.imports.work import Import
 from core.files import service as files
 from core.files.model import FileChunk, StoredFile
-from core.imports.model import ExternalId
-from core.imports.work import Import
 from core.jobs.lifecycle import Run
 from core.jobs.model import Job, JobState
+from core.platform import clock
+from core.platform.access import Role
+from core.platform.database.base import db
+from core.platform.database.session import transaction
 from core.tasks.model import Task
 from core.users.model import User
 from tests.support.imports import counts, imported, reasons, run, upload

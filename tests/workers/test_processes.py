@@ -11,7 +11,7 @@ import psutil
 import pytest
 from flask import Flask
 
-from core.config import ROOT
+from core.platform.config.load import ROOT
 from tests.support.people import Person
 from tests.support.processes import PATIENCE, children_of, kill_tree, log_of, process, wait_for
 from tests.support.servers import RedisServer

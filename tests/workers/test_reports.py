@@ -15,13 +15,14 @@ from flask import Flask
 from PIL import Image
 from pypdf import PdfReader
 
-from core.db import db, transaction
 from core.jobs import orders
 from core.jobs.kinds import REPORT_WEEKLY
 from core.jobs.lifecycle import Run
 from core.jobs.model import Job, JobState
+from core.platform.config.settings import Settings
+from core.platform.database.base import db
+from core.platform.database.session import transaction
 from core.reports.figures import Ageing, Figures, Heading, Headline, People, PersonLoad, Point, Week
-from core.settings import Settings
 from core.tasks.model import TaskStatus
 from core.users.model import User
 from tests.support.people import Person

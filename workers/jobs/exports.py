@@ -4,13 +4,13 @@ import tempfile
 from datetime import timedelta
 from typing import Any
 
-from core import clock
 from core.bootstrap import current_settings
-from core.errors import Forbidden, JobFailed
+from core.exchange import exports
 from core.exchange.formats import LAYOUTS, FileFormat
-from core.exports import service as exports
 from core.files import service as files
 from core.jobs.lifecycle import Run
+from core.platform import clock
+from core.platform.errors import Forbidden, JobFailed
 
 # What is left of the progress is for storing the file.
 WRITTEN = 95

@@ -5,9 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 from core.bootstrap import current_settings
+from core.exchange.imports import service as imports
+from core.exchange.imports.work import Import, ImportRefused, Order, RowsRefused
 from core.files import service as files
-from core.imports import service as imports
-from core.imports.work import Import, ImportRefused, Order, RowsRefused
 from core.jobs.lifecycle import Run
 
 

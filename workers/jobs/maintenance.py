@@ -1,8 +1,8 @@
 """What the service does for itself."""
 
 from core.bootstrap import current_settings
-from core.cleanup import clean_up as forget
 from core.jobs.lifecycle import Run
+from core.operations.cleanup import clean_up as forget
 
 
 def clean_up(run: Run, *, slot: str) -> dict[str, int]:

@@ -1,0 +1,48 @@
+"""How the answer to a refused request looks, in the OpenAPI document: each status with its own code."""
+
+from typing import Any
+
+from api.http.answers.errors import Failure, code_of, envelope
+
+ERROR = {"$ref": "#/definitions/Error"}
+REQUEST_ID = "5f0c7f6e4d8b4d0f9a3c1c0e0e6f7b1a"
+
+# A sentence as a caller meets it, and the fields that it names.
+_SENTENCES: dict[int, tuple[str, dict[str, list[str]] | None]] = {
+    400: (
+        "The request has parameters that cannot be used.",
+        {"no_such": ["Unknown parameter."]},
+    ),
+    401: ("Credentials are needed.", None),
+    403: ("You may not do this.", None),
+    404: ("There is no such resource.", None),
+    406: ("The answer is only available as application/json.", None),
+    409: ("The request contradicts the present state.", None),
+    410: ("This cursor is too old. Start again with an empty cursor.", None),
+    412: ("This has changed meanwhile. Read it again before you change it.", None),
+    413: ("The body is larger than this operation accepts.", None),
+    415: ("The body must be application/json.", None),
+    416: ("The file has no such part.", None),
+    422: ("The request has invalid fields.", {"title": ["This field is required."]}),
+    428: ("Say by If-Match which state you mean to change: the ETag with which you have read it.", None),
+    429: ("Too many requests. Try again later.", None),
+    500: ("Something went wrong. The request id helps to find out what.", None),
+    503: ("A part of the service does not answer. Try again.", None),
+}
+
+
+def error_sample(status: int) -> dict[str, Any]:
+    """Return the envelope of a refusal with this status."""
+    message, details = _SENTENCES[status]
+    return envelope(Failure(status, code_of(status), message, details), REQUEST_ID)
+
+
+def with_error_samples(document: dict[str, Any]) -> dict[str, Any]:
+    """Add to each refusal in a document what it looks like; else all would show the code of one."""
+    for item in document.get("paths", {}).values():
+        for operation in item.values():
+            answers = operation.get("responses", {}) if isinstance(operation, dict) else {}
+            for status, answer in answers.items():
+                if answer.get("schema") == ERROR:
+                    answer["examples"] = {"application/json": error_sample(int(status))}
+    return document

@@ -1,0 +1,199 @@
+"""JWTs, cookies and API keys: how callers prove on the wire who they are. The truth is in the database."""
+
+import hashlib
+from datetime import timedelta
+from typing import Any
+
+from flask import Flask, Response, request
+from flask_jwt_extended import (
+    JWTManager,
+    create_access_token,
+    create_refresh_token,
+    get_csrf_token,
+    get_jwt,
+    verify_jwt_in_request,
+)
+from flask_jwt_extended.exceptions import CSRFError, JWTExtendedException
+from jwt.exceptions import ExpiredSignatureError, PyJWTError
+
+from api.http.answers.responses import on_answer
+from core.auth import keys
+from core.auth import service as auth
+from core.auth.service import Grant
+from core.bootstrap import current_settings
+from core.platform import clock
+from core.platform.access import Actor
+from core.platform.errors import ExpiredToken, Forbidden, InvalidToken, Unauthenticated
+from core.platform.logs import redaction
+from core.platform.text import checks
+
+NOT_VALID = "This token is not valid here."
+KEY_HEADER = "X-API-Key"
+CSRF_HEADER = "X-CSRF-TOKEN"
+SESSION_COOKIE = "tasklane_session"
+CSRF_COOKIE = "tasklane_csrf"
+
+
+def init_tokens(app: Flask) -> None:
+    """Configure Flask-JWT-Extended from the settings."""
+    with app.app_context():
+        settings = current_settings()
+    app.config.update(
+        JWT_ALGORITHM="HS256",
+        JWT_TOKEN_LOCATION=["headers", "cookies"],
+        JWT_ACCESS_TOKEN_EXPIRES=timedelta(minutes=settings.auth.access_token_minutes),
+        JWT_REFRESH_TOKEN_EXPIRES=timedelta(days=settings.auth.refresh_token_days),
+        JWT_ACCESS_COOKIE_NAME=SESSION_COOKIE,
+        JWT_ACCESS_CSRF_HEADER_NAME=CSRF_HEADER,
+    )
+    _rotate_keys(JWTManager(app), [settings.jwt_secret_key, *settings.jwt_previous_secret_keys])
+
+
+def _rotate_keys(manager: JWTManager, secrets: list[str]) -> None:
+    """Sign with the first key, and verify with whichever the token names (RFC 7515, section 4.1.4)."""
+    by_id = {_key_id(secret): secret for secret in reversed(secrets)}
+
+    @manager.encode_key_loader
+    def signing_key(identity: Any) -> str:
+        return secrets[0]
+
+    @manager.decode_key_loader
+    def verifying_key(header: dict[str, Any], claims: dict[str, Any]) -> str:
+        # A token from before keys had names was signed with the first one or is not ours.
+        return by_id.get(str(header.get("kid")), secrets[0])
+
+
+def _key_id(secret: str) -> str:
+    """Return the name of a key, which tells nothing of it."""
+    return hashlib.sha256(b"tasklane jwt key " + secret.encode()).hexdigest()[:16]
+
+
+def _headers() -> dict[str, str]:
+    return {"kid": _key_id(current_settings().jwt_secret_key)}
+
+
+def session_lifetime() -> timedelta:
+    """Return how long a session lives without a refresh."""
+    return timedelta(days=current_settings().auth.refresh_token_days)
+
+
+def browser_session_lifetime(*, remember: bool) -> timedelta:
+    """Return how long a browser session lives."""
+    return session_lifetime() if remember else timedelta(hours=current_settings().auth.browser_session_hours)
+
+
+def issue(grant: Grant) -> dict[str, Any]:
+    """Return the token answer of RFC 6749, section 5.1."""
+    subject = str(grant.user_id)
+    claims = {"sid": grant.session_id}
+    return {
+        "access_token": create_access_token(subject, additional_claims=claims, additional_headers=_headers()),
+        "refresh_token": create_refresh_token(
+            subject, additional_claims={**claims, "jti": grant.refresh_jti}, additional_headers=_headers()
+        ),
+        "token_type": "Bearer",
+        "expires_in": current_settings().auth.access_token_minutes * 60,
+    }
+
+
+def issue_cookies(grant: Grant, *, remember: bool) -> dict[str, Any]:
+    """Put the session into cookies of the coming answer; return what the page may know of it.
+
+    The token in the cookie lives as long as its session, so there is nothing to
+    refresh: the session's row is asked at every request anyway, and unlike a
+    Bearer token this one is out of reach of scripts. The grant's refresh token
+    is never handed out.
+    """
+    lifetime = browser_session_lifetime(remember=remember)
+    token = create_access_token(
+        str(grant.user_id),
+        additional_claims={"sid": grant.session_id},
+        additional_headers=_headers(),
+        expires_delta=lifetime,
+    )
+    csrf_token = get_csrf_token(token)
+
+    def set_cookies(response: Response) -> None:
+        # Without an age, the browser forgets them when it is closed.
+        max_age = lifetime if remember else None
+        response.set_cookie(SESSION_COOKIE, token, max_age=max_age, **_cookie_flags(SESSION_COOKIE))
+        response.set_cookie(CSRF_COOKIE, csrf_token, max_age=max_age, **_cookie_flags(CSRF_COOKIE))
+
+    on_answer(set_cookies)
+    return {"user_id": grant.user_id, "csrf_token": csrf_token, "expires_at": clock.now() + lifetime}
+
+
+def clear_cookies() -> None:
+    """Have the coming answer remove the cookies of a browser session."""
+
+    def unset_cookies(response: Response) -> None:
+        for name in (SESSION_COOKIE, CSRF_COOKIE):
+            response.delete_cookie(name, **_cookie_flags(name))
+
+    on_answer(unset_cookies)
+
+
+def _cookie_flags(name: str) -> dict[str, Any]:
+    # Flask-JWT-Extended's own setter knows Secure only for all requests or none,
+    # and a Secure cookie never comes back over plain http, which `dev` speaks.
+    is_session = name == SESSION_COOKIE
+    return {
+        # Pages anywhere on this host read the CSRF token; only the API gets the session.
+        "path": "/api" if is_session else "/",
+        "httponly": is_session,
+        "secure": request.is_secure,
+        "samesite": "Lax",
+    }
+
+
+def verify(*, refresh: bool) -> Actor:
+    """Return the verified caller. Raises Unauthenticated or Forbidden, and nothing of the JWT libraries.
+
+    The first of these that is present decides, and no other is tried after it:
+    the Authorization header, an API key, the cookie. Only the cookie is sent by
+    a browser without being asked, so only it needs the CSRF token.
+    """
+    if "Authorization" in request.headers:
+        scheme, _, token = request.headers["Authorization"].rpartition(" ")
+        redaction.confide(token)
+        if scheme.strip().lower() in ("bearer", ""):
+            # The library knows this spelling only, but a scheme may be written in any case (RFC 9110, section
+            # 11.1); and into the field of Swagger UI people paste nothing but the token.
+            request.environ["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+        return _verify_jwt("headers", refresh=refresh)
+    if KEY_HEADER in request.headers:
+        redaction.confide(request.headers[KEY_HEADER])
+        return keys.authenticate(key=request.headers[KEY_HEADER], hashing_keys=current_settings().secret_keys)
+    if SESSION_COOKIE in request.cookies and not refresh:
+        redaction.confide(request.cookies[SESSION_COOKIE], request.headers.get(CSRF_HEADER))
+        return _verify_jwt("cookies", refresh=False)
+    raise Unauthenticated("Credentials are needed.")
+
+
+def _verify_jwt(location: str, *, refresh: bool) -> Actor:
+    if location == "cookies" and not request.headers.get(CSRF_HEADER, "").isascii():
+        # The library compares in constant time, which works on ASCII only.
+        raise Forbidden("The CSRF token is wrong.")
+    try:
+        verify_jwt_in_request(refresh=refresh, locations=location)
+    except CSRFError:
+        raise Forbidden(
+            f"A request that changes something needs the CSRF token of its session in {CSRF_HEADER}."
+        ) from None
+    except ExpiredSignatureError:
+        raise ExpiredToken("This token has expired.") from None
+    except (JWTExtendedException, PyJWTError, ValueError):
+        raise InvalidToken(NOT_VALID) from None
+    claims = get_jwt()
+    session_id = claims.get("sid")
+    if not isinstance(session_id, str) or checks.UNSTORABLE.search(session_id):
+        raise InvalidToken(NOT_VALID)
+    actor = auth.authenticate(session_id=session_id)
+    if claims.get("sub") != str(actor.user_id):
+        raise InvalidToken(NOT_VALID)
+    return actor
+
+
+def presented_jti() -> str:
+    """Return the identifier of the token that the caller presented."""
+    return str(get_jwt()["jti"])

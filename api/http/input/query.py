@@ -1,0 +1,315 @@
+"""Query strings: strict parsers, the types of their values, and pages."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import g, request
+from flask_restx import reqparse
+
+from api.http.input import foreign_names, json
+from api.http.input.fields import NOT_EMPTY, STORABLE
+from core.bootstrap import current_settings
+from core.platform.database.paging import MAX_PAGE, MAX_PER_PAGE, PageRequest
+from core.platform.database.ranges import OPERATORS, Range
+from core.platform.database.types import MAX_ID
+from core.platform.errors import Invalid, Malformed
+from core.platform.text import checks, zones
+from core.platform.text.faults import MAX_HINTS, nearest
+
+# A day, or a moment (RFC 3339) whose seconds and zone are optional.
+MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d)(:\d\d(?:\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII | re.IGNORECASE)
+
+Converter = Callable[[str], Any]
+_PAGING = ("page", "per_page", "cursor", "sort")
+NO_PARAMETERS = reqparse.RequestParser()
+
+
+def _documented(convert: Converter, **schema: Any) -> Converter:
+    convert.__schema__ = schema  # type: ignore[attr-defined]
+    return convert
+
+
+def _documented_list(items: Mapping[str, Any], convert: Converter) -> Converter:
+    # Generated clients that heed this repeat the parameter, and those that do not send commas: both is taken.
+    return _documented(convert, type="array", items=items, collectionFormat="multi", minItems=1)
+
+
+def _is_list(argument: reqparse.Argument) -> bool:
+    schema: Mapping[str, Any] = getattr(argument.type, "__schema__", {})
+    return schema.get("type") == "array"
+
+
+def integer(*, minimum: int = 1, maximum: int = MAX_ID) -> Converter:
+    """Return a converter for whole numbers."""
+
+    def convert(value: str) -> int:
+        if not re.fullmatch(r"-?[0-9]{1,19}", value) or not minimum <= int(value) <= maximum:
+            raise ValueError(f"Must be an integer from {minimum} to {maximum}.")
+        return int(value)
+
+    return _documented(convert, type="integer", format="int64", minimum=minimum, maximum=maximum)
+
+
+def one_or_more(choices: Iterable[str]) -> Converter:
+    """Return a converter for a comma-separated list of fixed words or enum values."""
+    by_word = {str(choice): choice for choice in choices}
+
+    def convert(value: str) -> list[str]:
+        words = set(value.split(","))
+        if unknown := words - by_word.keys():
+            raise ValueError(f"Must be one of {', '.join(by_word)}.{nearest(min(unknown), by_word)}")
+        # In one order and each once, so that one list has one spelling, one tag and one cursor.
+        return [choice for word, choice in by_word.items() if word in words]
+
+    return _documented_list({"type": "string", "enum": list(by_word)}, convert)
+
+
+def one_of(choices: Iterable[str], *, aliases: Mapping[str, str] = MappingProxyType({})) -> Converter:
+    """Return a converter for one of some fixed words or enum values; an alias means the word that it leads to."""
+    by_word = {str(choice): choice for choice in choices}
+    by_word |= {alias: by_word[word] for alias, word in aliases.items()}
+
+    def convert(value: str) -> str:
+        if value not in by_word:
+            raise ValueError(f"Must be one of {', '.join(by_word)}.{nearest(value, by_word)}")
+        return by_word[value]
+
+    return _documented(convert, type="string", enum=list(by_word))
+
+
+def text(longest: int, *, example: str) -> Converter:
+    """Return a converter for text that is not blank. Swagger UI fills the example in."""
+
+    def convert(value: str) -> str:
+        if not checks.strip(value) or len(value) > longest or "\x00" in value:
+            raise ValueError(f"Must be 1 to {longest} characters long and not blank.")
+        return value
+
+    schema = {"type": "string", "minLength": 1, "maxLength": longest, "pattern": NOT_EMPTY, "x-example": example}
+    return _documented(convert, **schema)
+
+
+def boolean(value: str) -> bool:
+    """Convert `true` or `false`."""
+    if value not in ("true", "false"):
+        raise ValueError("Must be true or false.")
+    return value == "true"
+
+
+def day(value: str) -> date:
+    """Convert a calendar day, ISO 8601."""
+    try:
+        return checks.day(value)
+    except ValueError:
+        raise ValueError(checks.NO_DAY) from None
+
+
+def moment(value: str) -> datetime:
+    """Convert a moment (RFC 3339), or a day, which means its first moment in UTC."""
+    # An unencoded '+' arrives as a space.
+    found = MOMENT.fullmatch(value.replace(" ", "+", 1))
+    try:
+        if found is None:
+            raise ValueError
+        on, minute, second, offset = found.groups()
+        return checks.moment(f"{on}T{minute or '00:00'}{second or ':00'}{offset or 'Z'}")
+    except ValueError:
+        raise ValueError("Must be a moment such as 2026-11-20T09:30:00Z.") from None
+
+
+def user_reference(value: str) -> int | str:
+    """Convert a user id, or `me`."""
+    return value if value == "me" else integer()(value)
+
+
+def amount(value: str) -> Decimal:
+    """Convert an exact amount of money."""
+    if not re.fullmatch(r"[0-9]{1,10}(\.[0-9]{1,2})?", value):
+        raise ValueError("Must be an amount such as 19.99.")
+    return Decimal(value)
+
+
+def zone(value: str) -> ZoneInfo:
+    """Convert the name of a time zone."""
+    return zones.find(value)
+
+
+def words(value: str) -> str:
+    """Convert text to look for."""
+    if not 1 <= len(value) <= 200 or "\x00" in value:
+        raise ValueError("Must be 1 to 200 characters long.")
+    return value
+
+
+_documented(boolean, type="boolean")
+_documented(day, type="string", format="date")
+_documented(moment, type="string", format="date-time")
+_documented(user_reference, type="string", pattern="^(me|[1-9][0-9]{0,18})$")
+_documented(amount, type="number", format="decimal", minimum=0, maximum=int(checks.MONEY_LIMIT), exclusiveMaximum=True)
+_documented(zone, type="string")
+_documented(words, type="string", minLength=1, maxLength=200, pattern=STORABLE)
+
+
+def parser() -> reqparse.RequestParser:
+    """Return a parser for the parameters of one operation."""
+    return reqparse.RequestParser(bundle_errors=True)
+
+
+def add(target: reqparse.RequestParser, name: str, convert: Converter, text: str, **options: Any) -> None:
+    """Add a query parameter."""
+    target.add_argument(name, type=convert, location="args", help=text, store_missing=False, **options)
+
+
+def list_parser(sortable: Mapping[str, Any], default_sort: str, *, identity: str = "id") -> reqparse.RequestParser:
+    """Return a parser with the parameters that every list has."""
+    target = parser()
+    add(target, "page", integer(maximum=MAX_PAGE), "The number of the page, from 1.")
+    add(target, "per_page", integer(maximum=MAX_PER_PAGE), "Entries on a page; 20 unless told.")
+    add(target, "cursor", str, "next_cursor of the page before; empty for the first. Instead of page.")
+    names = sorted({*sortable, identity})
+    order = (
+        f"Comma-separated or repeated, '-' for descending, each at most once: {', '.join(names)}."
+        f" Default: {default_sort}."
+    )
+    add(target, "sort", _order_by(names), order)
+    return target
+
+
+def _order_by(names: Sequence[str]) -> Converter:
+    """Return a converter for a sort order that documents its words, for `core.platform.database.paging`."""
+    words = [sign + name for name in names for sign in ("", "-")]
+    return _documented_list({"type": "string", "enum": words}, lambda value: value)
+
+
+def add_range(target: reqparse.RequestParser, name: str, convert: Converter) -> None:
+    """Add `name` and `name[gte]` and so on."""
+    add(target, name, convert, f"Exactly this {name}.")
+    for operator in OPERATORS:
+        if operator != "eq":
+            add(target, f"{name}[{operator}]", convert, f"Only with a {name} {operator} this.")
+
+
+def user_id(arguments: Mapping[str, Any], name: str, *, me: int) -> int | None:
+    """Return the user that a `user_reference` means to the caller, who is `me`, or None if it was not given."""
+    value: int | str | None = arguments.get(name)
+    return me if isinstance(value, str) else value
+
+
+def ranges(arguments: Mapping[str, Any], *names: str) -> dict[Any, Range]:
+    """Return the bounds that the caller gave for `names`."""
+    found = {}
+    for name in names:
+        bounds = {op: arguments[key] for op in OPERATORS if (key := _range_key(name, op)) in arguments}
+        if bounds:
+            found[name] = Range(bounds)
+    return found
+
+
+def _range_key(name: str, operator: str) -> str:
+    return name if operator == "eq" else f"{name}[{operator}]"
+
+
+def load_query(target: reqparse.RequestParser) -> dict[str, Any]:
+    """Return the parameters of the current request.
+
+    Raises Malformed, naming the nearest valid one for an unknown parameter.
+    """
+    lists = {argument.name for argument in target.args if _is_list(argument)}
+    given = {name: ",".join(texts) if name in lists else texts[0] for name, texts in request.args.lists()}
+    values, details = _read(target.args, given, "parameter")
+    for argument in target.args:
+        count = len(request.args.getlist(argument.name))
+        if count > 1 and argument.name not in lists:
+            details[argument.name] = ["Given more than once."]
+        elif argument.required and not count:
+            details[argument.name] = ["This parameter is required."]
+    if details:
+        raise Malformed("The request has parameters that cannot be used.", details=details)
+    g.plain_query = [(name, _in_one_spelling(values[name], text)) for name, text in given.items()]
+    return values
+
+
+def _in_one_spelling(value: Any, text: str) -> str:
+    """Return how a value is written of which there are several spellings: lists, and words with an alias."""
+    if isinstance(value, list):
+        return ",".join(str(word) for word in value)
+    return str(value) if isinstance(value, str) else text
+
+
+def plain_query() -> list[tuple[str, str]]:
+    """Return the query of the current request so that requests which mean the same have the same."""
+    found: list[tuple[str, str]] | None = g.get("plain_query")
+    return list(request.args.items(multi=True)) if found is None else found
+
+
+def load_filters(target: reqparse.RequestParser, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the filters of a body, by the rules of a list's parameters.
+
+    Numbers, booleans and lists of words need not be written as in a URL. Raises
+    Invalid, naming `filters.<name>`.
+    """
+    spelled: dict[str, str] = {}
+    details: dict[str, list[str]] = {}
+    for name, value in given.items():
+        try:
+            spelled[name] = _as_in_url(value)
+        except ValueError as error:
+            details[json.printable(name)] = [str(error)]
+    values, found = _read([argument for argument in target.args if argument.name not in _PAGING], spelled, "filter")
+    wrong = {f"filters.{name}": sentences for name, sentences in {**found, **details}.items()}
+    if wrong:
+        raise Invalid("The filters cannot be used.", details=wrong)
+    return values
+
+
+def _as_in_url(value: Any) -> str:
+    match value:
+        case str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case int() | Decimal():
+            return f"{value:f}" if isinstance(value, Decimal) else str(value)
+        case [*words] if words and all(isinstance(word, str) for word in words):
+            return ",".join(words)
+    raise ValueError("Must be a string, a number, true, false, or a list of words.")
+
+
+def _read(
+    arguments: Sequence[reqparse.Argument], given: Mapping[str, str], noun: str
+) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """Return the values of what was given, and what is wrong with it."""
+    known = {argument.name: argument for argument in arguments}
+    values: dict[str, Any] = {}
+    details: dict[str, list[str]] = {}
+    for name, text in given.items():
+        if name not in known:
+            hint = foreign_names.nearest(name, known) if len(details) < MAX_HINTS else ""
+            details[json.printable(name)] = [f"Unknown {noun}.{hint}"]
+            continue
+        try:
+            values[name] = known[name].type(text)
+        except ValueError as error:
+            details[name] = [str(error)]
+    return values, details
+
+
+def page_request(arguments: Mapping[str, Any]) -> PageRequest:
+    """Return which page the parameters ask for. Raises Malformed for both kinds of paging at once."""
+    if "page" in arguments and "cursor" in arguments:
+        raise Malformed("Use either page or cursor.", details={"cursor": ["Cannot be combined with page."]})
+    settings = current_settings()
+    return PageRequest(
+        number=arguments.get("page", 1),
+        size=arguments.get("per_page", 20),
+        cursor=arguments.get("cursor"),
+        sort=arguments.get("sort"),
+        filters={name: value for name, value in arguments.items() if name not in _PAGING},
+        signing_keys=settings.secret_keys,
+        max_age=timedelta(days=settings.paging.cursor_max_age_days),
+    )

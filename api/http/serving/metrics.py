@@ -1,0 +1,69 @@
+"""Whether there is /metrics, and who may read it. What it shows is in `api.http.serving.exposition`."""
+
+import hmac
+import importlib
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+from flask import Flask, Response, request
+
+from api.http.serving.access_log import route, seconds_so_far
+from api.http.serving.continuation import GO_ON
+from core.bootstrap import current_settings
+from core.operations import installation
+from core.platform.cache.answers import METERS
+from core.platform.config.settings import Settings
+from core.platform.errors import Forbidden, InvalidToken, Unauthenticated
+
+PATH = "/metrics"
+
+
+def init_metrics(app: Flask, settings: Settings) -> None:
+    """Count what happens and show it, if that is switched on. If not, nothing is loaded, counted or answered."""
+    if not settings.metrics.enabled:
+        return
+    # Loaded here, because no command but one that serves needs it.
+    exposition = importlib.import_module("api.http.serving.exposition")
+    meters = exposition.Meters()
+    app.extensions[METERS] = meters
+    with app.app_context():
+        meters.watch_pool()
+    # Around everything, so that no refusal can leave a request counted as being in work.
+    app.wsgi_app = meters.counting(app.wsgi_app)  # type: ignore[method-assign]
+
+    @app.after_request
+    def count(response: Response) -> Response:
+        if response.status_code != GO_ON:
+            meters.count_request(request.method, route(), response.status_code, seconds_so_far())
+        return response
+
+    @app.get(PATH)
+    def metrics() -> Response:
+        """Show the metrics to those who may read them."""
+        require_reader(current_settings())
+        text = meters.render(installation.look(current_settings()))
+        return Response(text, content_type=exposition.CONTENT_TYPE, headers={"Cache-Control": "no-store"})
+
+
+def require_reader(settings: Settings) -> None:
+    """Raise Forbidden for a strange address, and Unauthenticated without the token, if these are configured."""
+    networks = [ip_network(text) for text in settings.metrics.addresses]
+    address = _address()
+    if networks and not (address and any(address in network for network in networks)):
+        raise Forbidden("Metrics are not shown to this address.")
+    if not settings.metrics.token:
+        return
+    if "Authorization" not in request.headers:
+        raise Unauthenticated("Credentials are needed.")
+    scheme, _, token = request.headers["Authorization"].partition(" ")
+    is_right = hmac.compare_digest(token.strip().encode(), settings.metrics.token.encode())
+    if scheme.lower() != "bearer" or not is_right:
+        raise InvalidToken("This token is not valid here.")
+
+
+def _address() -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(request.remote_addr or "")
+    except ValueError:
+        return None  # A unix socket is in no network.
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address

@@ -1,0 +1,42 @@
+"""The id by which a request is known in its answer, in errors and in the logs."""
+
+import re
+from uuid import uuid4
+
+from flask import Flask, Response, g, request
+
+from core.platform.logs import context, redaction
+
+HEADER = "X-Request-ID"
+_SANE = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+
+
+def init_request_ids(app: Flask) -> None:
+    """Give every request an id: the caller's if it is sane, else a new one."""
+
+    @app.before_request
+    def assign() -> None:
+        g.request_id = choose(request.headers.get(HEADER, ""))
+        context.request_id.set(g.request_id)
+        context.user_id.set(None)
+        context.key_id.set(None)
+        redaction.forget_confided()
+        context.address.set(request.remote_addr)
+
+    @app.after_request
+    def echo(response: Response) -> Response:
+        response.headers[HEADER] = current_request_id()
+        return response
+
+
+def choose(sent: str) -> str:
+    """Return the id that a caller sent if it is sane, else a new one."""
+    return sent if _SANE.fullmatch(sent) else uuid4().hex
+
+
+def current_request_id() -> str:
+    """Return the id of the request being answered."""
+    if "request_id" not in g:
+        # The request failed before `assign` could run.
+        g.request_id = uuid4().hex
+    return str(g.request_id)

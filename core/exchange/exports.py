@@ -1,0 +1,193 @@
+"""Ordering exports, and writing them: one state of the database, in constant memory."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import IO, Any
+
+from sqlalchemy import Select, func, null
+from sqlalchemy.engine import Result
+
+from core.exchange.columns import COLUMNS, EXTERNAL_ID, Kind
+from core.exchange.formats import LAYOUTS, FileFormat
+from core.exchange.imports.repository import REFERENCES, name_of
+from core.items import service as items
+from core.items.model import Item
+from core.jobs import orders as jobs
+from core.jobs.kinds import EXPORT
+from core.jobs.model import Job
+from core.platform.access import Actor, Permission
+from core.platform.database.base import db
+from core.platform.database.paging import in_order
+from core.platform.database.ranges import filter_from_json, filter_to_json
+from core.platform.database.repeats import repeated
+from core.platform.database.session import streaming, transaction
+from core.platform.errors import Forbidden, Invalid, Malformed
+from core.posts import service as posts
+from core.posts.model import Post
+from core.tasks import service as tasks
+from core.tasks.model import Task
+from core.users import policy as users_policy
+from core.users import service as users
+from core.users.model import User
+
+# How many rows are fetched from the database at once.
+BATCH = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the rows of a kind come from: the query and the order of its list."""
+
+    permission: Permission
+    filter_type: type
+    select_visible: Callable[..., Select[Any]]
+    sorting: dict[str, Any]
+
+
+def _source(permission: Permission, filter_type: type, service: Any, model: Any) -> Source:
+    sorting = {"sortable": service.SORTABLE, "default_sort": service.DEFAULT_SORT, "identity": model.id}
+    return Source(permission, filter_type, service.select_visible, sorting)
+
+
+SOURCES = {
+    Kind.TASKS: _source(Permission.TASKS_READ, tasks.TaskFilter, tasks, Task),
+    Kind.POSTS: _source(Permission.POSTS_READ, posts.PostFilter, posts, Post),
+    Kind.ITEMS: _source(Permission.ITEMS_READ, items.ItemFilter, items, Item),
+    Kind.USERS: _source(Permission.USERS_READ, users.UserFilter, users, User),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is exported. `narrowed` is the filter of the kind's list, such as TaskFilter, and `sort` its order."""
+
+    kind: Kind
+    narrowed: Any
+    sort: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How many rows were written, and in how many cells a text was too long for the format."""
+
+    rows: int
+    cut_cells: int
+
+
+@repeated
+def order(actor: Actor, *, selection: Selection, file_format: FileFormat) -> Job:
+    """Order an export of what the actor may see. Raises like `require_orderable`."""
+    require_orderable(actor, selection)
+    with transaction() as session:
+        return jobs.enqueue(
+            session,
+            EXPORT,
+            by=actor,
+            what=selection.kind,
+            file_format=file_format,
+            filters=filter_to_json(selection.narrowed),
+            sort=selection.sort,
+        )
+
+
+def selection_of(payload: Mapping[str, Any]) -> Selection:
+    """Return the selection that the payload of a job describes."""
+    kind = Kind(payload["what"])
+    return Selection(kind, filter_from_json(SOURCES[kind].filter_type, payload["filters"]), payload["sort"])
+
+
+def require_orderable(actor: Actor, selection: Selection) -> None:
+    """Raise a refusal unless the actor may export this now.
+
+    That is Forbidden for a kind or a project that is not theirs to see, and Invalid
+    for a sort that the list lacks or a project that does not exist.
+    """
+    require_allowed(actor, selection.kind)
+    try:
+        _query(actor, selection)
+    except Malformed as error:
+        # In a body, what narrows a list stands among the filters.
+        details = {name if name == "sort" else f"filters.{name}": text for name, text in (error.details or {}).items()}
+        raise Invalid(error.message, details=details) from None
+
+
+# Whose rows somebody sees because of the projects that they are in.
+OF_PROJECTS = frozenset({Kind.TASKS, Kind.POSTS})
+
+
+def project_of(selection: Selection) -> int | None:
+    """Return the one project whose rows are asked for, or None for all."""
+    project_id: int | None = getattr(selection.narrowed, "project_id", None)
+    return project_id
+
+
+def require_allowed(actor: Actor, kind: Kind) -> None:
+    """Raise Forbidden unless the actor may export this kind: whoever may list it, and of users, whoever sees all."""
+    permission = SOURCES[kind].permission
+    if not actor.has(permission):
+        raise Forbidden(f"This needs the permission {permission}.")
+    if kind is Kind.USERS and not users_policy.may_see_details(actor):
+        raise Forbidden("Only administrators may export users.")
+
+
+def write(
+    actor: Actor,
+    stream: IO[bytes],
+    *,
+    selection: Selection,
+    file_format: FileFormat,
+    report: Callable[[int, int], None],
+) -> Outcome:
+    """Write what the actor may see now to `stream`, all of it from one state of the database.
+
+    `report` is told, again and again, how many rows of how many are written.
+    Raises Forbidden like `order`.
+    """
+    require_allowed(actor, selection.kind)
+    query = _query(actor, selection)
+    columns = COLUMNS[selection.kind]
+    with streaming() as connection:
+        count = query.order_by(None).with_only_columns(func.count(), maintain_column_froms=True)
+        total = connection.scalar(count) or 0
+        report(0, total)
+        rows = _Reported(connection.execute(query), total, report)
+        cut_cells = LAYOUTS[file_format].write(stream, selection.kind, columns, rows)
+    return Outcome(rows.count, cut_cells)
+
+
+def _query(actor: Actor, selection: Selection) -> Select[Any]:
+    """Return the query whose columns are those of the file, in the order of the list."""
+    source = SOURCES[selection.kind]
+    found = _with_external_ids(actor, selection.kind, source.select_visible(db.session(), actor, selection.narrowed))
+    names = [column.name for column in COLUMNS[selection.kind]]
+    chosen = found.with_only_columns(*(found.selected_columns[name] for name in names), maintain_column_froms=True)
+    return in_order(chosen, selection.sort, **source.sorting)
+
+
+def _with_external_ids(actor: Actor, kind: Kind, query: Select[Any]) -> Select[Any]:
+    """Add by what the actor's imports know each row."""
+    is_named = kind in REFERENCES
+    known: Any = name_of(actor, kind, query.selected_columns["id"]) if is_named else null()
+    return query.add_columns(known.label(EXTERNAL_ID.name))
+
+
+class _Reported:
+    """The rows of a result, fetched in parts; each part is reported once it has been written."""
+
+    def __init__(self, result: Result[Any], total: int, report: Callable[[int, int], None]) -> None:
+        self.result = result
+        self.total = total
+        self.report = report
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Sequence[Any]]:
+        for part in self.result.partitions(BATCH):
+            yield from part
+            self.count += len(part)
+            self.report(self.count, self.total)
+
+
+def file_name(selection: Selection, file_format: FileFormat, day: date) -> str:
+    """Return what the file of an export is called, for example tasks-2026-11-21.csv."""
+    return f"{selection.kind}-{day.isoformat()}.{file_format}"

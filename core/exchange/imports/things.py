@@ -1,0 +1,318 @@
+"""What the rows of each kind become: read, decided by the rules of their domain, and written in bulk.
+
+A batch is loaded in a few statements and decided in memory. The same code runs
+while a file is examined, without locks, and while it is stored, with them.
+"""
+
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.audit import service as security
+from core.audit.model import EventKind
+from core.exchange.columns import Kind
+from core.items import service as items
+from core.items.model import Item
+from core.platform import passwords
+from core.platform.access import Actor, Permission, Role
+from core.platform.database.base import Base
+from core.platform.database.bulk_rows import insert_rows, update_rows, validated
+from core.platform.errors import Conflict, Invalid, NotFound
+from core.platform.text import checks
+from core.posts import service as posts
+from core.posts.model import Post
+from core.tasks import bulk, recording
+from core.tasks import service as tasks
+from core.tasks.model import DESCRIPTION_LENGTH, Task, TaskStatus
+from core.tasks.repository import Access, TaskRepository
+from core.users import service as users
+from core.users.model import User
+from core.users.repository import UserRepository
+
+Values = Mapping[str, Any]
+
+
+def _invalid(field: str, sentence: str) -> Invalid:
+    return Invalid("The request has invalid fields.", details={field: [sentence]})
+
+
+class Things(ABC):
+    """One kind of thing, as imports see it. One object serves one import."""
+
+    model: ClassVar[type[Base]]
+    permission: ClassVar[Permission]
+    required: ClassVar[tuple[str, ...]]
+    # No two rows of a file may have the same of these; the function says what counts as the same.
+    unique: ClassVar[dict[str, Callable[[str], str]]] = {}
+    # What JSON has no type for.
+    restored: ClassVar[dict[str, Callable[[Any], Any]]] = {}
+    gone: ClassVar[str]
+
+    def __init__(self, actor: Actor) -> None:
+        self.actor = actor
+        self.found: dict[int, Any] = {}
+
+    def clean(self, values: Values) -> dict[str, Any]:
+        """Return the values as they would be stored. Raises Invalid naming every wrong field."""
+        return validated(self.model, values)
+
+    @abstractmethod
+    def load(self, session: Session, thing_ids: Sequence[int], wanted: Sequence[Values], *, lock: bool) -> None:
+        """Read what decides about a batch: the things it changes and what its values refer to."""
+
+    @abstractmethod
+    def require_new(self, values: Values) -> None:
+        """Raise a refusal unless the actor may create a thing with these values now."""
+
+    @abstractmethod
+    def changed(self, thing_id: int, values: Values) -> dict[str, Any]:
+        """Return what would change about a thing. Raises a refusal unless the actor may change that now."""
+
+    @abstractmethod
+    def row(self, values: Values, moment: datetime) -> dict[str, Any]:
+        """Return the database row of a new thing."""
+
+    def insert(self, session: Session, wanted: Sequence[tuple[Values, datetime]]) -> list[int]:
+        """Create things, whose moments grow from each to the next; return their numbers in this order."""
+        return insert_rows(session, self.model, [self.row(values, moment) for values, moment in wanted])
+
+    def update(self, session: Session, changes: Mapping[int, Values], now: datetime) -> None:
+        """Change things that were loaded with a lock."""
+        rows = []
+        for thing_id, changed in changes.items():
+            thing = self.found[thing_id]
+            values = {name: getattr(thing, name) for name in self.columns} | dict(changed)
+            rows.append({"id": thing_id, "version": thing.version + 1, "updated_at": now, **values})
+        update_rows(session, self.model, rows)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Everything that an update may set."""
+        raise NotImplementedError
+
+    def _find(self, thing_id: int) -> Any:
+        if thing_id not in self.found:
+            raise NotFound(self.gone)
+        return self.found[thing_id]
+
+    def _load_found(self, session: Session, thing_ids: Sequence[int], *, lock: bool) -> None:
+        # Everybody locks in the same order, so that two imports cannot wait for each other.
+        model: Any = self.model
+        query = select(model).where(model.id.in_(thing_ids)).order_by(model.id)
+        if lock:
+            query = query.with_for_update(key_share=True)
+        rows = session.scalars(query, execution_options={"populate_existing": True}) if thing_ids else ()
+        self.found = {thing.id: thing for thing in rows}
+
+
+class TaskRows(Things):
+    """Tasks; new ones belong to the actor, and nobody gets an e-mail."""
+
+    model = Task
+    permission = Permission.TASKS_WRITE
+    required = ("title",)
+    restored: ClassVar[dict[str, Callable[[Any], Any]]] = {"due_date": date.fromisoformat, "status": TaskStatus}
+    gone = "There is no such task."
+    references: tasks.References
+
+    def load(self, session: Session, thing_ids: Sequence[int], wanted: Sequence[Values], *, lock: bool) -> None:
+        rows = TaskRepository(session).list_access(self.actor, thing_ids, lock=lock) if thing_ids else []
+        self.found = {access.task.id: access for access in rows}
+        self.references = tasks.References(self.actor, session, wanted)
+
+    def require_new(self, values: Values) -> None:
+        self._require_length(values)
+        self.references.require(values)
+
+    def changed(self, thing_id: int, values: Values) -> dict[str, Any]:
+        access: Access = self._find(thing_id)
+        changed = tasks.changed_fields(access.task, values)
+        tasks.require_changeable(self.actor, access, changed)
+        self._require_length(changed)
+        self.references.require({name: changed[name] for name in tasks.REFERENCES & changed.keys()})
+        return changed
+
+    def row(self, values: Values, moment: datetime) -> dict[str, Any]:
+        return bulk.new_row(self.actor, values, moment)
+
+    def update(self, session: Session, changes: Mapping[int, Values], now: datetime) -> None:
+        touched = [self.found[thing_id].task for thing_id in changes]
+        for task in touched:
+            tasks.apply_changes(task, changes[task.id])
+        recording.store(session, bulk.write_updates(session, self.actor, touched, now))
+
+    def insert(self, session: Session, wanted: Sequence[tuple[Values, datetime]]) -> list[int]:
+        rows = [self.row(values, moment) for values, moment in wanted]
+        numbers = insert_rows(session, Task, rows)
+        pairs = zip(numbers, rows, strict=True)
+        recording.store(session, [recording.entry_of_new(self.actor.author, number, row) for number, row in pairs])
+        return numbers
+
+    @staticmethod
+    def _require_length(values: Values) -> None:
+        # A worker may have made the present description longer than people may.
+        if values.get("description") is not None:
+            checks.at_most("description", values["description"], DESCRIPTION_LENGTH)
+
+
+class PostRows(Things):
+    """Posts; new ones are by the actor."""
+
+    model = Post
+    permission = Permission.POSTS_WRITE
+    required = ("title", "content")
+    gone = "There is no such post."
+    columns = ("title", "content")
+
+    def load(self, session: Session, thing_ids: Sequence[int], wanted: Sequence[Values], *, lock: bool) -> None:
+        self._load_found(session, thing_ids, lock=lock)
+        subjects = {values["task_id"] for values in wanted if values.get("task_id") is not None}
+        subjects |= {post.task_id for post in self.found.values() if post.task_id is not None}
+        rows = TaskRepository(session).list_access(self.actor, sorted(subjects)) if subjects else []
+        self.subjects = {access.task.id: access for access in rows}
+
+    def require_new(self, values: Values) -> None:
+        if values.get("task_id") is not None:
+            posts.require_subject(self.actor, self.subjects.get(values["task_id"]))
+
+    def changed(self, thing_id: int, values: Values) -> dict[str, Any]:
+        post: Post = self._find(thing_id)
+        posts.require_own(self.actor, post)
+        if post.task_id is not None:
+            tasks.require_discussable(self.actor, self.subjects.get(post.task_id))
+        changed = {name: value for name, value in values.items() if getattr(post, name) != value}
+        if "task_id" in changed:
+            # What a post is about decides who sees it, so it cannot be moved under the eyes of its readers.
+            raise _invalid("task_id", "A post stays with what it is about.")
+        return changed
+
+    def row(self, values: Values, moment: datetime) -> dict[str, Any]:
+        return {
+            **{name: values.get(name) for name in ("title", "content", "task_id")},
+            "user_id": self.actor.user_id,
+            "version": 1,
+            "created_at": moment,
+            "updated_at": moment,
+        }
+
+
+class ItemRows(Things):
+    """Items; new ones are the actor's."""
+
+    model = Item
+    permission = Permission.ITEMS_WRITE
+    required = ("name", "price")
+    unique: ClassVar[dict[str, Callable[[str], str]]] = {"sku": str}
+    restored: ClassVar[dict[str, Callable[[Any], Any]]] = {"price": Decimal}
+    gone = "There is no such item."
+    columns = ("name", "price", "description", "sku")
+
+    def load(self, session: Session, thing_ids: Sequence[int], wanted: Sequence[Values], *, lock: bool) -> None:
+        self._load_found(session, thing_ids, lock=lock)
+        skus = {values["sku"] for values in wanted if values.get("sku") is not None}
+        query = select(Item.sku, Item.id).where(Item.sku.in_(skus))
+        self.taken = {row[0]: row[1] for row in session.execute(query)} if skus else {}
+
+    def require_new(self, values: Values) -> None:
+        self._require_free(values, None)
+
+    def changed(self, thing_id: int, values: Values) -> dict[str, Any]:
+        item: Item = self._find(thing_id)
+        items.require_changeable(self.actor, item)
+        changed = {name: value for name, value in values.items() if getattr(item, name) != value}
+        self._require_free(changed, thing_id)
+        return changed
+
+    def _require_free(self, values: Values, item_id: int | None) -> None:
+        if values.get("sku") is not None and self.taken.get(values["sku"], item_id) != item_id:
+            raise Conflict("This sku is already taken.", details={"sku": [checks.TAKEN]})
+
+    def row(self, values: Values, moment: datetime) -> dict[str, Any]:
+        return {
+            **{name: values.get(name) for name in self.columns},
+            "created_by": self.actor.user_id,
+            "version": 1,
+            "created_at": moment,
+            "updated_at": moment,
+        }
+
+
+class UserRows(Things):
+    """Accounts, known by their usernames. A new one has a password that nobody knows."""
+
+    model = User
+    permission = Permission.USERS_ADMIN
+    required = ("username", "email")
+    unique: ClassVar[dict[str, Callable[[str], str]]] = {"username": str.lower, "email": str.lower}
+    restored: ClassVar[dict[str, Callable[[Any], Any]]] = {"role": Role}
+    gone = "There is no such user."
+
+    def __init__(self, actor: Actor) -> None:
+        super().__init__(actor)
+        self._password_hash = ""
+
+    def load(self, session: Session, thing_ids: Sequence[int], wanted: Sequence[Values], *, lock: bool) -> None:
+        self._load_found(session, thing_ids, lock=lock)
+        people = UserRepository(session)
+        self.owners = {
+            name: people.list_owners(getattr(User, name), {v[name].lower() for v in wanted if v.get(name)})
+            for name in self.unique
+        }
+
+    def require_new(self, values: Values) -> None:
+        self._require_free(values, None)
+
+    def changed(self, thing_id: int, values: Values) -> dict[str, Any]:
+        user: User = self._find(thing_id)
+        changed = {name: value for name, value in values.items() if getattr(user, name) != value}
+        self._require_free(changed, thing_id)
+        return changed
+
+    def _require_free(self, values: Values, user_id: int | None) -> None:
+        details = {
+            name: [checks.TAKEN]
+            for name in self.unique
+            if values.get(name) and self.owners[name].get(values[name].lower(), user_id) != user_id
+        }
+        if details:
+            raise Conflict("Somebody else has this already.", details=details)
+
+    def row(self, values: Values, moment: datetime) -> dict[str, Any]:
+        # One hash for all, because each takes long on purpose; to log in, they need another one first.
+        self._password_hash = self._password_hash or passwords.hash_password(secrets.token_urlsafe(64))
+        return {
+            "username": values["username"],
+            "email": values["email"],
+            "name": values.get("name"),
+            "password_hash": self._password_hash,
+            "role": values.get("role", Role.USER),
+            "is_active": values.get("is_active", True),
+            "created_at": moment,
+            "updated_at": moment,
+        }
+
+    def insert(self, session: Session, wanted: Sequence[tuple[Values, datetime]]) -> list[int]:
+        made = super().insert(session, wanted)
+        for user_id, (values, _) in zip(made, wanted, strict=True):
+            role = str(values.get("role", Role.USER))
+            security.record(session, EventKind.ACCOUNT_CREATED, user_id=user_id, actor_id=self.actor.user_id, role=role)
+        return made
+
+    def update(self, session: Session, changes: Mapping[int, Values], now: datetime) -> None:
+        # One by one: who loses a role or an account must keep nothing of it, and the last administrator stays.
+        for thing_id, changed in changes.items():
+            users.change(self.actor, user_id=thing_id, **changed)
+
+
+KINDS: dict[Kind, type[Things]] = {
+    Kind.TASKS: TaskRows,
+    Kind.POSTS: PostRows,
+    Kind.ITEMS: ItemRows,
+    Kind.USERS: UserRows,
+}

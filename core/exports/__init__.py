@@ -1,1 +1,0 @@
-"""Exports: what somebody may see, as a file."""

@@ -1,0 +1,265 @@
+"""Whether each part of the service works, asked with short patience."""
+
+import logging
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from redis import Redis
+from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as NoAnswer
+from rq import Worker
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from core.jobs.kinds import EMAILS
+from core.jobs.model import JobState
+from core.jobs.repository import JobRepository
+from core.platform import clock, redis
+from core.platform.config.load import ROOT, secret_values
+from core.platform.config.settings import Settings
+from core.platform.database import outage_log
+from core.platform.database.base import db
+from core.platform.database.session import hurry, transaction
+from core.platform.database.trouble import Trouble, is_mistake, trouble_of
+from core.platform.logs.redaction import Redactor
+from core.upstreams import service as upstreams
+from core.upstreams.registry import Registry
+
+log = logging.getLogger("tasklane.health")
+
+# Seconds that readiness waits for what somebody else has locked.
+PATIENCE = 1.0
+# Anybody may ask, as often as they like, but no process writes more often than this to find out whether it can.
+WRITE_EVERY = 1.0
+# Bytes. On a disk with less, SQLite may have room for the little that is written here, and for nothing else.
+LEAST_FREE = 2**20
+# A job that has waited for this long shows that nobody takes it.
+UNNOTICED = timedelta(seconds=10)
+
+# What must be "ok" for the service to do all that it is for.
+_NEEDED = ("database", "migrations", "redis")
+
+
+@dataclass(slots=True)
+class _Jobs:
+    """What is told of the open jobs."""
+
+    depth: dict[str, int] = field(default_factory=dict)
+    are_waiting: bool = False
+    mail: str = "unknown"
+
+
+@dataclass(slots=True)
+class _Queue:
+    """What Redis tells."""
+
+    state: str
+    workers: int | None = None
+    has_scheduler: bool | None = None
+
+
+class Writing:
+    """Whether this process can write to the database, found out by doing it, and not too often."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asked_at = float("-inf")
+        self._state = "ok"
+
+    def state(self) -> str:
+        """Return "ok" or what is wrong. Raises SQLAlchemyError if the database cannot be asked."""
+        with self._lock:
+            if clock.monotonic() - self._asked_at >= WRITE_EVERY:
+                self._state = _try_to_write()
+                self._asked_at = clock.monotonic()
+            return self._state
+
+
+# Hears which part has raised what.
+OnError = Callable[[str, Exception], object]
+
+
+def _tell_nobody(part: str, error: Exception) -> None:
+    pass
+
+
+def check(
+    settings: Settings,
+    registry: Registry,
+    writing: Writing,
+    *,
+    with_database: bool = True,
+    on_error: OnError = _tell_nobody,
+) -> dict[str, Any]:
+    """Return the state of each part, the open jobs, and in `faults` which parts do not do what is needed of them.
+
+    Anybody may read it, so it has a word for each part and nothing of what a driver
+    says; that is for `on_error`. Without the database, that is neither opened nor made.
+    """
+    unknown = ("unknown", "unknown", _Jobs())
+    database, migrations, jobs = _check_database(settings, writing, on_error) if with_database else unknown
+    queue = _ask_queue(settings, on_error)
+    checks = {
+        "database": database,
+        "migrations": migrations,
+        "redis": queue.state,
+        "workers": _presence(queue.workers),
+        "scheduler": _presence(queue.has_scheduler),
+        # Only told, like the upstreams: one server of one recipient may be what is wrong.
+        "mail": jobs.mail,
+    }
+    faults = [part for part in _NEEDED if checks[part] not in ("ok", "ahead", "unknown")]
+    if jobs.are_waiting:
+        faults += [part for part in ("workers", "scheduler") if checks[part] == "none"]
+    is_down = database in ("down", Trouble.NO_CONNECTIONS) or migrations == "pending"
+    return {
+        "status": "down" if is_down else "degraded" if faults else "ok",
+        "faults": faults,
+        "checks": checks,
+        "workers": queue.workers,
+        "queue_depth": jobs.depth,
+        "upstreams": upstreams.states(registry),
+    }
+
+
+def reason_of(error: BaseException, settings: Settings) -> str:
+    """Return the first line of what the driver says of an error, without secrets. It is for operators only."""
+    lines = str(getattr(error, "orig", None) or error).strip().splitlines()
+    return Redactor(secret_values(settings)).text(lines[0].rstrip(".")) if lines else type(error).__name__
+
+
+def _presence(number: int | None) -> str:
+    return "unknown" if number is None else "ok" if number else "none"
+
+
+# --- the database -------------------------------------------------------------------
+
+
+def _check_database(settings: Settings, writing: Writing, on_error: OnError) -> tuple[str, str, _Jobs]:
+    """Return the states of the database and of its migrations, and what is told of the jobs."""
+    try:
+        migrations = _check_migrations()
+        # Else there is no table of jobs, or another one.
+        if migrations == "pending":
+            return "ok", migrations, _Jobs()
+        jobs = _look_at_jobs(settings)
+        return writing.state(), migrations, jobs
+    except (SQLAlchemyError, OSError) as error:
+        on_error("database", error)
+        if isinstance(error, SQLAlchemyError) and is_mistake(error):
+            log.exception("The database cannot be asked as this code does it.")
+        else:
+            outage_log.tell(log, error)
+        return trouble_of(error) or "down", "unknown", _Jobs()
+    finally:
+        db.session.remove()
+
+
+def _check_migrations() -> str:
+    session = db.session()
+    hurry(session, PATIENCE)
+    heads = set(MigrationContext.configure(session.connection()).get_current_heads())
+    if not heads <= known_revisions():
+        # A newer release has migrated already; this code still works on what it has added to.
+        return "ahead"
+    return "ok" if heads == _expected_heads() else "pending"
+
+
+def _look_at_jobs(settings: Settings) -> _Jobs:
+    now = clock.now()
+    soon = now + timedelta(seconds=settings.jobs.lease_seconds)
+    jobs = _Jobs(mail="ok")
+    for row in JobRepository(db.session()).count_open(ordered_before=now - UNNOTICED, due_before=soon):
+        jobs.depth[row.state] = jobs.depth.get(row.state, 0) + row.number
+        jobs.are_waiting = jobs.are_waiting or row.waiting > 0
+        # What was handed back because of our own database has no error.
+        if row.state is JobState.RETRYING and row.failed and row.kind in EMAILS:
+            jobs.mail = "delayed"
+    return jobs
+
+
+def _try_to_write() -> str:
+    """Write what is there already; return "ok" or what is wrong."""
+    try:
+        with transaction(patience=PATIENCE) as session:
+            session.execute(text("UPDATE alembic_version SET version_num = version_num"))
+            if db.engine.dialect.name == "sqlite":
+                return Trouble.FULL if _free_bytes() < LEAST_FREE else "ok"
+            if session.scalar(_WAITING, {"seconds": PATIENCE}):
+                return Trouble.LOCKED
+    except DBAPIError as error:
+        trouble = trouble_of(error)
+        if trouble is None:
+            raise
+        log.warning("The database cannot be written: %s", trouble)
+        return trouble
+    return "ok"
+
+
+def _free_bytes() -> int:
+    """Return how much room there is beside the file of SQLite."""
+    return shutil.disk_usage(Path(str(db.engine.url.database)).absolute().parent).free
+
+
+# A lock of PostgreSQL stops only those who need what is locked, so they are asked.
+_WAITING = text(
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    " AND query_start < clock_timestamp() - make_interval(secs => :seconds)"
+)
+
+
+@lru_cache(maxsize=1)
+def _scripts() -> ScriptDirectory:
+    config = Config()
+    config.set_main_option("script_location", str(ROOT / "migrations"))
+    return ScriptDirectory.from_config(config)
+
+
+@lru_cache(maxsize=1)
+def _expected_heads() -> set[str]:
+    return set(_scripts().get_heads())
+
+
+@lru_cache(maxsize=1)
+def known_revisions() -> set[str]:
+    """Return every version of the schema that this code knows."""
+    return {script.revision for script in _scripts().walk_revisions()}
+
+
+# --- the queue ----------------------------------------------------------------------
+
+
+def _ask_queue(settings: Settings, on_error: OnError) -> _Queue:
+    """Return how Redis is, how many workers have shown themselves there lately, and whether a scheduler has."""
+    try:
+        with redis.connect(settings) as connection:
+            with connection.pipeline(transaction=False) as pipeline:
+                # A server that has no memory or disk left answers, and takes nothing.
+                pipeline.set(redis.PROBE_KEY, "1", ex=60)
+                pipeline.exists(redis.SCHEDULER_KEY)
+                written, has_scheduler = pipeline.execute(raise_on_error=False)
+            if isinstance(has_scheduler, ResponseError):
+                raise has_scheduler
+            workers = count_workers(connection)
+            if isinstance(written, ResponseError):
+                on_error("redis", written)
+            return _Queue("refusing" if isinstance(written, ResponseError) else "ok", workers, bool(has_scheduler))
+    except (RedisError, OSError) as error:
+        on_error("redis", error)
+        return _Queue("hung" if isinstance(error, NoAnswer) else "down")
+
+
+def count_workers(connection: "Redis") -> int:
+    """Return how many workers are alive."""
+    # The set also names workers that could not say goodbye.
+    keys = connection.smembers(Worker.redis_workers_keys)
+    return int(connection.exists(*keys)) if keys else 0

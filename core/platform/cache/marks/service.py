@@ -1,0 +1,33 @@
+"""Telling whether anything has changed that somebody depends on."""
+
+from sqlalchemy import ScalarSelect
+from sqlalchemy.orm import Session
+
+from core.platform.cache.marks.model import Topic
+from core.platform.cache.marks.repository import ChangeRepository, all_marks, digest
+
+_NOTED = "tasklane_marks"
+
+
+def marks_column() -> ScalarSelect[str]:
+    """Return all marks as one more column of a query that is asked anyway."""
+    return all_marks()
+
+
+def note(session: Session, marks: str | None) -> None:
+    """Remember, for the rest of the running transaction, the value of `marks_column`."""
+    session.info[_NOTED] = (session.get_transaction() or session.begin(), marks or "")
+
+
+def stamp(session: Session, *topics: Topic) -> str:
+    """Return a value that differs whenever anything in these tables does.
+
+    Where the transaction began by noting all marks it asks nothing. What is read
+    after the stamp may be newer than it, never older; so what is kept under a
+    stamp that still holds is true.
+    """
+    transaction, marks = session.info.get(_NOTED, (None, ""))
+    # Another transaction may come after a change by this very request.
+    if transaction is None or transaction is not session.get_transaction():
+        return ChangeRepository(session).stamp(*topics)
+    return digest(line for line in marks.splitlines() if line.partition("/")[0] in topics)

@@ -1,0 +1,102 @@
+"""Setting up an engine: what a connection to SQLite or PostgreSQL is told when it opens and begins."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import Engine, event
+from sqlalchemy.engine import Connection, make_url
+
+from core.platform.database import outage_log
+from core.platform.database.base import db
+from core.platform.database.trouble import guard_file
+from core.platform.process.private_files import new_empty_file
+
+# How long a transaction waits for what another one has locked. Then its request is answered with
+# 503, and its thread is free for somebody else.
+LOCK_SECONDS = 15.0
+
+# What keeps a request from waiting for a server that has gone without a word. The names are libpq's.
+_POSTGRESQL_PATIENCE = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 15_000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
+
+WRITING = "tasklane_writing"
+DEADLINE = "tasklane_deadline"
+
+
+def init_db(app: Flask, url: str) -> None:
+    """Bind the database at `url` to the application. Connects to nothing yet."""
+    parsed = make_url(url)
+    options: dict[str, Any]
+    if parsed.get_backend_name() == "sqlite":
+        options = {"connect_args": {"timeout": LOCK_SECONDS}}
+    else:
+        # A dead connection in the pool must not become a failed request, and a database that
+        # does not answer must not hang one. What the URL says wins.
+        patience = {name: value for name, value in _POSTGRESQL_PATIENCE.items() if name not in parsed.query}
+        options = {"pool_pre_ping": True, "pool_timeout": 5, "connect_args": patience}
+    # Values of statements, hashes of passwords among them, would be part of every error and so of the log.
+    options["hide_parameters"] = True
+    app.config.update(SQLALCHEMY_DATABASE_URI=url, SQLALCHEMY_ENGINE_OPTIONS=options)
+    db.init_app(app)
+    with app.app_context():
+        event.listen(db.engine, "connect", lambda *_: outage_log.database_is_back())
+        if db.engine.dialect.name != "sqlite":
+            _configure_postgresql(db.engine)
+            return
+        _configure_sqlite(db.engine)
+        if db.engine.url.database not in (None, "", ":memory:"):
+            path = Path(str(db.engine.url.database))
+            guard_file(db.engine, path)
+            if not str(path).startswith("file:"):  # SQLite can also be told a file as a URI.
+                event.listen(db.engine, "do_connect", lambda *_: new_empty_file(path))
+
+
+def _configure_postgresql(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def set_patience(connection: Any, record: Any) -> None:
+        # Said here and not when connecting, because some poolers in between refuse options.
+        connection.execute(f"SET lock_timeout = {int(LOCK_SECONDS * 1000)}")
+        connection.commit()
+        try:
+            # Else a statement whose process was stopped goes on, and keeps its locks.
+            connection.execute("SET client_connection_check_interval = '1s'")
+            connection.commit()
+        except engine.dialect.loaded_dbapi.Error:
+            connection.rollback()  # A server before version 14, or on a system that cannot tell.
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _configure_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def set_pragmas(connection: Any, record: Any) -> None:
+        # SQLite's own lower() knows only ASCII, so that "ÄPFEL" would not find "Äpfel" as it does on PostgreSQL.
+        connection.create_function("lower", 1, _lower, deterministic=True)
+        # The driver's own BEGIN comes too late and is always deferred, so it is
+        # switched off and `begin` below decides.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode = WAL")
+        # NORMAL may roll back acknowledged commits after a power cut.
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A deferred transaction that reads first and writes later fails with
+        # "database is locked" at once, whatever the busy timeout.
+        options = connection.get_execution_options()
+        seconds = max(options[DEADLINE] - time.monotonic(), 0) if DEADLINE in options else LOCK_SECONDS
+        driver: Any = connection.connection.driver_connection
+        driver.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(WRITING, False) else "BEGIN")

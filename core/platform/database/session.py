@@ -1,0 +1,172 @@
+"""The one way to write, and the ways to read.
+
+A service wraps every change in `transaction()`. Reads use `db.session`
+directly; what a request has read before it writes is ended first, because
+SQLite cannot turn a read transaction into a write transaction safely.
+"""
+
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from sqlalchemy import event, text
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.orm import Session
+
+from core.platform import preconditions
+from core.platform.database.base import db
+from core.platform.database.engine import DEADLINE, LOCK_SECONDS, WRITING
+from core.platform.database.trouble import Trouble, asks_for_repetition, locked, trouble_of
+from core.platform.database.violations import conflict_of
+
+# SQLite has one writer at a time. Queueing the threads of this process here, in
+# order of arrival, costs less than letting them spin in SQLite's busy handler.
+_sqlite_writer = threading.Lock()
+
+
+@event.listens_for(Session, "before_flush")
+def _refuse_stray_writes(session: Session, context: Any, instances: Any) -> None:
+    if not session.info.get(WRITING):
+        raise RuntimeError("A change outside transaction() would not be committed.")
+
+
+@contextmanager
+def _turn(deadline: float) -> Iterator[None]:
+    """Wait for the turn of this thread to write to SQLite. Waiting here is a part of what a transaction may wait."""
+    if not _sqlite_writer.acquire(timeout=max(deadline - time.monotonic(), 0)):
+        raise locked()
+    try:
+        yield
+    finally:
+        _sqlite_writer.release()
+
+
+@contextmanager
+def transaction(*, patience: float | None = None) -> Iterator[Session]:
+    """Run one write transaction: all of it is stored, or nothing.
+
+    A service called inside another's transaction joins it. Raises Conflict,
+    naming the field, when a unique constraint refuses the change, and
+    OperationalError when something is locked for more than `patience` seconds, or
+    LOCK_SECONDS.
+    """
+    session: Session = db.session()
+    if session.info.get(WRITING):
+        yield session
+        session.flush()  # What the caller has done shows its faults, and its numbers, where a commit would.
+        return
+    if session.in_transaction():
+        session.commit()  # Ends the reading so far; nothing can be pending.
+    is_sqlite = db.engine.dialect.name == "sqlite"
+    deadline = time.monotonic() + (LOCK_SECONDS if patience is None else patience)
+    with _turn(deadline) if is_sqlite else nullcontext():
+        session.info[WRITING] = True
+        is_stored = False
+        try:
+            session.connection(execution_options={WRITING: True, DEADLINE: deadline})
+            if patience is not None and not is_sqlite:
+                set_lock_timeout(session, patience)
+            yield session
+            preconditions.require_checked()
+            session.commit()
+            is_stored = True
+        except IntegrityError as error:
+            session.rollback()
+            conflict = conflict_of(error)
+            if conflict is None:
+                raise
+            raise conflict from error
+        except Exception:
+            session.rollback()
+            raise
+        except BaseException as interruption:
+            session.rollback()
+            # SQLite keeps the write lock for as long as the traceback keeps the interrupted statement.
+            traceback.clear_frames(interruption.__traceback__)
+            raise
+        finally:
+            session.info.pop(WRITING, None)
+            if not is_stored:
+                # Whoever does this again decides by another state.
+                preconditions.forget_judgement()
+
+
+def for_writing(connection: Connection) -> Connection:
+    """Return a connection whose transactions on SQLite wait for their turn to write when they begin."""
+    return connection.execution_options(**{WRITING: True})
+
+
+def is_writing() -> bool:
+    """Return whether this thread is inside `transaction()`."""
+    return bool(db.session().info.get(WRITING))
+
+
+def hurry(session: Session, seconds: float) -> None:
+    """Begin to read, and wait no longer than this for locks, until the reading ends."""
+    session.connection(execution_options={DEADLINE: time.monotonic() + seconds})
+    if db.engine.dialect.name != "sqlite":
+        set_lock_timeout(session, seconds)
+
+
+def set_lock_timeout(session: Session, seconds: float) -> None:
+    """Wait no longer than this for each lock of PostgreSQL, until the transaction ends."""
+    session.execute(text(f"SET LOCAL lock_timeout = {int(seconds * 1000)}"))
+
+
+class LockedTooLong(Exception):
+    """Somebody else holds what this transaction needs, for longer than it wants to wait."""
+
+
+@contextmanager
+def lock_patience(session: Session, seconds: int) -> Iterator[None]:
+    """Wait no longer than this for locks. Raises LockedTooLong. On SQLite, who writes holds every lock there is."""
+    if session.get_bind().dialect.name == "sqlite":
+        yield
+        return
+    set_lock_timeout(session, seconds)
+    try:
+        yield
+    except OperationalError as error:
+        if trouble_of(error) is Trouble.LOCKED and not asks_for_repetition(error):
+            raise LockedTooLong from error
+        raise
+    set_lock_timeout(session, LOCK_SECONDS)
+
+
+@contextmanager
+def snapshot() -> Iterator[Session]:
+    """Read one state of the whole database, whatever others commit meanwhile.
+
+    Ends the reading so far, so what was read before may be of an earlier state.
+    """
+    session: Session = db.session()
+    if session.info.get(WRITING):
+        # What it saw could be kept under a change mark that more changes follow.
+        raise RuntimeError("A transaction that writes has no snapshot.")
+    if session.in_transaction():
+        session.commit()
+    if db.engine.dialect.name != "sqlite":  # SQLite knows no other way to read.
+        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+    try:
+        yield session
+    except BaseException:
+        session.rollback()
+        raise
+    session.commit()
+
+
+@contextmanager
+def streaming() -> Iterator[Connection]:
+    """Read one state of the whole database row by row, on a connection beside the session, which goes on meanwhile.
+
+    Results come in parts as they are asked for, so their size does not matter.
+    """
+    options: dict[str, Any] = {"stream_results": True}
+    if db.engine.dialect.name != "sqlite":  # SQLite knows no other way to read.
+        options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    with db.engine.connect() as connection:
+        yield connection.execution_options(**options)

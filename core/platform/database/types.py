@@ -1,0 +1,75 @@
+"""Column types, alike on both engines."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, DateTime, Dialect, Enum, Integer, Numeric
+from sqlalchemy.engine.default import DefaultExecutionContext
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+MAX_ID = 2**63 - 1
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A timezone-aware moment, stored and returned in UTC on every engine."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("A moment without a time zone cannot be stored.")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Money(TypeDecorator[Decimal]):
+    """An exact amount with two decimal places.
+
+    SQLite has no decimal type and would store a float, so there it is a whole
+    number of cents, which also compares and sorts as an amount should.
+    """
+
+    impl = Numeric(12, 2)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(BigInteger())
+        return dialect.type_descriptor(Numeric(12, 2))
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
+        if value is None or dialect.name != "sqlite":
+            return value
+        return int(value * 100)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
+        if value is None:
+            return None
+        return Decimal(value).scaleb(-2) if dialect.name == "sqlite" else value
+
+
+# SQLite numbers rows by itself only in a column declared exactly INTEGER.
+BigId = BigInteger().with_variant(Integer, "sqlite")
+
+
+def enum_type(choices: type[StrEnum], name: str) -> Enum:
+    """Return the type of a column that holds one of `choices`, as text with a check constraint."""
+    values = [str(choice) for choice in choices]
+    return Enum(
+        choices, native_enum=False, length=20, name=name, create_constraint=True, values_callable=lambda _: values
+    )
+
+
+def as_created(context: DefaultExecutionContext) -> Any:
+    """Return, as the default of a new row's `updated_at`, when it was created: the same moment, not one just after."""
+    return context.get_current_parameters()["created_at"]  # type: ignore[no-untyped-call]

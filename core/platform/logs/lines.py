@@ -1,0 +1,73 @@
+"""Logging: one line an event, with the request, user and job it belongs to, and without secrets.
+
+What is written goes through `core.platform.logs.redaction` in the formatter, so that it does not
+matter whether a secret came in the message, its arguments, a traceback or a field.
+"""
+
+import logging
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from pythonjsonlogger.orjson import OrjsonFormatter
+
+from core.platform.logs.context import ALWAYS, IDS
+from core.platform.logs.redaction import Redactor
+
+_COLOURS = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
+
+# What moves a terminal's cursor, or looks like the beginning of another line.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+class JsonLines(OrjsonFormatter):
+    """One JSON object a line. Fields of `extra` are fields of it."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        super().__init__(
+            ["asctime", "levelname", "name", "message", "process", *IDS],
+            rename_fields={"asctime": "time", "levelname": "level", "name": "logger", "process": "pid"},
+        )
+        self._redactor = redactor
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's name
+        """Return the moment in UTC (RFC 3339)."""
+        moment = datetime.fromtimestamp(record.created, UTC)
+        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        """Leave out what is not known, and secrets."""
+        known = {name: value for name, value in log_data.items() if value is not None or name in ALWAYS}
+        redacted: dict[str, Any] = self._redactor.structure(known)
+        return redacted
+
+
+class TextLines(logging.Formatter):
+    """Lines for people, with colours if there is somebody to see them."""
+
+    def __init__(self, redactor: Redactor, *, colours: bool = False) -> None:
+        super().__init__()
+        self._redactor = redactor
+        self._colours = colours
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, and below it, indented, where an error came from."""
+        level = self._coloured(f"{record.levelname:<7}", _COLOURS.get(record.levelname, "0"))
+        shown = " ".join(f"{name}={getattr(record, name)}" for name in IDS if getattr(record, name, None) is not None)
+        # Whoever puts a line break into a value must not be able to forge a line.
+        message = _CONTROL.sub(_escape, self._redactor.text(record.getMessage()).replace("\n", "\\n"))
+        context = self._coloured(f" [{shown}]", "2") if shown else ""
+        line = f"{self.formatTime(record)} {level} {record.name}: {message}{context}"
+        below = [self.formatException(record.exc_info)] if record.exc_info else []
+        below += [self.formatStack(record.stack_info)] if record.stack_info else []
+        for text in below:
+            lines = _CONTROL.sub(_escape, self._redactor.text(text)).split("\n")
+            line += "".join(f"\n    {each}" for each in lines)
+        return line
+
+    def _coloured(self, text: str, colour: str) -> str:
+        return f"\x1b[{colour}m{text}\x1b[0m" if self._colours else text
+
+
+def _escape(match: re.Match[str]) -> str:
+    return ascii(match.group())[1:-1]
