@@ -1,13 +1,15 @@
 """How Alembic reaches the database: through the running application."""
 
+from pathlib import Path
 from typing import Any
 
 from alembic import context
 from flask import current_app
 from sqlalchemy import Connection
 
-from core import environment_mark
-from core.db import UtcDateTime, for_writing
+from core.platform.database import environment_mark
+from core.platform.database.session import for_writing
+from core.platform.database.types import UtcDateTime
 from core.search.index import include_name
 from migrations import online
 
@@ -22,12 +24,20 @@ def render_item(kind: str, item: Any, autogen_context: Any) -> str | bool:
     return False
 
 
+def number(current: Any, revision: Any, directives: list[Any]) -> None:
+    """Give a new migration the next number, so that the folder shows the order."""
+    for script in directives:
+        folder = Path(current.script.versions)
+        script.rev_id = f"{len(list(folder.glob('[0-9]*.py'))) + 1:04d}"
+
+
 def migrate(connection: Connection) -> None:
     """Run the migrations: on PostgreSQL each in a transaction of its own, which holds its locks for a moment."""
     options = {
         "target_metadata": database.metadata,
         "render_item": render_item,
         "include_name": include_name,
+        "process_revision_directives": number,
         "transaction_per_migration": connection.dialect.name == "postgresql",
         **extension.configure_args,
     }

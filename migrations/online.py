@@ -22,7 +22,7 @@ from alembic import op
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from core.outages import Trouble, trouble_of
+from core.platform.database.trouble import Trouble, trouble_of
 
 log = logging.getLogger("tasklane.migrations")
 

@@ -1,5 +1,6 @@
 """Migrations: from nothing to the newest version and back, on both engines, losing nothing."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,16 +9,19 @@ import flask_migrate
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from flask import Flask
 from sqlalchemy import CheckConstraint, create_engine, inspect, text
 
-from core.access import Actor, Role
 from core.bootstrap import create_core_app
-from core.db import Base, UtcDateTime, db
-from core.health import _expected_heads
+from core.operations.health import _expected_heads
+from core.platform.access import Actor, Role
+from core.platform.config.load import ROOT
+from core.platform.config.settings import Settings
+from core.platform.database.base import Base, db
+from core.platform.database.types import UtcDateTime
 from core.search import service as search
 from core.search.index import include_name
-from core.settings import Settings
 from core.tasks import service as tasks
 from tests.support.commands import Operator
 
@@ -214,6 +218,22 @@ def test_the_trash_arrives_empty_and_what_is_in_it_does_not_come_back_when_it_le
 def test_a_new_migration_would_have_nothing_to_do(fresh: Flask) -> None:
     flask_migrate.upgrade()
     flask_migrate.check()  # It exits if the command `db migrate` would write anything.
+
+
+def test_the_folder_shows_the_order_of_the_migrations_and_the_next_number(fresh: Flask) -> None:
+    script = ScriptDirectory(str(ROOT / "migrations"))
+    oldest_first = [Path(revision.path).name for revision in script.walk_revisions()][::-1]
+    assert oldest_first == sorted(oldest_first)
+    assert [name[:4] for name in oldest_first] == [f"{number:04d}" for number in range(1, len(oldest_first) + 1)]
+
+
+def test_a_draft_gets_the_next_number(fresh: Flask, tmp_path: Path) -> None:
+    copy = tmp_path / "migrations"
+    shutil.copytree(ROOT / "migrations", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    flask_migrate.upgrade()
+    count = len(list((copy / "versions").glob("*.py")))
+    flask_migrate.revision(directory=str(copy), message="tasks get a colour", autogenerate=True)
+    assert (copy / f"versions/{count + 1:04d}_tasks_get_a_colour.py").is_file()
 
 
 def test_migrating_twice_changes_nothing(fresh: Flask) -> None:

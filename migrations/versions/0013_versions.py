@@ -8,6 +8,7 @@ import secrets
 
 from alembic import op
 
+# Databases know it by this name, although it is number 13 of the order.
 revision = "0011"
 down_revision = "0013"
 branch_labels = None

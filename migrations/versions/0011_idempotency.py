@@ -7,6 +7,7 @@ Revises: 0010
 import sqlalchemy as sa
 from alembic import op
 
+# Databases know it by this name, although it is number 11 of the order.
 revision = "0012"
 down_revision = "0010"
 branch_labels = None

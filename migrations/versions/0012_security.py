@@ -7,6 +7,7 @@ Revises: 0012
 import sqlalchemy as sa
 from alembic import op
 
+# Databases know it by this name, although it is number 12 of the order.
 revision = "0013"
 down_revision = "0012"
 branch_labels = None
