@@ -1,4 +1,4 @@
-"""How Alembic reaches the database: through the running application."""
+"""Alembic's way to the database: through the running application."""
 
 from pathlib import Path
 from typing import Any

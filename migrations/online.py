@@ -156,7 +156,7 @@ def drop_index(name: str, table: str) -> None:
 
 
 def analyse(table: str) -> None:
-    """Have the planner look at a table that has changed."""
+    """Refresh the planner's statistics of a table that has changed."""
     if is_postgresql():
         with _patient_block():
             op.execute(f"ANALYZE {table}")

@@ -1,4 +1,4 @@
-"""How both databases cut texts into what is indexed, as the migration that brought it means it. It never changes.
+"""Cutting of texts into indexed tokens by both databases, as the migration that brought it means it. Never changed.
 
 The tables and what makes use of them are those of `core.search.folding` at that
 time. The databases do it themselves, in plain SQL, so that whoever writes a row,
@@ -249,7 +249,7 @@ def document(table: str, row: str) -> str:
 
 
 def keep(table: str) -> None:
-    """Have PostgreSQL fill the column of this table with each row that is written from now on."""
+    """Make PostgreSQL fill the column of this table with each row that is written from now on."""
     op.execute(
         f"CREATE OR REPLACE FUNCTION {table}_search_vector() RETURNS trigger LANGUAGE plpgsql AS $$"
         f" BEGIN NEW.search_vector := {document(table, 'NEW')}; RETURN NEW; END $$"

@@ -1,4 +1,4 @@
-"""What PostgreSQL keeps for searching, as migrations 0005 and the later one that repeats it mean it. It never changes.
+"""Search index of PostgreSQL, as migration 0005 and the later one that repeats it mean it. Never changed.
 
 A generated column would be the shorter way. But it cannot be added, nor changed,
 without writing the whole table anew while nobody may even read it.
@@ -51,7 +51,7 @@ def _words(text: str) -> str:
 
 
 def keep(table: str) -> None:
-    """Have the database fill the column of this table with each row that is written from now on."""
+    """Make the database fill the column of this table with each row that is written from now on."""
     titles, body = _TEXTS[table]
     op.execute(
         f"CREATE OR REPLACE FUNCTION {table}_search_vector() RETURNS trigger LANGUAGE plpgsql AS $$"

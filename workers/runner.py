@@ -1,4 +1,4 @@
-"""What happens around every job, in the forked child of a worker."""
+"""Frame of every job: claim, run and finish, in the forked child of a worker."""
 
 import logging
 import signal

@@ -1,4 +1,4 @@
-"""What travels through Redis: the id of a job row and the number of its attempt, no more.
+"""Message in Redis that wakes a worker: the id of a job row and the number of its attempt, no more.
 
 The row says what to do, and only functions of the allow-list in
 `core.jobs.kinds` are ever called: whoever can write to Redis cannot run code.

@@ -155,7 +155,7 @@ class TasklaneWorker(Worker):
         return ended
 
     def monitor_work_horse(self, job: Any, queue: Any) -> None:
-        """Have the job of a child that died tried again at once, instead of when its lease ends."""
+        """Retry the job of a child that died at once, instead of when its lease ends."""
         try:
             super().monitor_work_horse(job, queue)
         finally:
@@ -241,7 +241,7 @@ class TasklaneWorker(Worker):
         """Ignore a repeated signal: platforms send several, and a job must not die of it."""
 
     def _stop_horse(self) -> None:
-        """Have the child hand its job back, and kill it if it cannot."""
+        """Ask the child to hand its job back, and kill it if it cannot."""
         self.kill_horse(HAND_BACK)
         time.sleep(HAND_BACK_SECONDS)
         if self.horse_pid:

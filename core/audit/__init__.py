@@ -1,1 +1,1 @@
-"""What happened to accounts: logins, refusals, keys, roles. Written with the change, read by administrators."""
+"""Events of accounts: logins, refusals, keys, roles. Written with the change, read by administrators."""

@@ -57,7 +57,7 @@ class SecurityEvent(Base):
 
 
 class LoginFailures(Base):
-    """How often a password was wrong in a row for one login name, whether or not there is such an account.
+    """Count of wrong passwords in a row for one login name, whether or not there is such an account.
 
     `name_hash` is an HMAC of the name: people type passwords into the wrong field.
     """

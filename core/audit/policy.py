@@ -1,4 +1,4 @@
-"""Who may see which security event: administrators all, everybody those of their own account."""
+"""Visibility of security events: administrators see all, everybody those of their own account."""
 
 from sqlalchemy import ColumnElement, true
 

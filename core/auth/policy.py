@@ -1,6 +1,6 @@
-"""Who may see and end which API key: nobody but its owner.
+"""Rights on API keys: only its owner may see and end a key.
 
-An administrator who wants to stop somebody's keys deactivates the account.
+An administrator who wants to stop a user's keys deactivates the account.
 """
 
 from sqlalchemy import ColumnElement, and_

@@ -34,7 +34,7 @@ SESSION_ENDED = "This session has ended. Log in again."
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a login or a refresh gives: the ids that go into the two tokens."""
+    """Result of a login or a refresh: the ids that go into the two tokens."""
 
     user_id: int
     role: Role

@@ -10,7 +10,7 @@ from core.platform.database.base import Base
 
 
 class KeptAnswer(Base):
-    """What a caller was answered under an idempotency key.
+    """Stored answer to a request with an idempotency key.
 
     Neither the key nor the answer can be read from the row: `key_hash` is an
     HMAC, and `answer` is encrypted under the key itself, because some answers

@@ -48,7 +48,7 @@ class StillRunning(Conflict):
 
 
 class AlreadyClaimed(Exception):
-    """Somebody else has claimed the ticket meanwhile."""
+    """Another request has claimed the ticket meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +66,17 @@ class Ticket:
 
     @property
     def identity(self) -> str:
-        """What finds the row whatever the secrets are by then: a key must not work twice because they changed."""
+        """Digest that finds the row whatever the secrets are: a key must not work twice because they changed."""
         return hashlib.sha256(self._message(b"identity")).hexdigest()
 
     @property
     def key_hash(self) -> str:
-        """What the row is called; it does not tell the key."""
+        """Name of the row; the key cannot be read from it."""
         return self.key_hashes[0]
 
     @property
     def key_hashes(self) -> list[str]:
-        """What the row may be called, by the secret in force and former ones."""
+        """Possible names of the row, by the secret in force and former ones."""
         return [self._derive(secret, b"find").hex() for secret in self.secrets]
 
     def seal(self, answer: bytes) -> bytes:
@@ -101,7 +101,7 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was answered, and what the key included with which it was asked for; None without a key."""
+    """Answer of a request, and the details that its key included; None without a key."""
 
     status: int
     headers: list[tuple[str, str]]

@@ -1,4 +1,4 @@
-"""How a message leaves: by SMTP when a server is configured, else into a folder."""
+"""Delivery of messages: by SMTP when a server is configured, else into a folder."""
 
 import re
 import smtplib

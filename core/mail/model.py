@@ -1,4 +1,4 @@
-"""What people do not want to get, and what they were reminded of."""
+"""Rows for the kinds of e-mail that people do not want, and for the reminders they got."""
 
 from datetime import date, datetime
 from enum import StrEnum
@@ -38,7 +38,7 @@ class MailOptOut(Base):
 
 
 class TaskReminder(Base):
-    """That somebody's reminder of a task and a due date was ordered. Its key lets that happen once."""
+    """Record that a user's reminder of a task and a due date was ordered. Its key lets that happen once."""
 
     __tablename__ = "task_reminders"
     __table_args__ = (Index("ix_task_reminders_user_id", "user_id"), Index("ix_task_reminders_due_date", "due_date"))

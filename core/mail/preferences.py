@@ -1,4 +1,4 @@
-"""What people want to get by e-mail, and the links by which they end it without logging in."""
+"""Choice of the e-mails that people get, and the links by which they end them without logging in."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ def _wanted(session: Session, user_id: int) -> dict[str, bool]:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """What a link is about. It names nobody, because links are passed on."""
+    """Content of a link. It names no user, because links are passed on."""
 
     kind: MailKind
     wanted: bool

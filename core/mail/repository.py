@@ -15,7 +15,7 @@ from core.users.model import User
 
 
 class Reminder(NamedTuple):
-    """Who is to be reminded of which task and due date."""
+    """User, task and due date of one reminder."""
 
     task_id: int
     user_id: int

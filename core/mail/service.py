@@ -30,12 +30,12 @@ UNSUBSCRIBE_PATH = "/api/v1/notifications/unsubscribe/"
 
 
 class NotNeeded(Exception):
-    """Nobody has to be told any more; the message says why. This is no failure."""
+    """E-mail without a reader any more; the message says why. This is no failure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """What is to be said to whom. `values` are for the template."""
+    """Recipient and content of an e-mail. `values` are for the template."""
 
     kind: MailKind
     recipient: User

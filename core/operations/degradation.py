@@ -1,4 +1,4 @@
-"""What an installation in production cannot do as it is configured, said when its processes start."""
+"""Warnings of what a production installation cannot do as it is configured, logged when its processes start."""
 
 import logging
 

@@ -37,7 +37,7 @@ SPARE_CONNECTIONS = 5
 
 
 class Verdict(StrEnum):
-    """How a part is."""
+    """Verdict of one check."""
 
     OK = "ok"
     # It works, and one day that may not be enough.
@@ -47,7 +47,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found of a part, and what to do about it."""
+    """Finding about one part, and the advice that goes with it."""
 
     part: str
     verdict: Verdict

@@ -1,4 +1,4 @@
-"""Whether each part of the service works, asked with short patience."""
+"""Health of each part of the service, asked with short timeouts."""
 
 import logging
 import shutil
@@ -51,7 +51,7 @@ _NEEDED = ("database", "migrations", "redis")
 
 @dataclass(slots=True)
 class _Jobs:
-    """What is told of the open jobs."""
+    """Figures of the open jobs."""
 
     depth: dict[str, int] = field(default_factory=dict)
     are_waiting: bool = False
@@ -60,7 +60,7 @@ class _Jobs:
 
 @dataclass(slots=True)
 class _Queue:
-    """What Redis tells."""
+    """Figures of Redis."""
 
     state: str
     workers: int | None = None
@@ -68,7 +68,7 @@ class _Queue:
 
 
 class Writing:
-    """Whether this process can write to the database, found out by doing it, and not too often."""
+    """Test of writing to the database from this process, made by doing it, and not too often."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""What the whole installation is doing now, for those who watch it: asked when they look, with short patience."""
+"""Present state of the whole installation for monitoring: asked when the monitor asks, with short timeouts."""
 
 import logging
 from dataclasses import dataclass, field

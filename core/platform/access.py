@@ -1,4 +1,4 @@
-"""Who asks, and what they may ask for at all.
+"""Callers, and the permissions that open an operation to them.
 
 A `Permission` opens a door (may this caller use this operation?); the policy of
 a domain then decides about the single thing (may they change this task?).
@@ -14,7 +14,7 @@ class Role(StrEnum):
 
 
 class Permission(StrEnum):
-    """Everything that an endpoint can ask for. PUBLIC asks for nothing."""
+    """Right that an endpoint can ask for. PUBLIC asks for none."""
 
     PUBLIC = "public"
     SESSION_REFRESH = "session:refresh"
@@ -50,7 +50,7 @@ class Via(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who is written down as the one who made a change; None for nobody who has an account."""
+    """Author of a change as history shows it; None for a change that no account made."""
 
     user_id: int | None
     via: Via

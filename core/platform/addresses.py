@@ -1,4 +1,4 @@
-"""Where on the network an address is: on the internet, or somewhere that only we can reach."""
+"""Place of an address on the network: on the internet, or where only this installation can reach it."""
 
 import re
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network

@@ -106,7 +106,7 @@ class Unavailable(DomainError):
 
 
 class TooManyAttempts(DomainError):
-    """Somebody tried too often. `retry_after` is in seconds."""
+    """Refusal of a caller that tried too often. `retry_after` is in seconds."""
 
     code = "rate_limited"
 

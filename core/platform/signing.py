@@ -1,4 +1,4 @@
-"""What signs what people are handed: a list of secrets, of which the first is in force."""
+"""Secrets that sign links and cursors: a list, of which the first is in force."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Who may see whose profile."""
+"""Right to see a profile."""
 
 from core.platform.access import Actor
 

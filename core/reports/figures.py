@@ -9,7 +9,7 @@ from core.tasks.model import TaskStatus
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """What a report says of itself. `reader` is whose view of the tasks it is; `today` is in the zone."""
+    """Heading of a report. `reader` is the user whose view of the tasks it shows; `today` is in the zone."""
 
     title: str
     reader: str
@@ -35,7 +35,7 @@ class Headline:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """How many tasks there were at the end of a day, and how many of them were completed."""
+    """Number of tasks at the end of a day, and of those that were completed."""
 
     day: date
     scope: int
@@ -44,7 +44,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Week:
-    """What happened in an ISO week. `days` of it are in the range, seven unless it is cut off."""
+    """Figures of an ISO week. `days` of it are in the range, seven unless it is cut off."""
 
     monday: date
     days: int
@@ -60,7 +60,7 @@ class Week:
 
 @dataclass(frozen=True, slots=True)
 class PersonLoad:
-    """What somebody has open now, and what they completed in the range.
+    """Tasks that a user has open now, and those completed in the range.
 
     A username is plain ASCII, which any font can spell.
     """
@@ -73,7 +73,7 @@ class PersonLoad:
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Those with the most tasks first, and all others in three numbers."""
+    """Users with the most tasks first, and all others in three numbers."""
 
     top: tuple[PersonLoad, ...]
     others: int
@@ -83,7 +83,7 @@ class People:
 
 @dataclass(frozen=True, slots=True)
 class Ageing:
-    """How many open tasks are overdue by how many days; `most` is None for the last, which has no end."""
+    """Number of open tasks that are overdue by some range of days; `most` is None for the last, which has no end."""
 
     least: int
     most: int | None
@@ -112,5 +112,5 @@ class Figures:
 
     @property
     def in_range(self) -> int:
-        """How many tasks the report is about."""
+        """Number of tasks that the report is about."""
         return sum(self.by_status.values())

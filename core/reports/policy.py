@@ -1,4 +1,4 @@
-"""Who may order a report."""
+"""Right to order a report."""
 
 from core.platform.access import Actor, Permission
 

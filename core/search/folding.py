@@ -1,4 +1,4 @@
-"""What texts are compared by, the same on both engines: letters without case and accents, cut into tokens.
+"""Folding of texts for comparison, the same on both engines: letters without case and accents, cut into tokens.
 
 - Words are letters and digits. Accents of Latin and Greek, vowel signs of Arabic and Hebrew and the
   like are left out; letters such as ł, ø and ß are written with plain ones; й and ї stay what they are.

@@ -1,4 +1,4 @@
-"""What the databases keep for searching, beside the models.
+"""Search indexes of the databases, which the models do not show.
 
 The database itself keeps it in step with the rows, whoever changes them:
 
@@ -30,7 +30,7 @@ IDS_OF_A_KIND = 2**60
 
 
 class Kind(StrEnum):
-    """What can be found."""
+    """Kind of row that can be found."""
 
     TASK = "task"
     POST = "post"

@@ -1,4 +1,4 @@
-"""What people find."""
+"""Full-text search over the things that the caller may see."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ _READABLE_BY = {
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """Something that was found. `snippet` is safe HTML; `score` is 1 for the best hit of the whole search."""
+    """Row that was found. `snippet` is safe HTML; `score` is 1 for the best hit of the whole search."""
 
     type: Kind
     id: int

@@ -1,4 +1,4 @@
-"""What a query means: words, of which the last may be unfinished from its second letter on, and quoted phrases.
+"""Meaning of a query: words, of which the last may be unfinished from its second letter on, and quoted phrases.
 
 Nothing else in a query has a meaning. Operators of a search engine never reach
 it, because whatever separates words is dropped here, and all of them are made

@@ -1,4 +1,4 @@
-"""Who may see which statistics."""
+"""Right to see statistics."""
 
 from core.platform.access import Actor
 

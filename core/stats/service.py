@@ -1,4 +1,4 @@
-"""What people may know about all the tasks that they may see."""
+"""Statistics of all the tasks that the caller may see."""
 
 from collections.abc import Iterable
 from datetime import date

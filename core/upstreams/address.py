@@ -1,4 +1,4 @@
-"""Where a call goes: always below the upstream's base_url, whatever the caller writes.
+"""Address of a call: always below the upstream's base_url, whatever the caller writes.
 
 A path is refused unless each of its segments is plain; what is left is encoded
 afresh. So no spelling of `..`, of a host or of a query survives that the

@@ -45,7 +45,7 @@ class Breaker:
 
     @property
     def seconds_left(self) -> float:
-        """How long no call is let through; 0 unless open."""
+        """Seconds until a call is let through again; 0 unless open."""
         with self._lock:
             return self._left()
 

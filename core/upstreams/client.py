@@ -35,7 +35,7 @@ class Unusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the upstream said, 2xx with its checked JSON text or 4xx without."""
+    """Answer of the upstream, 2xx with its checked JSON text or 4xx without."""
 
     status: int
     headers: Mapping[str, str]

@@ -27,7 +27,7 @@ class Upstream:
 
 
 class Registry:
-    """Everything that is made at first use, in the process that uses it."""
+    """Clients of the upstreams, made at first use in the process that uses them."""
 
     def __init__(self, configured: Mapping[str, UpstreamSettings]) -> None:
         self._configured = configured

@@ -25,7 +25,7 @@ COMMAND = [sys.executable, str(ROOT / "manage.py")]
 
 @dataclass(frozen=True)
 class Done:
-    """How a command ended, and what it wrote."""
+    """Exit code and output of a command."""
 
     returncode: int
     stdout: str
@@ -61,7 +61,7 @@ def _own_logging() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Operator:
-    """Somebody with an installation and without a line of its settings in the environment."""
+    """Operator with an installation and without a line of its settings in the environment."""
 
     instance: Path
     database_url: str = ""

@@ -48,7 +48,7 @@ class Request:
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """What two requests have in common that are the same."""
+        """Key that two equal requests share."""
         return (self.method, self.path, self.query, self.body, self.headers)
 
 
@@ -71,17 +71,17 @@ class Operation:
 
     @property
     def is_relay(self) -> bool:
-        """Whether parameters and body are for somebody else, who alone knows what is wrong with them."""
+        """Return whether parameters and body are for an upstream, which alone knows what is wrong with them."""
         return "/upstreams/<name>" in self.rule
 
     @property
     def is_login(self) -> bool:
-        """Whether it takes Basic credentials instead of a body."""
+        """Return whether it takes Basic credentials instead of a body."""
         return self.rule.endswith(("/auth/login", "/auth/session"))
 
     @property
     def answers_files(self) -> bool:
-        """Whether a good answer is no JSON, so that nobody asks for JSON."""
+        """Return whether a good answer is no JSON, so that no client asks for JSON."""
         return (
             self.document["responses"]["200"].get("schema") == {"type": "file"}
             if "200" in self.document["responses"]
@@ -90,12 +90,12 @@ class Operation:
 
     @property
     def parameters(self) -> list[Mapping[str, Any]]:
-        """What its query may hold."""
+        """Parameters that its query may hold."""
         return [parameter for parameter in self.document.get("parameters", []) if parameter["in"] == "query"]
 
     @property
     def fields(self) -> Mapping[str, Mapping[str, Any]] | None:
-        """What its body may hold, or None if it takes no JSON."""
+        """Fields that its body may hold, or None if it takes no JSON."""
         for parameter in self.document.get("parameters", []):
             if parameter["in"] == "body":
                 name = parameter["schema"].get("$ref", "").rpartition("/")[2]

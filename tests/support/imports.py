@@ -44,7 +44,7 @@ def run(app: Flask, job_id: str) -> Job:
 
 
 def imported(person: Person, content: bytes | str, **options: Any) -> Job:
-    """Have a file imported, and return the job, which is over."""
+    """Import a file, and return the job, which is over."""
     response = upload(person, content, **options)
     assert response.status_code == 202, response.text
     return run(person.app, response.get_json()["data"]["job_id"])
@@ -71,7 +71,7 @@ def reasons(person: Person, job: Job) -> list[tuple[str, str, str]]:
 
 
 def exported(person: Person, **order: Any) -> bytes:
-    """Have an export made, and return its file."""
+    """Make an export, and return its file."""
     response = person.post("/exports", {"format": "csv", "kind": "tasks", **order})
     assert response.status_code == 202, response.text
     job = run(person.app, response.get_json()["data"]["job_id"])

@@ -38,7 +38,7 @@ class Block:
 
     @property
     def commands(self) -> list[str]:
-        """What is typed, with the lines that continue it."""
+        """Commands that are typed, with the lines that continue them."""
         if self.mark == "sh":
             return [self.text]
         found: list[str] = []
@@ -60,7 +60,7 @@ class Block:
 
     @property
     def shows_a_failure(self) -> bool:
-        """Whether the page shows what a command says that ends badly."""
+        """Return whether the page shows the output of a command that fails."""
         return "tasklane: " in self.text or "FAILED" in self.text
 
 
@@ -94,7 +94,7 @@ class Step:
 
     @property
     def faults(self) -> list[str]:
-        """What is not as the page shows it."""
+        """Differences between the page and the real output."""
         found = [
             f"answered {status}" for status in self.statuses if not 200 <= status < 400 and not self.block.shows(status)
         ]
@@ -104,7 +104,7 @@ class Step:
 
 
 class Reader:
-    """Somebody in the folder of an installation, who pastes what stands on pages."""
+    """Reader in the folder of an installation, who pastes the commands of the pages."""
 
     def __init__(self, folder: Path, *, instance: Path, port: int, password: str) -> None:
         self.folder = folder

@@ -24,7 +24,7 @@ PASSWORD = "correct horse battery"
 
 @dataclass
 class Person:
-    """Somebody with a client of their own; logged in if there is a token."""
+    """User with a client of their own; logged in if there is a token."""
 
     app: Flask
     username: str = ""

@@ -131,7 +131,7 @@ class RedisServer:
         shutil.rmtree(self.folder / "appendonlydir")
 
     def hang(self) -> None:
-        """Have it accept connections and answer nothing, until `go_on`."""
+        """Let it accept connections and answer nothing, until `go_on`."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
         self.is_hanging = True

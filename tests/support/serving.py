@@ -188,7 +188,7 @@ class Load:
 
     @property
     def total(self) -> int:
-        """How many requests were answered or lost."""
+        """Number of requests that were answered or lost."""
         return sum(self.answers.values()) + len(self.lost)
 
     def __enter__(self) -> "Load":

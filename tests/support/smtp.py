@@ -13,7 +13,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 
 class Mailbox:
-    """What the server received, and how it is to answer. `answers` are by command; 250 where there is none.
+    """Messages that the server received, and its answers to come. `answers` are by command; 250 where there is none.
 
     `accepts` is the number of messages that were taken for good, whatever
     happened to the answer; `drops_after_data` closes the connection instead of it.

@@ -1,4 +1,4 @@
-"""What Swagger UI offers for an operation, sampled from the document as it does that itself.
+"""Values that Swagger UI offers for an operation, sampled from the document as it does that itself.
 
 A port of `sampleFromSchemaGeneric` and of the parameters' `setDefaultValue` in
 the Swagger UI that Flask-RESTX brings. `tests/browser` holds it against the real one.

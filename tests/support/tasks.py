@@ -34,7 +34,7 @@ def store_tasks(app: Flask, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def analyze(session: Session) -> None:
-    """Have the planner look at the tables, however long a worker of PostgreSQL's own is looking at them already."""
+    """Refresh the planner's statistics, however long PostgreSQL's own worker is at the tables already."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text("SET LOCAL lock_timeout = 0"))
     session.execute(text("ANALYZE"))

@@ -1,4 +1,4 @@
-"""How reports look: colours that nobody confuses, and the same result whatever the machine is set to."""
+"""Style of reports: colours that no reader confuses, and the same result whatever the machine is set to."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What the service does for itself."""
+"""Jobs that the service orders for itself."""
 
 from core.bootstrap import current_settings
 from core.jobs.lifecycle import Run

@@ -34,7 +34,7 @@ _DAMAGE = (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError)
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a backup is. `size` is that of the copy of the database in bytes, `revision` the version of its schema."""
+    """Description of a backup. `size` is that of the database's copy in bytes, `revision` its schema's version."""
 
     format: int
     engine: str

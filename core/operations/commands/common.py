@@ -1,4 +1,4 @@
-"""What the commands that use the application share: how they get it, and what they refuse."""
+"""Shared parts of the commands that use the application: getting it, and their refusals."""
 
 import contextlib
 from collections.abc import Callable, Iterator

@@ -161,7 +161,7 @@ def _url(host: str, port: int) -> str:
 
 
 def _reload(supervisor: Supervisor, changes: ChangedFiles, children: Sequence[Child]) -> None:
-    """Have new processes take over when files have changed; say in one line how that went."""
+    """Replace the processes when files have changed; say in one line how that went."""
     changed = changes.settled()
     if not changed:
         return

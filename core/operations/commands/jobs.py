@@ -76,7 +76,7 @@ def show(job_id: UUID, follow: bool) -> None:
 @click.argument("job_ids", type=click.UUID, nargs=-1, required=True)
 @in_app
 def retry(job_ids: tuple[UUID, ...]) -> None:
-    """Have failed or cancelled jobs tried again."""
+    """Retry failed or cancelled jobs."""
     for job_id in job_ids:
         with refusals():
             service.retry(OPERATOR, job_id=job_id)

@@ -1,4 +1,4 @@
-"""What the commands that start and watch processes share. Loads nothing heavy: a parent only watches."""
+"""Shared parts of the commands that start and watch processes. Loads nothing heavy: a parent only watches."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ def pool_member_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 class Failure(click.ClickException):
-    """Something a person can mend: one sentence, exit code 1."""
+    """Fault that the operator can mend: one sentence, exit code 1."""
 
     def show(self, file: IO[str] | None = None) -> None:
         click.echo(f"tasklane: {self.message}", err=True)

@@ -44,7 +44,7 @@ class Size(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much of everything a size has. User names carry numbers from `first_number` on, unlike other sizes."""
+    """Number of rows of each kind for one size. User names carry numbers from `first_number` on, unlike other sizes."""
 
     users: int
     projects: int
@@ -55,7 +55,7 @@ class Plan:
 
     @property
     def parts(self) -> int:
-        """How many transactions the tasks and posts take."""
+        """Number of transactions that the tasks and posts take."""
         return -(-self.tasks // PART)
 
 
@@ -68,7 +68,7 @@ PLANS = {
 
 @dataclass(slots=True)
 class _Company:
-    """Who and what there is for tasks to refer to, by id."""
+    """Ids of the users and things that tasks can refer to."""
 
     people: list[int] = field(default_factory=list)
     items: list[int] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What values the configuration may have, beyond their types."""
+"""Rules for the values of the configuration, beyond their types."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ class ConfigError(ClickException):
 
 
 class ConfigWarning(UserWarning):
-    """Something in the configuration has no effect."""
+    """Warning that a part of the configuration has no effect."""
 
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")

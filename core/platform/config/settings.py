@@ -26,7 +26,7 @@ class AuthSettings:
 
 @dataclass(frozen=True, slots=True)
 class LimitSettings:
-    """How often whom may ask, such as `600 per minute; 10000 per hour`."""
+    """Rate limits, each for one group of callers, such as `600 per minute; 10000 per hour`."""
 
     user: str
     admin: str
@@ -48,7 +48,7 @@ class CacheSettings:
 
 @dataclass(frozen=True, slots=True)
 class LogSettings:
-    """Where the log is written beside standard output."""
+    """Places of the log beside standard output."""
 
     file: str
     max_bytes: int
@@ -57,7 +57,7 @@ class LogSettings:
 
 @dataclass(frozen=True, slots=True)
 class MetricsSettings:
-    """Whether there is /metrics, and who may read it."""
+    """Access to /metrics: whether it exists, and who may read it."""
 
     enabled: bool
     token: str = field(repr=False)
@@ -66,7 +66,7 @@ class MetricsSettings:
 
 @dataclass(frozen=True, slots=True)
 class SentrySettings:
-    """Where unexpected errors are reported."""
+    """Sentry project that unexpected errors are reported to."""
 
     dsn: str = field(repr=False)
 

@@ -1,7 +1,7 @@
-"""What the testing environment has of its own, so that tests touch nothing of another environment.
+"""Values of the testing environment, so that tests touch nothing of another environment.
 
-What leads out of it (database, Redis, cache, mail server, Sentry, a log elsewhere) it takes only from
-where it is meant for tests: a table `[testing]`, a variable that begins with TEST_, or a caller.
+Addresses that lead out of it (database, Redis, cache, mail server, Sentry, a log elsewhere) it takes only from
+places that are meant for tests: a table `[testing]`, a variable that begins with TEST_, or a caller.
 """
 
 import atexit

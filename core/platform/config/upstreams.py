@@ -1,4 +1,4 @@
-"""What an operator configures of one upstream: the table [default.upstreams.<name>]."""
+"""Settings of one upstream: the table [default.upstreams.<name>]."""
 
 import re
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ _BOUNDS = {
 
 @dataclass(frozen=True, slots=True)
 class UpstreamSettings:
-    """How one upstream is asked. Only base_url has no default."""
+    """Address, limits and credentials of one upstream. Only base_url has no default."""
 
     base_url: str = field(repr=False, metadata={"url": True})
     headers: dict[str, str] = field(default_factory=dict, repr=False, metadata={"secret": True})

@@ -1,4 +1,4 @@
-"""Which environment a database belongs to: noted when it is migrated, asked before tests run on it.
+"""Mark of the environment that a database belongs to: written when it is migrated, read before tests run on it.
 
 SQLite keeps the mark in the header of the file, PostgreSQL as the comment of Alembic's table; so it is in
 a copy and in a backup too. A database that was migrated before there were marks is nobody's to test on.

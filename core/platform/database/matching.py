@@ -1,4 +1,4 @@
-"""Whether a text has another one in it, whatever the case, and the same on both engines.
+"""Condition that a text contains another one, whatever the case, the same on both engines.
 
 LIKE of SQLite knows the case of ASCII only, and ILIKE of PostgreSQL that of the
 locale of its database. So each letter is looked for in all its cases: in a class

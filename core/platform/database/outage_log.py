@@ -21,7 +21,7 @@ DATABASE = "The database"
 
 @dataclass(slots=True)
 class _Met:
-    """How often an outage was met since that was last told, and when that was."""
+    """Number of times that an outage was met since it was last logged, and the time of that line."""
 
     untold: int = 0
     told_at: float = float("-inf")

@@ -27,7 +27,7 @@ MAX_PAGE = 2**63 // MAX_PER_PAGE
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """What the caller asks for. `cursor` is None in page mode and empty at the start of cursor mode."""
+    """Page that the caller asks for. `cursor` is None in page mode and empty at the start of cursor mode."""
 
     number: int
     size: int

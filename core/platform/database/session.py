@@ -118,7 +118,7 @@ def set_lock_timeout(session: Session, seconds: float) -> None:
 
 
 class LockedTooLong(Exception):
-    """Somebody else holds what this transaction needs, for longer than it wants to wait."""
+    """Another transaction holds a lock that this one needs, for longer than it wants to wait."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What is wrong with a file of SQLite, found out without making or changing it."""
+"""Faults of an SQLite file, found without making or changing it."""
 
 import sqlite3
 from contextlib import closing

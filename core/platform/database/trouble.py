@@ -1,4 +1,4 @@
-"""What is wrong with a database that refuses, and a file that is no longer where it was."""
+"""Causes of a database's refusal, and the check that its file is still where it was."""
 
 import errno
 import re
@@ -19,7 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 
 class Trouble(StrEnum):
-    """What keeps a database from doing what it is asked for."""
+    """Cause that keeps a database from doing its work."""
 
     LOCKED = "locked"
     FULL = "full"

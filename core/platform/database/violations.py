@@ -1,4 +1,4 @@
-"""What a violated constraint means."""
+"""Meaning of a violated constraint."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Where the lines of this process go: a stream, and a file that never stops the service."""
+"""Destinations of this process's log lines: a stream, and a file that never stops the service."""
 
 import errno
 import importlib

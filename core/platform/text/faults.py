@@ -1,6 +1,6 @@
-"""What is wrong with what somebody sent: told as far as it helps, and counted.
+"""Faults of a request: the first ones by name, and the number of all others.
 
-Whoever sends a hundred thousand wrong fields has one fault in their program.
+A caller that sends a hundred thousand wrong fields has one fault in its program.
 """
 
 import difflib
@@ -33,7 +33,7 @@ class Faults:
 
     @property
     def unnamed(self) -> int:
-        """How many there are beside those in `details`."""
+        """Number of faults beside those in `details`."""
         return max(self.count - MAX_FAULTS, 0)
 
     def add(self, path: str, sentence: str) -> None:
