@@ -237,7 +237,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 @pytest.fixture
 def outbox(app: Flask) -> Path:
-    """Where messages are written; what earlier tests have sent is gone."""
+    """Folder that e-mails are written into; those of earlier tests are gone."""
     settings: Settings = app.extensions["tasklane"]
     folder = settings.instance_path / "outbox"
     for path in folder.glob("*.eml"):

@@ -1,4 +1,4 @@
-"""Who sends several mistakes hears of all of them at once; and a new thing was changed when it was made."""
+"""Several mistakes in one request are all named at once; and a new row's time of change is that of its creation."""
 
 from typing import Any
 

@@ -23,7 +23,7 @@ CSRF = "tasklane_csrf"
 
 
 class Browser:
-    """Somebody whose client keeps cookies, and sends the CSRF token when told."""
+    """Client that keeps cookies, and sends the CSRF token when asked to."""
 
     def __init__(self, app: Flask, scheme: str = "http") -> None:
         app.test_client_class = CheckedClient

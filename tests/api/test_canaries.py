@@ -31,7 +31,7 @@ PASSWORD, NEW_PASSWORD, WRONG = f"{CANARY} first password", f"{CANARY} second pa
 
 
 class Lines(logging.Handler):
-    """Everything that is logged, in every form."""
+    """Recorder of all log lines, in every form."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(logging.DEBUG)

@@ -149,7 +149,7 @@ def by_a_bug(survey: Survey, operation: Operation) -> int:
 
 
 def with_a_key_that_is_taken(change: Callable[[Ticket], Ticket]) -> Provoke:
-    """Have somebody else claim the idempotency key at the same moment."""
+    """Let another request claim the idempotency key at the same moment."""
 
     def provoke(survey: Survey, operation: Operation) -> int:
         find = idempotency.find
@@ -171,7 +171,7 @@ for_something_else = with_a_key_that_is_taken(lambda ticket: replace(ticket, fin
 
 
 def while_the_account_ends(survey: Survey, operation: Operation) -> int:
-    """Have the caller's account deleted after they were let in and before they are served."""
+    """Delete the caller's account after they were let in and before they are served."""
     verify = tokens.verify
     heir = survey.world.people["stranger"].user_id
 

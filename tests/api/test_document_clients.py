@@ -1,4 +1,4 @@
-"""What validators and client generators of other people make of the OpenAPI document."""
+"""Validators and client generators of other people accept the OpenAPI document."""
 
 import keyword
 from collections import Counter

@@ -211,7 +211,7 @@ def test_a_stranger_learns_nothing_about_what_would_be_valid(anonymous: Person) 
 
 
 class Driver(Exception):
-    """What a database driver would raise; its text must stay inside."""
+    """Error as a database driver raises it; its text must stay inside."""
 
 
 @pytest.mark.parametrize(

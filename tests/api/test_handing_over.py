@@ -1,4 +1,4 @@
-"""Whoever leaves hands over what is theirs, and gives nobody a right that they could not give otherwise."""
+"""A user who leaves hands over their things, and gives no user a right that they could not give otherwise."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What browsers are told: policies, other origins, names of the service, and https."""
+"""Headers for browsers: policies, other origins, names of the service, and https."""
 
 import re
 from collections.abc import Callable

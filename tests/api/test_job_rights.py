@@ -167,7 +167,7 @@ SCOPES = ["jobs:read", "jobs:write", "tasks:read", "tasks:write"]
 
 
 def ordered(world: World, order: Callable[..., Any], loss: Step) -> None:
-    """Have Bob order it, with an API key if it is that which will end."""
+    """Let Bob order it, with an API key if it is that which will end."""
     if loss is no_longer_admin:
         ok(world.admin.patch(f"/users/{world.bob.user_id}", {"role": "admin"}))
     options: dict[str, Any] = {}
@@ -242,7 +242,7 @@ def test_a_job_whose_right_is_lost_while_it_runs_stores_nothing(
 
 
 class Drawing:
-    """What draws nothing, quickly."""
+    """Chart that draws nothing, quickly."""
 
     def write_pdf(self, figures: Any, stream: Any) -> None:
         stream.write(b"%PDF-")

@@ -40,7 +40,7 @@ def make_key(person: Person, *scopes: str, **fields: Any) -> dict[str, Any]:
 
 
 class Script:
-    """Somebody who has nothing but a key."""
+    """Client that has nothing but a key."""
 
     def __init__(self, app: Flask, key: str) -> None:
         self.person = Person(app)
@@ -352,7 +352,7 @@ def test_another_secret_makes_every_key_worthless(ada: Person, remake_app: Calla
 
 
 def test_a_key_made_during_a_change_of_the_password_does_not_survive_it(app: Flask, ada: Person) -> None:
-    """Whoever knows the old password must not keep a way in."""
+    """A caller who knows the old password must not keep a way in."""
     ada.log_in()
     thief = Person(app, "ada")
     thief.log_in()

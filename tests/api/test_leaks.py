@@ -1,4 +1,4 @@
-"""Nobody reads a word that is not for them: every route, as everybody whom it does not concern.
+"""No caller reads a word that is not for them: every route, as each caller whom it does not concern.
 
 Content of four kinds is marked with words that occur nowhere else, and read by those who may, so
 that it is kept wherever answers are kept. Then all operations are tried on it, and no answer, head
@@ -135,7 +135,7 @@ class Secrets(World):
                 yield f"{path}?{query.format(**words)}"
 
     def read_all_and_part(self) -> None:
-        """Have all that may be kept kept, then take somebody out of the project."""
+        """Fill the cache with all that it may hold, then take a member out of the project."""
         for person in ("viewer", "former"):
             self._read_all(self.people[person])
         former = f"/projects/{self.team['project']}/members/{self.people['former'].user_id}"

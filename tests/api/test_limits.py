@@ -1,4 +1,4 @@
-"""Who may ask how often, and what happens to that when Redis is away."""
+"""Rate limits for each group of callers, also while Redis is away."""
 
 import os
 import signal

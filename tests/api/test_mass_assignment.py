@@ -1,4 +1,4 @@
-"""What a caller may not set stays as it is, however they ask: every column of every table, in every body."""
+"""Columns that a caller may not set stay as they are: every column of every table, in every body."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Who may use which operation: every route and method, driven as everybody, against one table.
+"""Rights on operations: every route and method, driven as each kind of caller, against one table.
 
 A route without a row fails, and so does a row without a route.
 """
@@ -54,7 +54,7 @@ PROJECT_MANAGED = frozenset({"project_owner", "admin"})
 
 @dataclass(frozen=True)
 class Row:
-    """Who succeeds; everybody else gets 401 without credentials that count, and 403 with them."""
+    """Callers who succeed; all others get 401 without credentials that count, and 403 with them."""
 
     allowed: frozenset[str]
     body: Callable[["World"], Any] | None = None

@@ -1,4 +1,4 @@
-"""What an API key must include for every indirect way to something: each scope alone is missing once.
+"""Scopes that an API key needs for every indirect way to data: each scope alone is missing once.
 
 The other matrix asks for the one scope that an operation names. Here stands what
 an operation needs besides, because it leads to what another scope guards.
@@ -85,7 +85,7 @@ def on_job(
 
 
 def replay(order: Callable[..., Any]) -> Callable[[World, Person], Ask]:
-    """Have something ordered by a key that may, and repeat it under its idempotency key by another."""
+    """Order a job by a key that may, and repeat the order under its idempotency key by another."""
 
     def prepare(world: World, person: Person) -> Ask:
         again = {"Idempotency-Key": "once"}

@@ -1,4 +1,4 @@
-"""How bodies may come: of which media types, and not encoded."""
+"""Media types and encodings that bodies may have."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""What people get by e-mail: their choice, with and without logging in."""
+"""Choice of e-mails, with and without logging in."""
 
 from collections.abc import Callable
 from datetime import date, timedelta

@@ -36,7 +36,7 @@ def ops(ada: Person) -> dict[str, Any]:
 
 @pytest.fixture
 def team(app: Flask, ada: Person, ops: dict[str, Any]) -> dict[str, Person]:
-    """Somebody in each role of the project, and a stranger."""
+    """One member in each role of the project, and a stranger."""
     people = {"owner": ada, "stranger": make_person(app, "stranger")}
     for role in ("viewer", "editor"):
         people[role] = make_person(app, role)

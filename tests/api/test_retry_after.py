@@ -1,4 +1,4 @@
-"""Whoever waits as long as `Retry-After` says is let in, and no answer names two times that contradict each other."""
+"""A caller who waits as long as `Retry-After` says is let in, and no answer names two contradicting times."""
 
 import random
 import time

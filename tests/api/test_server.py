@@ -111,7 +111,7 @@ class Client:
         return status, headers, self.file.read(int(headers["content-length"]))
 
     def is_closed(self) -> bool:
-        """Whether the server closes the connection without another byte."""
+        """Return whether the server closes the connection without another byte."""
         return self.file.read(1) == b""
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What the documentation says can be followed: links lead somewhere, and what is generated is fresh."""
+"""The documentation can be followed: links lead somewhere, named files exist, generated pages are fresh."""
 
 import re
 from pathlib import Path

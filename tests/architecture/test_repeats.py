@@ -1,4 +1,4 @@
-"""Whatever writes is a unit that can be done again when it has lost to another transaction."""
+"""Every write is a unit that can be repeated when it has lost to another transaction."""
 
 import ast
 from collections.abc import Iterator

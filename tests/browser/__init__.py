@@ -1,1 +1,1 @@
-"""What people see, in a real browser."""
+"""Swagger UI in a real browser."""

@@ -113,7 +113,7 @@ def ui(browser: Browser, dev: Dev) -> Iterator[Ui]:
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where screenshots are kept: TESTS_ARTIFACTS, if somebody wants to look at them."""
+    """Folder of the screenshots: TESTS_ARTIFACTS, for those who want to look at them."""
     folder = Path(os.environ.get("TESTS_ARTIFACTS") or tmp_path_factory.mktemp("pictures"))
     folder.mkdir(parents=True, exist_ok=True)
     return folder

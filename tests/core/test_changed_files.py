@@ -1,4 +1,4 @@
-"""What counts as a change of code or settings, and when it is told."""
+"""Changes of code and settings are noticed, each once."""
 
 import os
 from collections.abc import Callable

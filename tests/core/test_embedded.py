@@ -1,4 +1,4 @@
-"""What the embedded server says that nobody needs."""
+"""Needless lines of the embedded server do not reach the log."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What files may be, what rows become, and what no file can do."""
+"""Imports: the files they accept, the results of rows, and the harm that no file can do."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""How a job runs: claimed once, finished once, repaired by time when somebody dies."""
+"""Life of a job: claimed once, finished once, repaired by time when a process dies."""
 
 import threading
 from collections.abc import Callable

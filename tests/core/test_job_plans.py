@@ -1,4 +1,4 @@
-"""That looking for open jobs costs what is open, and not what there ever was."""
+"""Looking for open jobs costs as much as is open, and not as much as there ever was."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What lines look like, where they go, and that several processes may write to one file."""
+"""Log lines: their form, their destinations, and several processes that write to one file."""
 
 import io
 import json

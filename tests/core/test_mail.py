@@ -291,7 +291,7 @@ def test_who_is_no_longer_the_assignee_is_not_told(app: Flask, ada: Person, bob:
 
 
 def reasons(app: Flask) -> list[str]:
-    """Why jobs that succeeded have sent nothing."""
+    """Reasons for which jobs that succeeded have sent nothing."""
     with app.app_context():
         jobs = db.session.scalars(select(Job).order_by(Job.created_at)).all()
     assert {job.state for job in jobs} == {JobState.SUCCEEDED}

@@ -185,7 +185,7 @@ def test_no_line_of_a_message_is_longer_than_it_must_be(name: str) -> None:
 
 
 def test_nothing_folds_a_header_again() -> None:
-    """Whatever writes a message, such as smtplib with its own policy, takes the lines as they are."""
+    """Any writer of a message, such as smtplib with its own policy, takes the lines as they are."""
     message = EmailMessage(policy=POLICY)
     message["Subject"] = "menü prüfen anrufen menü für " * 5
     message["To"] = Address("a" * 30 + ", victim@example.org, " + "b" * 27, "grace", "example.com")

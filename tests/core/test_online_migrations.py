@@ -53,7 +53,7 @@ def test_an_old_release_goes_on_writing_while_a_new_one_migrates(fresh: Flask) -
 
 
 def test_who_is_in_the_way_is_waited_for_and_nobody_waits_behind(fresh: Flask) -> None:
-    """Somebody holds a lock for long, such as one who looks at everything; others go on meanwhile."""
+    """A reader of everything holds a lock for long; others go on meanwhile."""
     flask_migrate.upgrade(revision="0001")
     fill(plain_url(), tasks=100)
     with psycopg.connect(plain_url()) as reader, Watch(plain_url()) as watch:

@@ -1,4 +1,4 @@
-"""What is an outage, and what is a mistake of ours that must not be told as one."""
+"""An outage is told from a mistake in the code, which must not be answered as one."""
 
 import errno
 import logging

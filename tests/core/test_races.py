@@ -1,4 +1,4 @@
-"""Whatever meets: a project keeps an owner, and nobody is told that the service is down because two wanted the same."""
+"""Requests that meet: a project keeps an owner, and no caller gets a 503 because two wanted the same row."""
 
 import threading
 import time
@@ -107,7 +107,7 @@ def test_what_goes_on_losing_is_answered_503_and_stores_nothing(
 
 
 def test_a_repetition_judges_the_demanded_state_again(app: Flask, ada: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who won may have changed the very thing."""
+    """The winner may have changed the very row."""
     task = ada.create_task()
     path = f"/tasks/{task['id']}"
     tag = ada.get(path).headers["ETag"]
@@ -162,7 +162,7 @@ def test_a_real_deadlock_is_resolved(app: Flask, ada: Person, bob: Person) -> No
 
 
 def test_who_loses_a_right_while_waiting_for_a_task_changes_nothing(app: Flask, ada: Person, bob: Person) -> None:
-    """What decides is as it is after the wait, not as it was before."""
+    """The right that decides is that of after the wait, not of before."""
     with app.app_context():
         if db.engine.dialect.name == "sqlite":
             return  # Nobody waits there with a question half asked.

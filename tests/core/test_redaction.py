@@ -1,4 +1,4 @@
-"""What is taken out of a text before it is written down, and what is left."""
+"""Redaction of secrets in texts before they are written, and the rest that stays."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Whatever people and jobs do in whatever order, replaying the history gives the rows that are there."""
+"""Replaying the history gives the rows that are there, after any work of people and jobs in any order."""
 
 import contextlib
 from datetime import date, datetime, timedelta

@@ -1,4 +1,4 @@
-"""What happens by itself: each slot of each entry once, whoever runs, dies, and sets the clock."""
+"""Scheduled work: each slot of each entry once, whichever process runs or dies, and however the clock is set."""
 
 import threading
 import time

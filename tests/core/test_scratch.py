@@ -1,4 +1,4 @@
-"""What is only needed for a while does not stay, also after kill -9."""
+"""Temporary files do not stay, also after kill -9."""
 
 import io
 import os

@@ -166,7 +166,7 @@ def test_what_follows_what_is_known_to_the_end_of_a_long_text(
 
 
 def test_the_databases_fold_and_cut_each_character_as_the_queries_do(app: Flask) -> None:
-    """What is indexed by one and looked for by the other must not differ for any character."""
+    """Tokens of the index and of the query must not differ for any character."""
     edges = {
         code + step
         for ranges in (folding.SEPARATORS, folding.SIGNS, folding.RUNS, folding.MARKS)

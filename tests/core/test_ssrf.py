@@ -51,7 +51,7 @@ URLS = [f"http://{host}/latest/meta-data" for host in (*SPELLINGS, *(f"[{a}]" if
 
 
 class Wire:
-    """What is resolved and connected, without a network: only loopback is real."""
+    """Recorder of names resolved and addresses connected, without a network: only loopback is real."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.connected: list[str] = []
@@ -88,7 +88,7 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
 
 @pytest.fixture
 def server() -> Iterator[UpstreamServer]:
-    """Somebody on loopback who would notice."""
+    """Server on loopback that would notice."""
     with UpstreamServer() as server:
         yield server
 

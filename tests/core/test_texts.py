@@ -67,7 +67,7 @@ def test_the_pattern_allows_nothing_that_would_be_trimmed(space: str) -> None:
 
 
 def test_of_each_character_the_pattern_and_the_rule_say_the_same() -> None:
-    """Whatever a client makes of the pattern is accepted, of the length that it was sent with."""
+    """Every text that a client makes of the pattern is accepted, in the length that it was sent with."""
     for code in [*range(1, 0xD800), *range(0xE000, 0x10000)]:
         for text in (chr(code), chr(code) + "A", "A" + chr(code)):
             allowed = re.search(TRIMMED, text) is not None

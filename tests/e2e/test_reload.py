@@ -34,7 +34,7 @@ def dev(tmp_path: Path) -> Iterator[Dev]:
 
 
 class Asking:
-    """Somebody who asks all the time, and notes what went wrong."""
+    """Client that asks all the time, and notes the failures."""
 
     def __init__(self, dev: Dev) -> None:
         self.dev = dev

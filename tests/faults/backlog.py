@@ -20,7 +20,7 @@ QUEUES = ("rq:queue:high", "rq:queue:default", "rq:queue:low")
 
 @dataclass(slots=True)
 class Outcome:
-    """What a time without workers left behind."""
+    """State after a time without workers."""
 
     jobs: int
     longest: int = 0

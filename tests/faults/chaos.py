@@ -34,7 +34,7 @@ PAUSE = (0.3, 1.7)
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of a run. Three lists decide; the rest tells what it was worth."""
+    """Result of a run. Three lists decide; the rest shows the size of the proof."""
 
     accepted: int = 0
     refusals: Counter[str] = field(default_factory=Counter)
@@ -179,7 +179,7 @@ class Chaos:
         return True
 
     def hang_redis(self) -> bool:
-        """Have Redis accept connections and say nothing."""
+        """Let Redis accept connections and say nothing."""
         redis = self.stack.redis
         if redis.process is None or redis.is_hanging:
             return False

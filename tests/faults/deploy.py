@@ -26,7 +26,7 @@ ALLOWED_SECONDS = 25.0
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of the workers and their jobs in all rounds."""
+    """End of the workers and their jobs in all rounds."""
 
     ended_in: list[float] = field(default_factory=list)
     exit_codes: list[int] = field(default_factory=list)

@@ -24,7 +24,7 @@ TITLE = "Acknowledged"
 
 @dataclass(slots=True)
 class Outcome:
-    """What was killed and what was answered, and what of that is not in the database."""
+    """Processes killed, requests answered, and answers that are not in the database."""
 
     kills: Counter[str] = field(default_factory=Counter)
     acknowledged: int = 0

@@ -31,7 +31,7 @@ WARM_UP = 10
 
 @dataclass(slots=True)
 class Outcome:
-    """What was answered to whom, and how many milliseconds it took."""
+    """Answers to each kind of caller, and the milliseconds they took."""
 
     times: dict[str, list[float]] = field(default_factory=dict)
     answers: dict[str, set[tuple[Any, ...]]] = field(default_factory=dict)

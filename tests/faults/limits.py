@@ -25,7 +25,7 @@ Headers = dict[str, str]
 
 @dataclass(slots=True)
 class Outcome:
-    """How many were let through, by what was tried; and how long answers took while Redis went away."""
+    """Number of requests let through in each trial, and duration of the answers while Redis went away."""
 
     limit: int
     processes: int

@@ -1,4 +1,4 @@
-"""Have many people change the same few tasks at once, by several processes.
+"""Change the same few tasks at once as many people, by several processes.
 
 `python -m tests.faults.locking --seconds 60` exits with 1 if a change is refused
 because the database was locked, or if one that was acknowledged is not counted.
@@ -24,7 +24,7 @@ TASKS = 4
 
 @dataclass(slots=True)
 class Outcome:
-    """What was answered, and how the tasks look compared with it."""
+    """Answers, and the tasks compared with them."""
 
     answers: Counter[int] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)

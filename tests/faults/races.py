@@ -1,4 +1,4 @@
-"""Have requests meet again and again: the last owners of projects, and many who want the same rows.
+"""Let requests meet again and again: the last owners of projects, and many callers who want the same rows.
 
 `python -m tests.faults.races --engine postgresql` exits with 1 if a project is
 left without an owner, or if anybody is answered with 5xx.

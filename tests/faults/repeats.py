@@ -26,7 +26,7 @@ STILL_RUNNING = 409
 
 @dataclass(slots=True)
 class Outcome:
-    """How the rounds went. A request that hears that the first one is still running asks again, as it should."""
+    """Result of the rounds. A request that hears that the first one is still running asks again, as it should."""
 
     rounds: int = 0
     answers: Counter[str] = field(default_factory=Counter)

@@ -1,4 +1,4 @@
-"""How the proofs show their figures."""
+"""Printing of the figures that the proofs find."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -37,7 +37,7 @@ Headers = dict[str, str]
 
 @dataclass(slots=True)
 class Outcome:
-    """What revoked credentials were answered in each situation, and how many milliseconds that took."""
+    """Answers to revoked credentials in each situation, and the milliseconds they took."""
 
     answers: dict[str, Counter[int]] = field(default_factory=dict)
     times: dict[str, list[float]] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class Outcome:
 
 
 class Caller:
-    """Somebody with credentials that count, and with some that do not any more."""
+    """Caller with credentials that count, and with some that do not any more."""
 
     def __init__(self, url: str) -> None:
         self.http = httpx.Client(base_url=f"{url}/api/v1", timeout=60, trust_env=False)

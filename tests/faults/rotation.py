@@ -18,7 +18,7 @@ from tests.faults.stack import PASSWORD, USERNAME, Stack, new_settings
 
 @dataclass(slots=True)
 class Outcome:
-    """How many won in each round, what the others were told, and what outlived it."""
+    """Number of winners in each round, answers to the others, and tokens that outlived it."""
 
     winners: Counter[int] = field(default_factory=Counter)
     refusals: Counter[int] = field(default_factory=Counter)

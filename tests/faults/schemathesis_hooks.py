@@ -1,4 +1,4 @@
-"""What Schemathesis has to know of Tasklane beside its document, because Swagger 2.0 cannot say it."""
+"""Facts on Tasklane that Schemathesis needs beside its document, because Swagger 2.0 cannot say them."""
 
 import itertools
 import re

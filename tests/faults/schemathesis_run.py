@@ -32,7 +32,7 @@ PHASES = "examples,coverage,fuzzing,stateful"
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended, and what it printed."""
+    """Exit code and output of a run."""
 
     code: int
     output: str

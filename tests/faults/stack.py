@@ -74,7 +74,7 @@ class Part:
 
 
 class Client:
-    """Somebody who orders jobs over HTTP, on one connection."""
+    """Client that orders jobs over HTTP, on one connection."""
 
     def __init__(self, url: str) -> None:
         self.refusals: Counter[str] = Counter()

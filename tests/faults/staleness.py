@@ -26,7 +26,7 @@ from tests.support.serving import Service
 
 
 class Truth:
-    """What has been acknowledged so far: the least that a later read must show."""
+    """Changes acknowledged so far: the least that a later read must show."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -38,7 +38,7 @@ def order(person: Person, content: str = ROWS, **options: Any) -> str:
 
 
 def before_the_end(monkeypatch: pytest.MonkeyPatch, act: Any) -> None:
-    """Have something happen when all rows are written and nothing is committed."""
+    """Let something happen when all rows are written and nothing is committed."""
     real = Import.store
 
     def store(self: Import, session: Session) -> None:

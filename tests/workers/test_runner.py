@@ -1,4 +1,4 @@
-"""What happens around every job: success, every way to fail, and who may call what."""
+"""Frame of every job: success, every way to fail, and the functions that may be called."""
 
 import os
 import signal
