@@ -269,7 +269,7 @@ class Me(SecureResource):
     @returns(user_out)
     def patch(self) -> User:
         """Change the caller's own e-mail address, name or time zone."""
-        return users.change(self.actor, user_id=self.actor.user_id, **self.body)
+        return users.change(self.actor, self.expected, user_id=self.actor.user_id, **self.body)
 
 
 @ns.route("/password")

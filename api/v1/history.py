@@ -67,4 +67,4 @@ class TaskRestoration(SecureResource):
     @returns(task_out)
     def post(self, task_id: int) -> Task:
         """Take a task out of the trash; whoever may delete it may restore it."""
-        return tasks.restore(self.actor, task_id=task_id)
+        return tasks.restore(self.actor, self.expected, task_id=task_id)

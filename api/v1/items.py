@@ -112,20 +112,20 @@ class ItemItem(SecureResource):
     @returns(item_out)
     def put(self, item_id: int) -> Item:
         """Replace an item; what is not given becomes null."""
-        return items.replace(self.actor, item_id=item_id, **self.body)
+        return items.replace(self.actor, self.expected, item_id=item_id, **self.body)
 
     @ns.expect(item_patch, validate=True)
     @refuses(403, 404, 409)
     @returns(item_out)
     def patch(self, item_id: int) -> Item:
         """Change some fields of an item; what is not given stays."""
-        return items.change(self.actor, item_id=item_id, **self.body)
+        return items.change(self.actor, self.expected, item_id=item_id, **self.body)
 
     @refuses(403, 404, 409)
     @no_content
     def delete(self, item_id: int) -> None:
         """Delete an item that no task is about; its creator and administrators may."""
-        items.delete(self.actor, item_id=item_id)
+        items.delete(self.actor, self.expected, item_id=item_id)
 
 
 @ns.route("/by-sku/<rest:sku>")

@@ -121,7 +121,7 @@ class JobItem(SecureResource):
         more. A job that is over cannot be cancelled (409). An API key needs the scope of
         what the job does, too.
         """
-        jobs.cancel(self.actor, job_id=_uuid(job_id))
+        jobs.cancel(self.actor, self.expected, job_id=_uuid(job_id))
 
 
 @ns.route("/jobs/<job_id>/retry")

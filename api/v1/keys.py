@@ -103,4 +103,4 @@ class KeyItem(SecureResource):
     @no_content
     def delete(self, key_id: int) -> None:
         """Revoke an API key; it stops working at once."""
-        keys.revoke(self.actor, key_id=key_id)
+        keys.revoke(self.actor, self.expected, key_id=key_id)

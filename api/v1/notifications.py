@@ -53,7 +53,7 @@ class Notifications(SecureResource):
     @returns(preferences_out)
     def patch(self) -> dict[str, bool]:
         """Choose which e-mails to get; what is not given stays. New kinds are on."""
-        return preferences.change(self.actor, **self.body)
+        return preferences.change(self.actor, self.expected, **self.body)
 
 
 @ns.route("/notifications/unsubscribe/<token>")

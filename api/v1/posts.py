@@ -131,20 +131,20 @@ class PostItem(SecureResource):
     @returns(post_out)
     def put(self, post_id: int) -> Any:
         """Replace title and content of a post; its author and administrators may."""
-        return posts.change(self.actor, post_id=post_id, **self.body)
+        return posts.change(self.actor, self.expected, post_id=post_id, **self.body)
 
     @ns.expect(post_patch, validate=True)
     @refuses(403, 404, 409)
     @returns(post_out)
     def patch(self, post_id: int) -> Any:
         """Change title or content of a post; what is not given stays."""
-        return posts.change(self.actor, post_id=post_id, **self.body)
+        return posts.change(self.actor, self.expected, post_id=post_id, **self.body)
 
     @refuses(403, 404, 409)
     @no_content
     def delete(self, post_id: int) -> None:
         """Delete a post; its author and administrators may."""
-        posts.delete(self.actor, post_id=post_id)
+        posts.delete(self.actor, self.expected, post_id=post_id)
 
 
 @ns.route("/tasks/<int:task_id>/posts")

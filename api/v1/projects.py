@@ -121,20 +121,20 @@ class ProjectItem(SecureResource):
     @returns(project_out)
     def put(self, project_id: int) -> Project:
         """Replace a project's settings; what is not given is cleared."""
-        return projects.replace(self.actor, project_id=project_id, **self.body)
+        return projects.replace(self.actor, self.expected, project_id=project_id, **self.body)
 
     @ns.expect(project_patch, validate=True)
     @refuses(403, 404, 409)
     @returns(project_out)
     def patch(self, project_id: int) -> Project:
         """Change some settings of a project."""
-        return projects.change(self.actor, project_id=project_id, **self.body)
+        return projects.change(self.actor, self.expected, project_id=project_id, **self.body)
 
     @refuses(403, 404, 409)
     @no_content
     def delete(self, project_id: int) -> None:
         """Delete a project that has no tasks."""
-        projects.delete(self.actor, project_id=project_id)
+        projects.delete(self.actor, self.expected, project_id=project_id)
 
 
 @ns.route("/<int:project_id>/members")
@@ -173,10 +173,10 @@ class MemberItem(SecureResource):
     @created_or_replaced(member_out)
     def put(self, project_id: int, user_id: int) -> projects.Membership:
         """Make somebody a member, or change their role."""
-        return projects.set_member(self.actor, project_id=project_id, user_id=user_id, **self.body)
+        return projects.set_member(self.actor, self.expected, project_id=project_id, user_id=user_id, **self.body)
 
     @refuses(403, 404, 409)
     @no_content
     def delete(self, project_id: int, user_id: int) -> None:
         """Take somebody out of a project; everybody may leave."""
-        projects.remove_member(self.actor, project_id=project_id, user_id=user_id)
+        projects.remove_member(self.actor, self.expected, project_id=project_id, user_id=user_id)

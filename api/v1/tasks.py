@@ -153,14 +153,14 @@ class TaskItem(SecureResource):
     @returns(task_out)
     def put(self, task_id: int) -> Task:
         """Replace a task; what is not given becomes null."""
-        return tasks.replace(self.actor, task_id=task_id, **self.body)
+        return tasks.replace(self.actor, self.expected, task_id=task_id, **self.body)
 
     @ns.expect(task_patch, validate=True)
     @refuses(403, 404, 409)
     @returns(task_out)
     def patch(self, task_id: int) -> Task:
         """Change some fields of a task; what is not given stays."""
-        return tasks.change(self.actor, task_id=task_id, **self.body)
+        return tasks.change(self.actor, self.expected, task_id=task_id, **self.body)
 
     @refuses(403, 404, 409)
     @no_content
@@ -169,7 +169,7 @@ class TaskItem(SecureResource):
 
         It goes to the trash together with the posts about it, and can be restored for some time.
         """
-        tasks.delete(self.actor, task_id=task_id)
+        tasks.delete(self.actor, self.expected, task_id=task_id)
 
 
 @ns.route("/<int:task_id>/status")
@@ -184,7 +184,7 @@ class TaskStatusItem(SecureResource):
     @returns(task_out)
     def put(self, task_id: int) -> Task:
         """Set the status of a task."""
-        return tasks.change(self.actor, task_id=task_id, **self.body)
+        return tasks.change(self.actor, self.expected, task_id=task_id, **self.body)
 
 
 @ns.route("/<int:task_id>/process")
@@ -200,4 +200,4 @@ class TaskProcessing(SecureResource):
 
         It appends ` [Processed]` to the description and completes the task.
         """
-        return tasks.start_processing(self.actor, task_id=task_id)
+        return tasks.start_processing(self.actor, self.expected, task_id=task_id)

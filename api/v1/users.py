@@ -190,7 +190,7 @@ class UserItem(SecureResource):
         `time_zone`, `role` and `is_active` stay unless given, the last two only by administrators;
         an API key needs the scope `users:admin` for it, and for other accounts.
         """
-        return users.replace(self.actor, user_id=user_id, **self.body)
+        return users.replace(self.actor, self.expected, user_id=user_id, **self.body)
 
     @ns.expect(user_patch, validate=True)
     @refuses(404, 409)
@@ -201,7 +201,7 @@ class UserItem(SecureResource):
         Deactivating it ends its sessions and API keys at once. The last active
         administrator stays one (409).
         """
-        return users.change(self.actor, user_id=user_id, **self.body)
+        return users.change(self.actor, self.expected, user_id=user_id, **self.body)
 
     @ns.expect(delete_query)
     @refuses(404, 409)
@@ -215,7 +215,7 @@ class UserItem(SecureResource):
         projects stop that (409). An API key needs the scopes to write all of these.
         Without `transfer_to`, an account that has any of these stays (409).
         """
-        users.delete(self.actor, user_id=user_id, transfer_to=self.query.get("transfer_to"))
+        users.delete(self.actor, self.expected, user_id=user_id, transfer_to=self.query.get("transfer_to"))
 
 
 @ns.route("/<int:user_id>/tasks")

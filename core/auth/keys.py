@@ -18,7 +18,7 @@ from core.auth import policy
 from core.auth import service as auth
 from core.auth.model import ApiKey
 from core.auth.repository import KeyRepository
-from core.platform import clock, preconditions
+from core.platform import clock
 from core.platform.access import Actor, Permission
 from core.platform.cache.marks import service as changes
 from core.platform.database.base import db
@@ -27,6 +27,7 @@ from core.platform.database.repeats import repeated
 from core.platform.database.session import transaction
 from core.platform.database.trouble import is_outage
 from core.platform.errors import Forbidden, Invalid, InvalidToken, NotFound
+from core.platform.preconditions import Expected
 from core.users.repository import UserRepository
 
 log = logging.getLogger("tasklane.auth")
@@ -107,11 +108,11 @@ def list_visible(actor: Actor, *, page: PageRequest) -> Page:
 
 
 @repeated
-def revoke(actor: Actor, *, key_id: int) -> None:
+def revoke(actor: Actor, expected: Expected, /, *, key_id: int) -> None:
     """End a key at once. Raises like `get`."""
     with transaction() as session:
         row = _require(actor, KeyRepository(session).find_for_update(key_id))
-        preconditions.check(lambda: row)
+        expected.require(lambda: row)
         row.revoked_at = clock.now()
         security.record(session, EventKind.KEY_REVOKED, user_id=row.user_id, actor_id=actor.user_id, key=row.id)
 

@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 from core.items import policy
 from core.items.model import Item
 from core.items.repository import ItemRepository, mentions
-from core.platform import preconditions
 from core.platform.access import Actor
 from core.platform.database.base import db
 from core.platform.database.paging import Page, PageRequest, paginate
@@ -18,6 +17,7 @@ from core.platform.database.ranges import Range
 from core.platform.database.repeats import repeated
 from core.platform.database.session import transaction
 from core.platform.errors import Conflict, Forbidden, NotFound
+from core.platform.preconditions import Expected
 from core.tasks import trash
 from core.tasks.model import Task
 
@@ -82,6 +82,8 @@ def _conditions(narrowed: ItemFilter) -> list[ColumnElement[bool]]:
 
 def replace(
     actor: Actor,
+    expected: Expected,
+    /,
     *,
     item_id: int,
     name: str,
@@ -90,17 +92,17 @@ def replace(
     sku: str | None = None,
 ) -> Item:
     """Replace everything that people may set; what is not given becomes null. Raises like `change`."""
-    return change(actor, item_id=item_id, name=name, price=price, description=description, sku=sku)
+    return change(actor, expected, item_id=item_id, name=name, price=price, description=description, sku=sku)
 
 
 @repeated
-def change(actor: Actor, *, item_id: int, **values: Any) -> Item:
+def change(actor: Actor, expected: Expected, /, *, item_id: int, **values: Any) -> Item:
     """Change the given fields of an item and no others.
 
     Raises NotFound, Forbidden unless the actor created it or is an administrator, and Conflict if the SKU is taken.
     """
     with transaction() as session:
-        item = _require_changeable(session, actor, item_id)
+        item = _require_changeable(session, actor, expected, item_id)
         for name, value in values.items():
             if getattr(item, name) != value:
                 setattr(item, name, value)
@@ -108,11 +110,11 @@ def change(actor: Actor, *, item_id: int, **values: Any) -> Item:
 
 
 @repeated
-def delete(actor: Actor, *, item_id: int) -> None:
+def delete(actor: Actor, expected: Expected, /, *, item_id: int) -> None:
     """Delete an item. Raises like `change`, and Conflict while there are tasks about it."""
     with transaction() as session:
         items = ItemRepository(session)
-        item = _require_changeable(session, actor, item_id, to_delete=True)
+        item = _require_changeable(session, actor, expected, item_id, to_delete=True)
         if count := items.count_tasks(item) or trash.let_go(session, actor.author, Task.item_id, item_id):
             raise Conflict(f"{count} {'task is' if count == 1 else 'tasks are'} about this item. Change them first.")
         items.delete(item)
@@ -124,10 +126,12 @@ def _require(item: Item | None) -> Item:
     return item
 
 
-def _require_changeable(session: Session, actor: Actor, item_id: int, *, to_delete: bool = False) -> Item:
+def _require_changeable(
+    session: Session, actor: Actor, expected: Expected, item_id: int, *, to_delete: bool = False
+) -> Item:
     item = _require(ItemRepository(session).find_for_update(item_id, to_delete=to_delete))
     require_changeable(actor, item)
-    preconditions.check(lambda: item)
+    expected.require(lambda: item)
     return item
 
 

@@ -15,7 +15,7 @@ from core.jobs import policy, rights
 from core.jobs.kinds import KINDS
 from core.jobs.model import OPEN_STATES, WAITING_STATES, Job, JobState
 from core.jobs.repository import JobRepository
-from core.platform import clock, preconditions
+from core.platform import clock
 from core.platform.access import Actor
 from core.platform.database.base import db
 from core.platform.database.paging import Page, PageRequest, paginate
@@ -23,6 +23,7 @@ from core.platform.database.ranges import Range
 from core.platform.database.repeats import repeated
 from core.platform.database.session import transaction
 from core.platform.errors import Conflict, Expired, Forbidden, NotFound
+from core.platform.preconditions import Expected
 
 SORTABLE = {"created_at": Job.created_at}
 
@@ -152,7 +153,7 @@ def newest(*, state: list[JobState] | None, kind: list[str], limit: int) -> list
 
 
 @repeated
-def cancel(actor: Actor, *, job_id: UUID) -> Job:
+def cancel(actor: Actor, expected: Expected, /, *, job_id: UUID) -> Job:
     """Cancel a job that is not over. A run that holds it is stopped and stores nothing more.
 
     Raises NotFound, Forbidden for another's job or a key that could not order it,
@@ -160,7 +161,7 @@ def cancel(actor: Actor, *, job_id: UUID) -> Job:
     """
     with transaction() as session:
         job = _require_controllable(actor, JobRepository(session).find_for_update(job_id))
-        preconditions.check(lambda: _followed(job))
+        expected.require(lambda: _followed(job))
         if job.state not in OPEN_STATES:
             raise Conflict(f"This job is over: it has {_ENDINGS[job.state]}.")
         job.state, job.lease_token, job.finished_at = JobState.CANCELLED, None, clock.now()

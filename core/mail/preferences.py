@@ -8,12 +8,12 @@ from sqlalchemy.orm import Session
 
 from core.mail.model import OPTIONAL, MailKind
 from core.mail.repository import MailRepository
-from core.platform import preconditions
 from core.platform.access import Actor
 from core.platform.database.base import db
 from core.platform.database.repeats import repeated
 from core.platform.database.session import transaction
 from core.platform.errors import NotFound
+from core.platform.preconditions import Expected
 from core.platform.signing import oldest_first
 from core.users.repository import UserRepository
 
@@ -26,12 +26,12 @@ def get(actor: Actor) -> dict[str, bool]:
 
 
 @repeated
-def change(actor: Actor, **wanted: bool) -> dict[str, bool]:
+def change(actor: Actor, expected: Expected, /, **wanted: bool) -> dict[str, bool]:
     """Set the given kinds to wanted or not, leave the others, and return all."""
     with transaction() as session:
         # There may be no row of the preferences yet, so their owner's stands for them.
         UserRepository(session).find_for_update(actor.user_id)
-        preconditions.check(lambda: _wanted(session, actor.user_id))
+        expected.require(lambda: _wanted(session, actor.user_id))
         preferences = MailRepository(session)
         preferences.opt_out(actor.user_id, [MailKind(kind) for kind, value in wanted.items() if not value])
         preferences.opt_in(actor.user_id, [MailKind(kind) for kind, value in wanted.items() if value])

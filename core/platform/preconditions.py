@@ -1,61 +1,32 @@
-"""What a caller demands of the state that they are about to change (RFC 9110, section 13).
+"""Preconditions: the states in which a caller expects what they are about to change (RFC 9110, section 13).
 
 HTTP knows how a state is named; a service knows when the row is locked and its
-caller may change it. So the demand is made around the service call and judged
-inside its transaction: nothing can change in between, and whoever may not
-change the thing hears that first. Commands and jobs demand nothing.
+caller may change it. So the caller says `expected`, and the service judges it
+inside its transaction, before it changes anything: nothing can change in
+between, whoever may not change the thing hears that first, and a unit that is
+repeated judges again.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 
-@dataclass(slots=True)
-class _Demand:
-    judge: Callable[[Any], None]
-    is_judged: bool = False
+class Expected(Protocol):
+    """The states of a thing in which its caller wants it changed."""
+
+    def require(self, read: Callable[[], Any]) -> None:
+        """Raise PreconditionFailed or PreconditionRequired unless the thing is in one of these states.
+
+        `read` returns what readers see of the thing, or None where there is nothing
+        yet. It may cost a statement, so it is called only if something depends on it.
+        """
 
 
-_demand: ContextVar[_Demand | None] = ContextVar("tasklane_demand", default=None)
+class _AnyState:
+    """The expectation of a caller that has none: a job, an import, a command."""
+
+    def require(self, read: Callable[[], Any]) -> None:
+        """Accept every state."""
 
 
-@contextmanager
-def demanded(judge: Callable[[Any], None]) -> Iterator[None]:
-    """Have `judge` decide, by raising, whether what is about to be changed is in the demanded state.
-
-    It gets what readers see of the thing, or None where there is nothing yet.
-    """
-    token = _demand.set(_Demand(judge))
-    try:
-        yield
-    finally:
-        _demand.reset(token)
-
-
-def check(read: Callable[[], Any]) -> None:
-    """Judge the demand, if there is one, by what `read` returns.
-
-    A service calls it once the row is locked and the actor is allowed to change
-    it, before anything of it is changed.
-    """
-    demand = _demand.get()
-    if demand is not None and not demand.is_judged:
-        demand.judge(read())
-        demand.is_judged = True
-
-
-def forget_judgement() -> None:
-    """Have the demand judged again, because the transaction in which it was is over."""
-    demand = _demand.get()
-    if demand is not None:
-        demand.is_judged = False
-
-
-def require_checked() -> None:
-    """Raise RuntimeError if something is about to be stored although nobody has judged the demand."""
-    demand = _demand.get()
-    if demand is not None and not demand.is_judged:
-        raise RuntimeError("A service did not check the precondition of its caller.")
+ANY_STATE: Expected = _AnyState()

@@ -6,7 +6,6 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Row, Select
 from sqlalchemy.orm import Session
 
-from core.platform import preconditions
 from core.platform.access import Actor
 from core.platform.database.base import db
 from core.platform.database.paging import Page, PageRequest, paginate
@@ -14,6 +13,7 @@ from core.platform.database.ranges import Range
 from core.platform.database.repeats import repeated
 from core.platform.database.session import transaction
 from core.platform.errors import Forbidden, Invalid, NotFound
+from core.platform.preconditions import Expected
 from core.posts import policy
 from core.posts.model import Post
 from core.posts.repository import PostRepository, mentions
@@ -113,14 +113,14 @@ def _conditions(narrowed: PostFilter) -> list[ColumnElement[bool]]:
 
 
 @repeated
-def change(actor: Actor, *, post_id: int, **values: Any) -> Row[Any]:
+def change(actor: Actor, expected: Expected, /, *, post_id: int, **values: Any) -> Row[Any]:
     """Change `title` or `content` of a post.
 
     Raises NotFound, Forbidden for another's post or one about a task that the actor no longer sees, and
     Conflict if the project of that task is archived.
     """
     with transaction() as session:
-        post = _require_changeable(session, actor, post_id)
+        post = _require_changeable(session, actor, expected, post_id)
         for name, value in values.items():
             if getattr(post, name) != value:
                 setattr(post, name, value)
@@ -128,20 +128,20 @@ def change(actor: Actor, *, post_id: int, **values: Any) -> Row[Any]:
 
 
 @repeated
-def delete(actor: Actor, *, post_id: int) -> None:
+def delete(actor: Actor, expected: Expected, /, *, post_id: int) -> None:
     """Delete a post. Raises like `change`."""
     with transaction() as session:
-        PostRepository(session).delete(_require_changeable(session, actor, post_id))
+        PostRepository(session).delete(_require_changeable(session, actor, expected, post_id))
 
 
-def _require_changeable(session: Session, actor: Actor, post_id: int) -> Post:
+def _require_changeable(session: Session, actor: Actor, expected: Expected, post_id: int) -> Post:
     post = PostRepository(session).find_for_update(post_id)
     if post is None:
         raise NotFound("There is no such post.")
     require_own(actor, post)
     if post.task_id is not None:
         tasks.require_discussable(actor, TaskRepository(session).find_access(actor, post.task_id))
-    preconditions.check(lambda: _shown(session, post))
+    expected.require(lambda: _shown(session, post))
     return post
 
 

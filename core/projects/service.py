@@ -5,13 +5,13 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from core.platform import preconditions
 from core.platform.access import Actor
 from core.platform.database.base import db
 from core.platform.database.paging import Page, PageRequest, paginate
 from core.platform.database.repeats import repeated
 from core.platform.database.session import transaction
 from core.platform.errors import Conflict, DomainError, Forbidden, Invalid, Malformed, NotFound
+from core.platform.preconditions import Expected
 from core.projects import policy
 from core.projects.model import Project, ProjectMember, ProjectRole
 from core.projects.repository import ProjectRepository
@@ -78,29 +78,39 @@ def list_visible(actor: Actor, *, page: PageRequest, archived: bool | None = Non
 
 
 @repeated
-def change(actor: Actor, *, project_id: int, **values: Any) -> Project:
+def change(actor: Actor, expected: Expected, /, *, project_id: int, **values: Any) -> Project:
     """Change the given settings of a project. Raises NotFound, Forbidden, and Conflict if the key is taken."""
     with transaction() as session:
         project = _lock_to_manage(actor, session, project_id)
-        preconditions.check(lambda: project)
+        expected.require(lambda: project)
         for name, value in values.items():
             setattr(project, name, value)
     return project
 
 
 def replace(
-    actor: Actor, *, project_id: int, key: str, name: str, description: str | None = None, archived: bool = False
+    actor: Actor,
+    expected: Expected,
+    /,
+    *,
+    project_id: int,
+    key: str,
+    name: str,
+    description: str | None = None,
+    archived: bool = False,
 ) -> Project:
     """Replace all settings of a project; what is not given is cleared. Raises like `change`."""
-    return change(actor, project_id=project_id, key=key, name=name, description=description, archived=archived)
+    return change(
+        actor, expected, project_id=project_id, key=key, name=name, description=description, archived=archived
+    )
 
 
 @repeated
-def delete(actor: Actor, *, project_id: int) -> None:
+def delete(actor: Actor, expected: Expected, /, *, project_id: int) -> None:
     """Delete a project without tasks. Raises NotFound, Forbidden, and Conflict while it has tasks."""
     with transaction() as session:
         project = _lock_to_manage(actor, session, project_id, to_delete=True)
-        preconditions.check(lambda: project)
+        expected.require(lambda: project)
         projects = ProjectRepository(session)
         count = projects.count_tasks(project_id) or trash.let_go(session, actor.author, Task.project_id, project_id)
         if count:
@@ -137,7 +147,7 @@ def get_member(actor: Actor, *, project_id: int, user_id: int) -> Membership:
 
 
 @repeated
-def set_member(actor: Actor, *, project_id: int, user_id: int, role: ProjectRole) -> Membership:
+def set_member(actor: Actor, expected: Expected, /, *, project_id: int, user_id: int, role: ProjectRole) -> Membership:
     """Make somebody a member, or change their role.
 
     Raises NotFound for the project, Forbidden, Invalid for an unknown or
@@ -152,7 +162,7 @@ def set_member(actor: Actor, *, project_id: int, user_id: int, role: ProjectRole
         projects = ProjectRepository(session)
         member = projects.find_member(project_id, user_id)
         is_new = member is None
-        preconditions.check(lambda: None if member is None else _membership(session, member, is_new=False))
+        expected.require(lambda: None if member is None else _membership(session, member, is_new=False))
         if member is None:
             member = projects.add_member(ProjectMember(project_id=project_id, user_id=user_id, role=role))
         else:
@@ -163,7 +173,7 @@ def set_member(actor: Actor, *, project_id: int, user_id: int, role: ProjectRole
 
 
 @repeated
-def remove_member(actor: Actor, *, project_id: int, user_id: int) -> None:
+def remove_member(actor: Actor, expected: Expected, /, *, project_id: int, user_id: int) -> None:
     """Take somebody out of a project; their tasks stay. Raises NotFound, Forbidden, and Conflict for the last owner."""
     with transaction() as session:
         projects = ProjectRepository(session)
@@ -173,7 +183,7 @@ def remove_member(actor: Actor, *, project_id: int, user_id: int) -> None:
         if not policy.may_remove_member(actor, role, user_id):
             raise Forbidden("Only an owner of the project may do this.")
         member = _require_member(session, project_id, user_id)
-        preconditions.check(lambda: _membership(session, member, is_new=False))
+        expected.require(lambda: _membership(session, member, is_new=False))
         _require_another_owner(projects, member)
         projects.delete(member)
 

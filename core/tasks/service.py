@@ -13,7 +13,7 @@ from core.items.repository import ItemRepository
 from core.jobs import orders as jobs
 from core.jobs.kinds import EMAIL_TASK_CREATED, PROCESS_TASK
 from core.jobs.model import Job
-from core.platform import clock, preconditions
+from core.platform import clock
 from core.platform.access import Actor
 from core.platform.database.base import db
 from core.platform.database.paging import Page, PageRequest, paginate
@@ -21,6 +21,7 @@ from core.platform.database.ranges import Range
 from core.platform.database.repeats import repeated
 from core.platform.database.session import transaction
 from core.platform.errors import Conflict, Forbidden, Invalid, JobFailed, NotFound
+from core.platform.preconditions import Expected
 from core.projects import service as projects
 from core.projects.repository import ProjectRepository
 from core.tasks import notices, policy, recording
@@ -174,6 +175,8 @@ def _conditions(narrowed: TaskFilter) -> list[ColumnElement[bool]]:
 
 def replace(
     actor: Actor,
+    expected: Expected,
+    /,
     *,
     task_id: int,
     title: str,
@@ -187,6 +190,7 @@ def replace(
     """Replace everything that people may set; what is not given becomes null. Raises like `change`."""
     return change(
         actor,
+        expected,
         task_id=task_id,
         title=title,
         status=status,
@@ -199,7 +203,7 @@ def replace(
 
 
 @repeated
-def change(actor: Actor, *, task_id: int, **values: Any) -> Task:
+def change(actor: Actor, expected: Expected, /, *, task_id: int, **values: Any) -> Task:
     """Change the given fields of a task and no others; a new assignee is told by e-mail.
 
     Raises NotFound, Forbidden for another's task or for fields that an assignee
@@ -210,7 +214,7 @@ def change(actor: Actor, *, task_id: int, **values: Any) -> Task:
         access = _require(TaskRepository(session).find_access(actor, task_id, lock=True))
         changed = changed_fields(access.task, values)
         require_changeable(actor, access, changed)
-        preconditions.check(lambda: access.task)
+        expected.require(lambda: access.task)
         wanted = {name: changed[name] for name in REFERENCES & changed.keys()}
         References(actor, session, [wanted]).require(wanted)
         apply_changes(access.task, changed)
@@ -221,7 +225,7 @@ def change(actor: Actor, *, task_id: int, **values: Any) -> Task:
 
 
 @repeated
-def delete(actor: Actor, *, task_id: int) -> None:
+def delete(actor: Actor, expected: Expected, /, *, task_id: int) -> None:
     """Put a task into the trash, and with it the posts about it.
 
     Raises NotFound, Forbidden unless the actor owns the task or its project or
@@ -230,13 +234,13 @@ def delete(actor: Actor, *, task_id: int) -> None:
     with transaction() as session:
         access = _require(TaskRepository(session).find_access(actor, task_id, lock=True))
         require_deletable(actor, access)
-        preconditions.check(lambda: access.task)
+        expected.require(lambda: access.task)
         access.task.deleted_at = clock.now()
         recording.record(session, actor.author, TaskAction.DELETED, access.task)
 
 
 @repeated
-def restore(actor: Actor, *, task_id: int) -> Task:
+def restore(actor: Actor, expected: Expected, /, *, task_id: int) -> Task:
     """Take a task out of the trash, and with it the posts about it.
 
     Raises NotFound, Forbidden unless the actor may delete the task, and Conflict
@@ -249,14 +253,14 @@ def restore(actor: Actor, *, task_id: int) -> Task:
         if access.task.deleted_at is None:
             raise Conflict("This task is not in the trash.")
         _require_open_project(access)
-        preconditions.check(lambda: access.task)
+        expected.require(lambda: access.task)
         access.task.deleted_at = None
         recording.record(session, actor.author, TaskAction.RESTORED, access.task)
     return access.task
 
 
 @repeated
-def start_processing(actor: Actor, *, task_id: int) -> Job:
+def start_processing(actor: Actor, expected: Expected, /, *, task_id: int) -> Job:
     """Order the processing of a task.
 
     Raises NotFound, Forbidden for another's task, and Conflict for a cancelled
@@ -267,7 +271,7 @@ def start_processing(actor: Actor, *, task_id: int) -> Job:
         _require_may_process(actor, access)
         if access.task.status is TaskStatus.CANCELLED:
             raise Conflict("A cancelled task cannot be processed. Set its status first.")
-        preconditions.check(lambda: access.task)
+        expected.require(lambda: access.task)
         return jobs.enqueue(session, PROCESS_TASK, by=actor, task_id=task_id)
 
 

@@ -12,13 +12,14 @@ from core.audit.model import EventKind
 from core.auth import keys, lockout, revocation
 from core.jobs import orders as jobs
 from core.jobs.kinds import EMAIL_WELCOME
-from core.platform import passwords, preconditions
+from core.platform import passwords
 from core.platform.access import Actor, Role, Via
 from core.platform.database.base import db
 from core.platform.database.paging import Page, PageRequest, paginate
 from core.platform.database.repeats import repeated
 from core.platform.database.session import transaction
 from core.platform.errors import Conflict, Forbidden, JobFailed, Malformed, NotFound
+from core.platform.preconditions import Expected
 from core.platform.text import checks
 from core.tasks import notices
 from core.users import belongings, policy
@@ -150,13 +151,23 @@ def select_visible(session: Session, actor: Actor, narrowed: UserFilter) -> Sele
     return UserRepository(session).select(*conditions, with_details=with_details)
 
 
-def replace(actor: Actor, *, user_id: int, username: str, email: str, name: str | None = None, **values: Any) -> User:
+def replace(
+    actor: Actor,
+    expected: Expected,
+    /,
+    *,
+    user_id: int,
+    username: str,
+    email: str,
+    name: str | None = None,
+    **values: Any,
+) -> User:
     """Replace what people say of themselves; role, state and time zone stay unless given. Raises like `change`."""
-    return change(actor, user_id=user_id, username=username, email=email, name=name, **values)
+    return change(actor, expected, user_id=user_id, username=username, email=email, name=name, **values)
 
 
 @repeated
-def change(actor: Actor, *, user_id: int, **values: Any) -> User:
+def change(actor: Actor, expected: Expected, /, *, user_id: int, **values: Any) -> User:
     """Change the given fields of an account and no others.
 
     A deactivation ends all sessions and API keys. Raises NotFound, Forbidden,
@@ -169,7 +180,7 @@ def change(actor: Actor, *, user_id: int, **values: Any) -> User:
         user = _require(locked.get(user_id) if is_guarded else people.find_for_update(user_id))
         if not policy.may_change(actor, user, values):
             raise Forbidden("You may not change this account in this way.")
-        preconditions.check(lambda: user)
+        expected.require(lambda: user)
         was_admin, was_active = policy.is_active_admin(user), user.is_active
         was = {name: getattr(user, name) for name in _WATCHED}
         for name, value in values.items():
@@ -221,7 +232,7 @@ def set_password(*, user_id: int, password: str, hashing_keys: Sequence[str]) ->
 
 
 @repeated
-def delete(actor: Actor, *, user_id: int, transfer_to: int | None = None) -> None:
+def delete(actor: Actor, expected: Expected, /, *, user_id: int, transfer_to: int | None = None) -> None:
     """Delete an account with its sessions and API keys; what hangs on it goes to another, all or nothing.
 
     Without a receiver, what it has in the trash is deleted for good.
@@ -240,7 +251,7 @@ def delete(actor: Actor, *, user_id: int, transfer_to: int | None = None) -> Non
         user = _require(locked.get(user_id))
         if not may_delete:
             raise Forbidden("Only its owner or an administrator may delete this account.")
-        preconditions.check(lambda: user)
+        expected.require(lambda: user)
         if policy.is_active_admin(user):
             _require_another_admin(locked, user)
         if transfer_to is not None:

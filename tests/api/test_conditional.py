@@ -8,10 +8,6 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from core.platform import preconditions
-from core.platform.database.base import db
-from core.platform.database.session import transaction
-from core.tasks.model import Task
 from tests.api.test_matrix import TABLE, World, make_world, routes
 from tests.support.people import Person, make_person
 
@@ -80,13 +76,31 @@ def check_read(world: World, operation: str) -> None:
     assert broken.status_code == 400
 
 
-def test_every_write_but_of_a_session_is_conditional(app: Flask) -> None:
-    conditional = set()
+def conditional_operations(app: Flask) -> set[str]:
+    found = set()
     for rule in app.url_map.iter_rules():
         view: Any = app.view_functions[rule.endpoint]
         if getattr(getattr(view, "view_class", None), "conditional_on", None) is not None:
-            conditional |= {f"{method} {rule.rule}" for method in rule.methods or ()}
-    assert {one for one in routes(app) if one in WRITES} - conditional == UNCONDITIONAL
+            found |= {f"{method} {rule.rule}" for method in rule.methods or ()}
+    return found
+
+
+def test_every_write_but_of_a_session_is_conditional(app: Flask) -> None:
+    assert {one for one in routes(app) if one in WRITES} - conditional_operations(app) == UNCONDITIONAL
+
+
+def test_a_post_to_a_resource_with_a_state_is_refused_for_another_state(app: Flask) -> None:
+    world = make_world(app)
+    posts = {one for one in conditional_operations(app) if one.startswith("POST ")}
+    assert len(posts) == 2
+    for operation in sorted(posts):
+        path, person = world.path(operation.split(" ")[1]), world.people["owner"]
+        if path.endswith("/restore"):
+            person.delete(path.removesuffix("/restore"))
+        refused = person.post(path, headers=match(STALE))
+        assert (refused.status_code, "ETag" in refused.headers) == (412, True), operation
+        done = person.post(path, headers=match(refused.headers["ETag"]))
+        assert done.status_code in (200, 202), operation
 
 
 @pytest.mark.parametrize("operation", [one for one in WRITES if one not in UNCONDITIONAL])
@@ -283,19 +297,6 @@ def test_where_states_are_demanded_a_new_member_needs_none(
     path = f"/projects/{project['id']}/members/{bob.user_id}"
     assert there.put(path, {"role": "viewer"}).status_code == 428
     assert there.put(path, {"role": "viewer"}, headers=none_match("*")).status_code == 201
-
-
-def test_a_service_that_forgets_the_precondition_of_its_caller_stores_nothing(app: Flask, ada: Person) -> None:
-    task_id = ada.create_task()["id"]
-    with app.app_context():
-
-        def forgetful() -> None:
-            with preconditions.demanded(lambda value: None), transaction() as session:
-                session.get_one(Task, task_id).title = "Lost"
-
-        with pytest.raises(RuntimeError, match="precondition"):
-            forgetful()
-        assert db.session.get_one(Task, task_id).title == "Water the plants"
 
 
 def test_the_statement_that_writes_names_the_version(ada: Person, statements: list[str]) -> None:

@@ -20,6 +20,7 @@ from core.platform.config.load import ROOT
 from core.platform.config.settings import Settings
 from core.platform.database.base import Base, db
 from core.platform.database.types import UtcDateTime
+from core.platform.preconditions import ANY_STATE
 from core.search import service as search
 from core.search.index import include_name
 from core.tasks import service as tasks
@@ -202,8 +203,8 @@ def test_the_trash_arrives_empty_and_what_is_in_it_does_not_come_back_when_it_le
     actor = Actor(1, Role.USER)
     assert [hit.id for hit in search.search(actor, text="zebra").items] == [8, 7]
     # The triggers are still there: a change is found at once.
-    tasks.change(actor, task_id=7, title="A quokka")
-    tasks.delete(actor, task_id=8)
+    tasks.change(actor, ANY_STATE, task_id=7, title="A quokka")
+    tasks.delete(actor, ANY_STATE, task_id=8)
     assert [hit.id for hit in search.search(actor, text="quokka").items] == [7]
     assert search.search(actor, text="zebra").items == []
     db.session.remove()

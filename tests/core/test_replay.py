@@ -25,6 +25,7 @@ from core.platform.access import Actor, Role
 from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.platform.errors import DomainError, JobFailed
+from core.platform.preconditions import ANY_STATE
 from core.projects import service as projects
 from core.projects.model import ProjectRole
 from core.tasks import bulk, handover
@@ -72,7 +73,9 @@ class Work(RuleBasedStateMachine):
         self.items = [items.create(self.actors[1], name="x", price=Decimal(1)).id for _ in range(2)]  # type: ignore[arg-type]
         self.projects = [projects.create(self.actors[1], key=key, name="x").id for key in ("AA", "BB")]
         for project_id in self.projects:
-            projects.set_member(self.actors[1], project_id=project_id, user_id=people[2].id, role=ProjectRole.EDITOR)
+            projects.set_member(
+                self.actors[1], ANY_STATE, project_id=project_id, user_id=people[2].id, role=ProjectRole.EDITOR
+            )
 
     def teardown(self) -> None:
         if hasattr(self, "context"):
@@ -106,22 +109,22 @@ class Work(RuleBasedStateMachine):
     @rule(who=PICK, task=PICK, values=VALUES, reference=PICK)
     def change(self, who: int, task: int, values: dict[str, Any], reference: int) -> None:
         with contextlib.suppress(DomainError):
-            tasks.change(self.actor(who), task_id=self.task(task), **values, **self.references(reference))
+            tasks.change(self.actor(who), ANY_STATE, task_id=self.task(task), **values, **self.references(reference))
 
     @rule(who=PICK, task=PICK, title=TITLES, status=st.sampled_from(list(TaskStatus)))
     def replace(self, who: int, task: int, title: str, status: TaskStatus) -> None:
         with contextlib.suppress(DomainError):
-            tasks.replace(self.actor(who), task_id=self.task(task), title=title, status=status)
+            tasks.replace(self.actor(who), ANY_STATE, task_id=self.task(task), title=title, status=status)
 
     @rule(who=PICK, task=PICK)
     def delete(self, who: int, task: int) -> None:
         with contextlib.suppress(DomainError):
-            tasks.delete(self.actor(who), task_id=self.task(task))
+            tasks.delete(self.actor(who), ANY_STATE, task_id=self.task(task))
 
     @rule(who=PICK, task=PICK)
     def restore(self, who: int, task: int) -> None:
         with contextlib.suppress(DomainError):
-            tasks.restore(self.actor(who), task_id=self.task(task))
+            tasks.restore(self.actor(who), ANY_STATE, task_id=self.task(task))
 
     @rule(
         who=PICK,
@@ -169,13 +172,13 @@ class Work(RuleBasedStateMachine):
         column, number = (Task.item_id, self.items[pick]) if kind == "item" else (Task.project_id, self.projects[pick])
         referring = db.session.scalars(select(Task.id).where(column == number, PRESENT)).all() if alone else []
         for task_id in referring:
-            tasks.delete(self.actors[0], task_id=task_id)
+            tasks.delete(self.actors[0], ANY_STATE, task_id=task_id)
         with contextlib.suppress(DomainError):
             if kind == "item":
-                items.delete(self.actors[0], item_id=self.items[pick])
+                items.delete(self.actors[0], ANY_STATE, item_id=self.items[pick])
                 self.items[pick] = items.create(self.actors[0], name="x", price=Decimal(1)).id
             else:
-                projects.delete(self.actors[0], project_id=self.projects[pick])
+                projects.delete(self.actors[0], ANY_STATE, project_id=self.projects[pick])
                 self.counter += 1
                 key = "C" + "".join(chr(65 + int(digit)) for digit in str(self.counter))
                 self.projects[pick] = projects.create(self.actors[1], key=key, name="x").id
@@ -184,7 +187,7 @@ class Work(RuleBasedStateMachine):
     def leave(self, receiver: int | None) -> None:
         with contextlib.suppress(DomainError):
             to = None if receiver is None else self.actors[receiver].user_id
-            users.delete(self.actors[0], user_id=self.actors[2].user_id, transfer_to=to)
+            users.delete(self.actors[0], ANY_STATE, user_id=self.actors[2].user_id, transfer_to=to)
             self.counter += 1
             name = f"bob{self.counter}"
             user = User(username=name, email=f"{name}@example.com", password_hash="x", role=Role.USER)

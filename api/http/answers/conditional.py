@@ -5,7 +5,8 @@ changes whenever any of them does, whatever they are made of, and a write can
 compute it of the locked row as well as a read.
 """
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Response, current_app, request, url_for
@@ -15,8 +16,8 @@ from api.http.answers import etags
 from api.http.answers.etags import IF_MATCH, IF_NONE_MATCH
 from api.http.answers.responses import Verb, document, representation
 from core.bootstrap import current_settings
-from core.platform import preconditions
 from core.platform.errors import PreconditionFailed, PreconditionRequired
+from core.platform.preconditions import ANY_STATE, Expected
 
 CHANGED = "This has changed meanwhile. Read it again before you change it."
 ABSENT = "This does not exist, so it has none of the states that If-Match names."
@@ -115,33 +116,40 @@ _ABOUT_THE_BODY = frozenset(
 # --- writes -----------------------------------------------------------------------
 
 
-def demand(model: ModelBase | None) -> AbstractContextManager[None]:
-    """Have the service that the request calls check what its headers demand of the resource.
+@dataclass(frozen=True, slots=True)
+class NamedStates:
+    """The states that the headers of a request name: those of If-Match and none of If-None-Match.
 
-    `model` is what a read of it shows; without one there is no state to demand.
-    Raises Malformed for headers that cannot be read.
+    `model` is what a read of the resource shows, and so what its tags are made of.
     """
-    if model is None:
-        return nullcontext()
+
+    model: ModelBase
+    wanted: etags.Tags | None
+    unwanted: etags.Tags | None
+
+    def require(self, read: Callable[[], Any]) -> None:
+        """Raise PreconditionFailed unless the resource is in such a state, PreconditionRequired if none is named."""
+        if self.wanted is None and self.unwanted is None:
+            raise PreconditionRequired(REQUIRED)
+        value = read()
+        if value is None:
+            if self.wanted is not None:
+                raise PreconditionFailed(ABSENT)
+            return
+        tag = etags.strong(representation(self.model, value))
+        if self.wanted is not None and not self.wanted.match_strongly(tag):
+            raise PreconditionFailed(CHANGED, current=tag)
+        if self.unwanted is not None and self.unwanted.match_weakly(tag):
+            raise PreconditionFailed(PRESENT, current=tag)
+
+
+def expected_by_request(model: ModelBase) -> Expected:
+    """Return in which states of the resource the request wants it changed. Raises Malformed."""
     wanted, unwanted = etags.named_by(IF_MATCH), etags.named_by(IF_NONE_MATCH)
     is_required = request.method in GUARDED_METHODS and current_settings().require_if_match
     if wanted is None and unwanted is None and not is_required:
-        return nullcontext()
-
-    def judge(value: Any) -> None:
-        if wanted is None and unwanted is None:
-            raise PreconditionRequired(REQUIRED)
-        if value is None:
-            if wanted is not None:
-                raise PreconditionFailed(ABSENT)
-            return
-        tag = etags.strong(representation(model, value))
-        if wanted is not None and not wanted.match_strongly(tag):
-            raise PreconditionFailed(CHANGED, current=tag)
-        if unwanted is not None and unwanted.match_weakly(tag):
-            raise PreconditionFailed(PRESENT, current=tag)
-
-    return preconditions.demanded(judge)
+        return ANY_STATE
+    return NamedStates(model, wanted, unwanted)
 
 
 def answer_write(response: Response, *, place: str | None) -> Response:

@@ -28,6 +28,7 @@ from core.platform.access import SCOPES, Actor, Permission
 from core.platform.database.paging import PageRequest
 from core.platform.errors import Forbidden
 from core.platform.logs import context
+from core.platform.preconditions import Expected
 
 VERBS = ("get", "post", "put", "patch", "delete")
 SECURITY: list[dict[str, list[str]]] = [{"Password": []}, {"Bearer": []}, {"ApiKey": []}]
@@ -59,8 +60,7 @@ class SecureResource(Resource):
     effect: ClassVar[Effect] = Effect.TRANSACTION
     # What this resource's requests are counted as, once it is known who asks.
     count: ClassVar[Callable[[Actor | None], None]] = limits.count_request
-    # What a read of this resource shows, whose tag If-Match names to the verbs that change it. The
-    # services behind them call `preconditions.check`.
+    # What a read of this resource shows, whose tag If-Match names to the verbs that change it.
     conditional_on: ClassVar[ModelBase | None] = None
     # The endpoint of that read, if it is another than this.
     conditional_at: ClassVar[str | None] = None
@@ -68,6 +68,8 @@ class SecureResource(Resource):
     actor: Actor
     body: dict[str, Any]
     query: dict[str, Any]
+    # What a verb that changes this resource hands to its service; there is none without `conditional_on`.
+    expected: Expected
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -173,10 +175,10 @@ class SecureResource(Resource):
         """Run the verb under the conditions of the request."""
         if request.method in ("GET", "HEAD"):
             return conditional.answer_read(super().dispatch_request(*args, **kwargs))
-        with conditional.demand(self.conditional_on):
-            response = super().dispatch_request(*args, **kwargs)
         if self.conditional_on is None:
-            return response
+            return super().dispatch_request(*args, **kwargs)
+        self.expected = conditional.expected_by_request(self.conditional_on)
+        response = super().dispatch_request(*args, **kwargs)
         return conditional.answer_write(response, place=self.conditional_at)
 
     def read_body(self, model: ModelBase) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from core.platform.access import Actor, Permission, Role
 from core.platform.database.base import Base
 from core.platform.database.bulk_rows import insert_rows, update_rows, validated
 from core.platform.errors import Conflict, Invalid, NotFound
+from core.platform.preconditions import ANY_STATE
 from core.platform.text import checks
 from core.posts import service as posts
 from core.posts.model import Post
@@ -307,7 +308,7 @@ class UserRows(Things):
     def update(self, session: Session, changes: Mapping[int, Values], now: datetime) -> None:
         # One by one: who loses a role or an account must keep nothing of it, and the last administrator stays.
         for thing_id, changed in changes.items():
-            users.change(self.actor, user_id=thing_id, **changed)
+            users.change(self.actor, ANY_STATE, user_id=thing_id, **changed)
 
 
 KINDS: dict[Kind, type[Things]] = {

@@ -18,6 +18,7 @@ from core.operations.commands.process import Failure
 from core.platform import clock
 from core.platform.access import OPERATOR
 from core.platform.database.base import db
+from core.platform.preconditions import ANY_STATE
 
 LOOK_SECONDS = 0.5
 
@@ -90,7 +91,7 @@ def cancel(job_ids: tuple[UUID, ...]) -> None:
     """Cancel jobs that wait or run."""
     for job_id in job_ids:
         with refusals():
-            service.cancel(OPERATOR, job_id=job_id)
+            service.cancel(OPERATOR, ANY_STATE, job_id=job_id)
         click.echo(f"{job_id} is cancelled.")
 
 

@@ -7,6 +7,7 @@ import click
 from core.bootstrap import current_settings
 from core.operations.commands.common import in_app, refusals
 from core.platform.access import OPERATOR, Role
+from core.platform.preconditions import ANY_STATE
 from core.users import service as users
 
 
@@ -72,7 +73,7 @@ def set_password(name: str, password_stdin: bool) -> None:
 def set_role(name: str, role: str) -> None:
     """Give NAME a role. The last active administrator stays one."""
     with refusals():
-        row = users.change(OPERATOR, user_id=users.get_by_login(name).id, role=role)
+        row = users.change(OPERATOR, ANY_STATE, user_id=users.get_by_login(name).id, role=role)
     click.echo(f"{row.username} is now {row.role}.")
 
 
@@ -82,7 +83,7 @@ def set_role(name: str, role: str) -> None:
 def activate_user(name: str) -> None:
     """Let NAME log in again."""
     with refusals():
-        row = users.change(OPERATOR, user_id=users.get_by_login(name).id, is_active=True)
+        row = users.change(OPERATOR, ANY_STATE, user_id=users.get_by_login(name).id, is_active=True)
     click.echo(f"{row.username} is active.")
 
 
@@ -92,7 +93,7 @@ def activate_user(name: str) -> None:
 def deactivate_user(name: str) -> None:
     """Lock NAME out and end all sessions and API keys of the account."""
     with refusals():
-        row = users.change(OPERATOR, user_id=users.get_by_login(name).id, is_active=False)
+        row = users.change(OPERATOR, ANY_STATE, user_id=users.get_by_login(name).id, is_active=False)
     click.echo(f"{row.username} is inactive.")
 
 
@@ -105,5 +106,5 @@ def delete_user(name: str, transfer_to: str | None) -> None:
     with refusals():
         row = users.get_by_login(name)
         receiver = None if transfer_to is None else users.get_by_login(transfer_to).id
-        users.delete(OPERATOR, user_id=row.id, transfer_to=receiver)
+        users.delete(OPERATOR, ANY_STATE, user_id=row.id, transfer_to=receiver)
     click.echo(f"{row.username} is deleted.")

@@ -17,7 +17,6 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-from core.platform import preconditions
 from core.platform.database.base import db
 from core.platform.database.engine import DEADLINE, LOCK_SECONDS, WRITING
 from core.platform.database.trouble import Trouble, asks_for_repetition, locked, trouble_of
@@ -65,15 +64,12 @@ def transaction(*, patience: float | None = None) -> Iterator[Session]:
     deadline = time.monotonic() + (LOCK_SECONDS if patience is None else patience)
     with _turn(deadline) if is_sqlite else nullcontext():
         session.info[WRITING] = True
-        is_stored = False
         try:
             session.connection(execution_options={WRITING: True, DEADLINE: deadline})
             if patience is not None and not is_sqlite:
                 set_lock_timeout(session, patience)
             yield session
-            preconditions.require_checked()
             session.commit()
-            is_stored = True
         except IntegrityError as error:
             session.rollback()
             conflict = conflict_of(error)
@@ -90,9 +86,6 @@ def transaction(*, patience: float | None = None) -> Iterator[Session]:
             raise
         finally:
             session.info.pop(WRITING, None)
-            if not is_stored:
-                # Whoever does this again decides by another state.
-                preconditions.forget_judgement()
 
 
 def for_writing(connection: Connection) -> Connection:
