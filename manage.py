@@ -21,7 +21,7 @@ import click
 
 from core.operations.commands import names
 
-# The variable that tells the processes that this one starts what was shown already.
+# Variable by which the processes that this one starts know what was shown already.
 SHOWN = "_TASKLANE_SHOWN"
 
 
@@ -34,7 +34,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         command = names.load(cmd_name)
         if __name__ == "__main__":
-            # What the modules have left stays to the end, and nobody has to look at it any more.
+            # What the modules have left stays to the end, and is not looked at any more.
             gc.freeze()
             gc.enable()
         return command

@@ -1,4 +1,4 @@
-"""Changing tables of PostgreSQL while others write to them, and beginning again where somebody was in the way.
+"""Changing tables of PostgreSQL while others write to them, and beginning again where a transaction was in the way.
 
 What asks for a lock that others hold makes everybody wait who comes after it. So a
 migration waits for a moment only, gives up everything, and is tried again. What takes
@@ -99,7 +99,7 @@ def is_postgresql() -> bool:
 
 
 def end_transaction() -> None:
-    """Commit what the migration has done so far, so that nobody waits for its locks while it goes on."""
+    """Commit what the migration has done so far, so that no other transaction waits for its locks while it goes on."""
     if is_postgresql():
         with op.get_context().autocommit_block():
             pass
@@ -111,7 +111,7 @@ def add_column(table: str, column: sa.Column[Any]) -> None:
 
 
 def add_reference(table: str, column: str, target: str, *, name: str) -> None:
-    """Add a column with the number of a row of another table; the rows are not looked at while anybody waits."""
+    """Add a column with the number of a row of another table; the rows are not looked at while others wait."""
     if not is_postgresql():
         # Inside the definition of the column it needs no copy of the table, which would lose AUTOINCREMENT.
         op.execute(f"ALTER TABLE {table} ADD COLUMN {column} INTEGER CONSTRAINT {name} REFERENCES {target} (id)")

@@ -1,7 +1,7 @@
 """Search index of PostgreSQL, as migration 0005 and the later one that repeats it mean it. Never changed.
 
 A generated column would be the shorter way. But it cannot be added, nor changed,
-without writing the whole table anew while nobody may even read it.
+without writing the whole table anew under a lock that keeps even readers out.
 """
 
 from alembic import op

@@ -34,16 +34,16 @@ PAUSE_WHEN_DOWN = 1.0
 ROOM = 1000
 BATCH = 50
 
-# How often it is told that a scheduler runs, and for how long that counts.
+# Seconds between two signs that a scheduler runs, and for how long a sign counts.
 ALIVE_EVERY = 5.0
 ALIVE_SECONDS = 20
 # One that is started by cron again and again is not missed in between.
 ALIVE_SECONDS_ONCE = 300
 
-# What nobody will ever take, such as the lost message of a job that was cancelled, is not kept for ever.
+# A message that no worker will ever take, such as the lost message of a job that was cancelled, is not kept for ever.
 MESSAGE_SECONDS = 24 * 3600
 
-# What newer code has ordered waits until somebody runs who knows it.
+# A job that newer code has ordered waits until a process runs that knows its kind.
 _KNOWN = frozenset(KINDS)
 
 
@@ -62,7 +62,7 @@ class Relay:
         self._told_at = float("-inf")
 
     def run(self, stop: threading.Event) -> None:
-        """Send due jobs until told to stop; survive whatever the database or Redis does."""
+        """Send due jobs until asked to stop; survive whatever the database or Redis does."""
         while not stop.is_set():
             pause = self.poll_seconds
             self.tell_of_life()
@@ -81,7 +81,7 @@ class Relay:
             stop.wait(pause)
 
     def tell_of_life(self, seconds: int = ALIVE_SECONDS) -> None:
-        """Tell Redis that a scheduler runs, but not too often, and without being hurt if it does not listen."""
+        """Note in Redis that a scheduler runs, but not too often, and unharmed if it does not answer."""
         if clock.monotonic() - self._told_at < ALIVE_EVERY:
             return
         self._told_at = clock.monotonic()
@@ -137,7 +137,7 @@ class Relay:
         A lease has passed without a start. If the message is not on its queue, a
         worker has died between taking it and claiming its job. All of it is
         written anew: a Redis that was emptied meanwhile may know only what that
-        worker still said about it, which nobody can run.
+        worker still said about it, which cannot be run.
         """
         key = message_id(sending.job_id, sending.attempt)
         if self.connection.lpos(self.queues[KINDS[sending.kind].queue].key, key) is None:

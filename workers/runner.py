@@ -54,7 +54,7 @@ class Taken(BaseException):
 class TimeUp(BaseException):
     """The job takes too long. Not an Exception, for the same reason.
 
-    It also tells SQLAlchemy not to use a connection again on which a statement
+    It also keeps SQLAlchemy from using a connection again on which a statement
     was interrupted; psycopg could not even roll back on it.
     """
 
@@ -71,7 +71,7 @@ class TimeLimit(UnixSignalDeathPenalty):
 def run_job(job_id: str, attempt: int) -> None:
     """Run one attempt of a job; RQ calls this in the forked child.
 
-    Never raises for a failed job: its row tells what happened, and when it is
+    Never raises for a failed job: its row says what happened, and when it is
     tried again.
     """
     context.job_id.set(job_id)

@@ -30,7 +30,7 @@ class WakeUp(Job):
 
     @property
     def success_callback(self) -> None:
-        """Return None: the row of a job tells what is to happen next, not its message."""
+        """Return None: the row of a job says what is to happen next, not its message."""
 
     @property
     def failure_callback(self) -> None:
@@ -41,7 +41,7 @@ class WakeUp(Job):
         """Return None, like `success_callback`."""
 
     def send_webhooks(self, *args: Any, **kwargs: Any) -> None:
-        """Do nothing: a message must not make a worker call anybody."""
+        """Do nothing: a message must not make a worker call any function."""
 
 
 def message_id(job_id: UUID, attempt: int) -> str:

@@ -32,7 +32,7 @@ log = logging.getLogger("tasklane.worker")
 
 MONITOR_SECONDS = 5
 # A worker that says nothing to Redis for this long is no longer counted, and looks for leftovers this often.
-# One that waits for a job speaks twice as often; RQ waits 15 seconds less than it is told.
+# One that waits for a job speaks twice as often; RQ waits 15 seconds less than it is set to.
 SILENCE_SECONDS = 30
 PAUSE_WHEN_DOWN = 1.0
 # How long a job may take to notice that it has to stop.
@@ -77,7 +77,7 @@ def _say_nothing() -> None:
 class TasklaneWorker(Worker):
     """An RQ worker that lets a short job finish and hands a long one back when it must stop.
 
-    What it tells Redis about itself is for information only, so it goes on when
+    What it writes about itself into Redis is for information only, so it goes on when
     Redis does not listen.
     """
 
@@ -212,7 +212,7 @@ class TasklaneWorker(Worker):
             super().set_current_job_working_time(current_job_working_time, pipeline)
 
     def set_shutdown_requested_date(self) -> None:
-        """Tell Redis nothing: a signal handler must not wait for it."""
+        """Write nothing to Redis: a signal handler must not wait for it."""
 
     def subscribe(self) -> None:
         """Take no commands from Redis: who can write there must not be able to end workers and jobs."""
@@ -221,7 +221,7 @@ class TasklaneWorker(Worker):
         """Do nothing, like `subscribe`."""
 
     def teardown(self) -> None:
-        """Say goodbye, but wait for nobody."""
+        """Say goodbye, but wait for no answer."""
         if not self.is_horse:
             self.connection = redis.connect(self.settings)
             with suppress(RedisError):

@@ -34,7 +34,7 @@ class EventKind(StrEnum):
 class SecurityEvent(Base):
     """One thing that happened to an account. Holds no secrets, and outlives the account.
 
-    `actor_id` is who did it, None for somebody unverified or an operator on the
+    `actor_id` is the account that did it, None for an unverified caller or an operator on the
     server; `user_id` is whose account it is about. Neither is a foreign key,
     because what happened does not change when the account is deleted.
     """
@@ -72,7 +72,7 @@ class LoginFailures(Base):
 
 
 class KnownAddress(Base):
-    """An address from which somebody has logged in; a lock does not hold there. Kept as an HMAC."""
+    """Address from which a user has logged in; a lock does not hold there. Kept as an HMAC."""
 
     __tablename__ = "known_addresses"
     __table_args__ = (Index("ix_known_addresses_last_at", "last_at"),)

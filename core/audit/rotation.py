@@ -13,7 +13,7 @@ from core.platform.database.repeats import repeated
 from core.platform.database.session import transaction
 from core.platform.database.statements import insert_if_absent
 
-# What was made under a secret is of little use to anybody after this.
+# What was made under a secret is of little use to a thief after this.
 REMEMBERED = timedelta(days=30)
 
 
@@ -40,5 +40,5 @@ def lost_at(secrets: Sequence[str]) -> datetime | None:
 
 
 def _id(secret: str) -> str:
-    """Return the name of a secret, which tells nothing of it."""
+    """Return a name for a secret, from which the secret cannot be guessed."""
     return hashlib.sha256(b"tasklane secret key " + secret.encode()).hexdigest()[:16]

@@ -43,7 +43,7 @@ NOT_VALID = "This API key is not valid."
 USE_RECORDED_EVERY = timedelta(minutes=1)
 # Seconds that a read may wait for that.
 USE_PATIENCE = 0.5
-# How often an event tells of it.
+# How often an event is written about it.
 USE_TOLD_EVERY = timedelta(hours=1)
 
 _KNOWN = {permission.value: permission for permission in Permission}

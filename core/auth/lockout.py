@@ -5,7 +5,7 @@ lock that name for a while that doubles with each further one, up to a quarter o
 an hour; meanwhile not even the right password is looked at. An address from
 which the owner has logged in before is not bound by the lock, so a stranger can
 delay a login from a new place, and nothing more. Names without an account are
-treated alike, so a lock tells nobody whether there is one.
+treated alike, so a lock does not show whether there is one.
 """
 
 import hashlib
@@ -41,7 +41,7 @@ def require_unlocked(name: str, user: User | None, address: str, *, hashing_keys
     now = clock.now()
     if until is None or until <= now:
         return
-    # Asked for nobody's account too, because the time that it takes would tell of one.
+    # Asked for a name without an account too, because the time that it takes would show whether there is one.
     if repository.is_known(user.id if user else 0, *(_hash("address", address, key) for key in hashing_keys)):
         return
     seconds = int((until - now).total_seconds()) + 1

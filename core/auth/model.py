@@ -47,7 +47,7 @@ class RefreshToken(Base):
 
 
 class PasswordReset(Base):
-    """A link by which somebody sets a new password without the old one; of its token only an HMAC is kept.
+    """Link by which a user sets a new password without the old one; of its token only an HMAC is kept.
 
     A used one stays until its time is over, so that a repeated job does not make it again.
     """

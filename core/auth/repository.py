@@ -160,7 +160,7 @@ class KeyRepository:
         self.session.execute(statement, execution_options={"synchronize_session": False})
 
     def note_use(self, key_id: int, now: datetime, *, unless_after: datetime) -> None:
-        """Record the use of a key, unless somebody has just recorded another."""
+        """Record the use of a key, unless another request has just recorded one."""
         is_due = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at <= unless_after)
         statement = update(ApiKey).where(ApiKey.id == key_id, is_due).values(last_used_at=now)
         self.session.execute(statement, execution_options={"synchronize_session": False})

@@ -1,6 +1,6 @@
 """A way back for who has forgotten their password: a link that works once, by e-mail or from an administrator.
 
-A link that is sent is made by the worker, of the job's id: so nothing that is stored tells it,
+A link that is sent is made by the worker, of the job's id: so nothing that is stored gives it away,
 and a message that has to be sent again has the same one.
 """
 
@@ -30,7 +30,7 @@ from core.platform.text import checks
 from core.users.repository import UserRepository
 
 LIFETIME = timedelta(minutes=30)
-# Within a lifetime; so who has used these up has one that holds, and nobody's mailbox is filled.
+# Within a lifetime; so who has used these up has one that holds, and no mailbox is filled.
 LINKS_AT_ONCE = 3
 
 TOKEN = re.compile(r"tlr_[0-9a-f]{48}")
@@ -48,10 +48,10 @@ class ResetLink:
 
 @repeated
 def order(*, username: str) -> None:
-    """Order a link for whoever has this username or e-mail address, if anybody has.
+    """Order a link for the account with this username or e-mail address, if there is one.
 
     Does the same work whether there is such an account, active or not: the
-    worker finds out, and nobody sees how long that takes.
+    worker finds out, and the caller cannot see how long that takes.
     """
     user = UserRepository(db.session()).find_by_login(username)
     until = clock.now() + LIFETIME
@@ -85,7 +85,7 @@ def make_for_job(*, user_id: int, job_id: UUID, until: datetime, signing_key: st
 
 @repeated
 def make(actor: Actor, *, user_id: int, signing_key: str) -> ResetLink:
-    """Make a link for somebody else's account; for administrators to hand over.
+    """Make a link for another user's account; for administrators to hand over.
 
     Raises Forbidden, NotFound, and Conflict for an inactive account.
     """
@@ -100,7 +100,7 @@ def make(actor: Actor, *, user_id: int, signing_key: str) -> ResetLink:
         if user is None:
             raise NotFound("There is no such user.")
         if user.id == actor.user_id:
-            # A session that somebody has left open must not be enough to take the account over.
+            # A session that its user has left open must not be enough to take the account over.
             raise Forbidden("Change your own password with POST /api/v1/auth/password.")
         if not user.is_active:
             raise Conflict("This account is inactive.")

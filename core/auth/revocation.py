@@ -1,4 +1,4 @@
-"""Locking somebody out: what ends with a password, a deactivation or an account."""
+"""Locking a user out: sessions and keys that end with a password, a deactivation or an account."""
 
 from sqlalchemy.orm import Session
 

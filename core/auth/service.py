@@ -80,7 +80,7 @@ def login(
 
 
 def _still_proves(current: User, password: str, *, proven: str) -> bool:
-    """Return whether a password that proved who somebody is, by the hash `proven`, still does.
+    """Return whether a password that was right for the hash `proven` is still the account's.
 
     Another hash need not be that of another password: a log-in beside this one may
     have replaced a hash that had become too weak.

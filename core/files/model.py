@@ -14,7 +14,7 @@ CHUNK_BYTES = 512 * 1024
 
 
 class StoredFile(Base):
-    """A file that is complete. Without a job it belongs to nobody yet, and is swept away in time.
+    """File that is complete. Without a job it has no owner yet, and cleanup deletes it in time.
 
     Platforms run web and worker processes on machines without a common disk, so
     the database holds the bytes. `size` is in bytes; `number` orders the files of

@@ -1,7 +1,7 @@
 """Storing, reading and sweeping files, in pieces: no file is ever in memory as a whole.
 
-A file is written in many short transactions, so that nobody waits for a large
-one, and belongs to nobody until `attach` gives it to a job in the transaction
+A file is written in many short transactions, so that no other writer waits for a large
+one, and has no owner until `attach` gives it to a job in the transaction
 that completes or orders that job. What is left behind by a crash expires.
 """
 
@@ -29,7 +29,7 @@ class FileGone(Exception):
 
 
 def store(stream: IO[bytes], *, name: str, media_type: str, kept_for: timedelta) -> StoredFile:
-    """Store everything that `stream` still has, durably, and return the file, which nobody owns yet.
+    """Store everything that `stream` still has, durably, and return the file, which has no owner yet.
 
     Must not be called inside a transaction: it makes many of its own. What was
     stored is deleted if the rest cannot be.

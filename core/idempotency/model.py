@@ -15,7 +15,7 @@ class KeptAnswer(Base):
     Neither the key nor the answer can be read from the row: `key_hash` is an
     HMAC, and `answer` is encrypted under the key itself, because some answers
     hold tokens. It is null while the request is still being worked on.
-    `identity` tells the same key of the same caller whatever the secret of the
+    `identity` finds the same key of the same caller whatever the secret of the
     installation is by then; it is null in rows that older releases have made.
     """
 

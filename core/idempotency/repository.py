@@ -37,7 +37,7 @@ class KeptAnswerRepository:
     def make_way(
         self, caller: str, identity: str, key_hashes: Collection[str], now: datetime, *, claimed_before: datetime
     ) -> None:
-        """Delete a row that no longer counts: its time is over, or nobody works on its request any more."""
+        """Delete a row that no longer counts: its time is over, or no process works on its request any more."""
         abandoned = and_(KeptAnswer.answer.is_(None), KeptAnswer.created_at < claimed_before)
         over = or_(KeptAnswer.expires_at <= now, abandoned)
         condition = and_(_names(caller, identity, key_hashes), over)

@@ -27,7 +27,7 @@ from core.platform.database.session import LockedTooLong, transaction
 from core.platform.errors import Conflict, Invalid
 
 KEPT_FOR = timedelta(hours=24)
-# A reservation whose process has died is nobody's after this; longer than any request takes.
+# A reservation whose process has died may be taken over after this; longer than any request takes.
 ABANDONED_AFTER = timedelta(minutes=2)
 NONCE_BYTES = 12
 
@@ -53,7 +53,7 @@ class AlreadyClaimed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """One request under one key. `fingerprint` tells this request from others.
+    """One request under one key. `fingerprint` distinguishes this request from others.
 
     The first of `secrets` signs and encrypts, and what the others have kept can be read; so one can take the
     place of another.
@@ -134,7 +134,7 @@ def find(ticket: Ticket) -> Answer | None:
     try:
         kept = orjson.loads(ticket.open(row.answer))
     except InvalidTag:
-        # The secret of this installation has changed since; nobody can read the answer any more.
+        # The secret of this installation has changed since; the answer cannot be read any more.
         raise Conflict(UNREADABLE) from None
     headers = [(name, value) for name, value in kept["headers"]]
     scopes = kept.get("scopes")

@@ -27,7 +27,7 @@ class MailRefused(JobFailed):
 
 
 class MailDelayed(Unavailable):
-    """The message could not be sent now. `is_fault` tells that it does not pass by itself: an operator has to act."""
+    """The message could not be sent now. `is_fault`: it does not pass by itself, an operator has to act."""
 
     def __init__(self, message: str, *, reply: str, is_fault: bool) -> None:
         super().__init__(message)

@@ -27,7 +27,7 @@ OPTIONAL = tuple(kind for kind in MailKind if kind not in (MailKind.WELCOME, Mai
 
 
 class MailOptOut(Base):
-    """A kind of message that somebody does not want. Without a row, they get it."""
+    """Kind of message that a user does not want. Without a row, they get it."""
 
     __tablename__ = "mail_opt_outs"
 

@@ -29,17 +29,17 @@ class MailRepository:
         self.session = session
 
     def list_unwanted(self, user_id: int) -> set[str]:
-        """Return the kinds of message that somebody does not want."""
+        """Return the kinds of message that a user does not want."""
         return set(self.session.scalars(select(MailOptOut.kind).where(MailOptOut.user_id == user_id)))
 
     def opt_out(self, user_id: int, kinds: Collection[MailKind]) -> None:
-        """Note that somebody does not want these, whether or not they said so before."""
+        """Note that a user does not want these, whether or not they said so before."""
         if kinds:
             rows = [{"user_id": user_id, "kind": str(kind)} for kind in kinds]
             self.session.execute(insert_new(self.session, MailOptOut, rows))
 
     def opt_in(self, user_id: int, kinds: Collection[MailKind]) -> None:
-        """Note that somebody wants these again."""
+        """Note that a user wants these again."""
         if kinds:
             self.session.execute(delete(MailOptOut).where(MailOptOut.user_id == user_id, MailOptOut.kind.in_(kinds)))
 
@@ -51,8 +51,8 @@ class MailRepository:
         """Return reminders that have not been ordered: of open tasks with these due dates, to people in these zones.
 
         Their tasks and people are kept from vanishing until the transaction ends.
-        What somebody else is changing at the moment is left for the next time, so
-        that this waits for nobody and cannot take part in a deadlock.
+        A task that another transaction is changing at the moment is left for the next time, so
+        that this waits for no lock and cannot take part in a deadlock.
         """
         reminded = (
             select(TaskReminder.task_id)
@@ -77,7 +77,7 @@ class MailRepository:
                 or_(*(and_(Task.due_date == day, User.time_zone.in_(zones)) for day, zones in due.items())),
                 Task.status.not_in(CLOSED),
                 PRESENT,
-                # Nobody can close the tasks of an archived project.
+                # Members cannot close the tasks of an archived project.
                 or_(Task.project_id.is_(None), Task.project_id.not_in(select(Project.id).where(Project.archived))),
                 User.is_active,
                 ~reminded,
@@ -92,7 +92,7 @@ class MailRepository:
         return [Reminder(*row) for row in rows]
 
     def take(self, reminders: Sequence[Reminder]) -> list[Reminder]:
-        """Note that these are ordered; return those that nobody else has ordered meanwhile."""
+        """Note that these are ordered; return those that no other process has ordered meanwhile."""
         if not reminders:
             return []
         # Everybody adds keys in the same order, because one waits for the other's at each.

@@ -49,7 +49,7 @@ def welcome(*, user_id: int) -> Letter:
 
 
 def password_reset(*, user_id: int | None, until: str, job_id: UUID, settings: Settings) -> Letter:
-    """Return the link by which somebody sets a new password, as long as it holds."""
+    """Return the e-mail with the link by which a user sets a new password, as long as it holds."""
     if user_id is None:
         raise NotNeeded("No active account has this name.")
     expires_at = datetime.fromisoformat(until)
@@ -70,7 +70,7 @@ def password_reset(*, user_id: int | None, until: str, job_id: UUID, settings: S
 
 
 def task_created(*, task_id: int) -> Letter:
-    """Return the confirmation of a new task to its owner, whoever that is by now: nobody else may see it."""
+    """Return the confirmation of a new task to its owner, whoever that is by now: other users may not see it."""
     task = TaskRepository(db.session()).find(task_id)
     if task is None:
         raise NotNeeded(f"Task {task_id} was deleted before its confirmation was sent.")
@@ -78,7 +78,7 @@ def task_created(*, task_id: int) -> Letter:
 
 
 def task_assigned(*, user_id: int, task_ids: list[int], by_user_id: int) -> Letter:
-    """Return what tells an assignee of their new tasks."""
+    """Return the e-mail to an assignee about their new tasks."""
     user = _recipient(user_id, MailKind.TASK_ASSIGNED)
     tasks = [task for task in _tasks(task_ids) if task.assignee_id == user_id]
     if not tasks:
@@ -88,7 +88,7 @@ def task_assigned(*, user_id: int, task_ids: list[int], by_user_id: int) -> Lett
 
 
 def tasks_transferred(*, user_id: int, task_ids: list[int], count: int, from_user_id: int, by_user_id: int) -> Letter:
-    """Return what tells a receiver of `count` tasks, of which some are listed."""
+    """Return the e-mail to the receiver of `count` tasks, of which some are listed."""
     user = _recipient(user_id, MailKind.TASKS_TRANSFERRED)
     tasks = [task for task in _tasks(task_ids) if user_id in (task.owner_id, task.assignee_id)]
     # What was listed and has gone elsewhere is not theirs; of the rest nothing is known.
@@ -100,7 +100,7 @@ def tasks_transferred(*, user_id: int, task_ids: list[int], count: int, from_use
 
 
 def task_reminder(*, user_id: int, task_id: int, due_date: str) -> Letter:
-    """Return what reminds somebody of a task, unless it has changed since that was ordered."""
+    """Return the reminder of a task, unless it has changed since that was ordered."""
     user = _recipient(user_id, MailKind.TASK_REMINDER)
     task = TaskRepository(db.session()).find(task_id)
     if task is None:

@@ -1,4 +1,4 @@
-"""Forgetting what is over: sessions, files, jobs, slots, tasks in the trash. In small steps, so that nobody waits."""
+"""Deletion of what is over: sessions, files, jobs, slots, deleted tasks. In small steps, so that no writer waits."""
 
 from collections.abc import Callable, Collection
 from datetime import timedelta
@@ -20,14 +20,14 @@ from core.tasks.repository import TaskRepository
 BATCH = 500
 # Long after any slot could still be caught up.
 SLOTS_KEPT = timedelta(days=90)
-# A client with a wrong clock should still be told that its token is expired, not that it is unknown.
+# A client with a wrong clock should still hear that its token is expired, not that it is unknown.
 SESSIONS_KEPT = timedelta(days=1)
-# Nobody is reminded of a due date that is over, unless the clock is wrong by more than this.
+# No user is reminded of a due date that is over, unless the clock is wrong by more than this.
 REMINDERS_KEPT = timedelta(days=60)
 
 
 def clean_up(settings: Settings, step: Callable[[], None]) -> dict[str, int]:
-    """Delete what nobody can use any more; return how many of each.
+    """Delete what is of no use any more; return how many of each.
 
     `step` is called between transactions; it may raise to end the work early.
     Every step stands for itself, so nothing is lost or done twice by that.

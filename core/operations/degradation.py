@@ -14,7 +14,7 @@ WITHOUT_REDIS = (
 
 
 def is_without_redis(settings: Settings) -> bool:
-    """Return whether nobody has said where Redis is, and `dev`, which brings its own, does not run either."""
+    """Return whether no setting says where Redis is, and `dev`, which brings its own, does not run either."""
     is_embedded = settings.sources["redis_url"] == "embedded"
     return settings.env == "production" and is_embedded and not embedded_socket(settings.instance_path).exists()
 

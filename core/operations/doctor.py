@@ -144,15 +144,15 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
 
 
 def _readers(file: Path) -> Iterator[Finding]:
-    """Tell who can read the database, the addresses of people and the hashes of their passwords among it."""
+    """Find out who can read the database, the addresses of people and the hashes of their passwords among it."""
     try:
         folder = file.parent.stat().st_mode
-        # A folder that somebody cannot enter keeps what is in it from them, whatever its mode is.
+        # A folder that a user cannot enter keeps what is in it from them, whatever its mode is.
         reach = (0o070 if folder & stat.S_IXGRP else 0) | (0o007 if folder & stat.S_IXOTH else 0)
         files = [path for ending in ("", "-wal", "-shm") if (path := Path(f"{file}{ending}")).exists()]
         open_ones = [path for path in files if path.stat().st_mode & reach]
     except OSError:
-        return  # What is wrong with it is told with the database.
+        return  # Its faults are reported with the database.
     if open_ones:
         told = f"{open_ones[0]} is readable by others"
         advice = f"chmod 600 {' '.join(map(str, open_ones))}"
@@ -211,7 +211,7 @@ def _database(settings: Settings, checks: dict[str, str], errors: Mapping[str, E
 
 
 def _former_secrets(settings: Settings) -> Finding:
-    """Tell whether what was made under a former SECRET_KEY still holds."""
+    """Check whether values made under a former SECRET_KEY still hold."""
     lost = rotation.lost_at(settings.secret_keys)
     told = "what was made under former values of secret_key holds"
     advice = "Name the former one in SECRET_KEY_PREVIOUS: see docs/security.md."

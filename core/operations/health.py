@@ -36,13 +36,13 @@ from core.upstreams.registry import Registry
 
 log = logging.getLogger("tasklane.health")
 
-# Seconds that readiness waits for what somebody else has locked.
+# Seconds that readiness waits for what another transaction has locked.
 PATIENCE = 1.0
-# Anybody may ask, as often as they like, but no process writes more often than this to find out whether it can.
+# Any caller may ask, as often as they like, but no process writes more often than this to find out whether it can.
 WRITE_EVERY = 1.0
 # Bytes. On a disk with less, SQLite may have room for the little that is written here, and for nothing else.
 LEAST_FREE = 2**20
-# A job that has waited for this long shows that nobody takes it.
+# A job that has waited for this long shows that no worker takes it.
 UNNOTICED = timedelta(seconds=10)
 
 # What must be "ok" for the service to do all that it is for.
@@ -102,7 +102,7 @@ def check(
 ) -> dict[str, Any]:
     """Return the state of each part, the open jobs, and in `faults` which parts do not do what is needed of them.
 
-    Anybody may read it, so it has a word for each part and nothing of what a driver
+    Any caller may read it, so it has a word for each part and nothing of what a driver
     says; that is for `on_error`. Without the database, that is neither opened nor made.
     """
     unknown = ("unknown", "unknown", _Jobs())
@@ -114,7 +114,7 @@ def check(
         "redis": queue.state,
         "workers": _presence(queue.workers),
         "scheduler": _presence(queue.has_scheduler),
-        # Only told, like the upstreams: one server of one recipient may be what is wrong.
+        # For information only, like the upstreams: one server of one recipient may be what is wrong.
         "mail": jobs.mail,
     }
     faults = [part for part in _NEEDED if checks[part] not in ("ok", "ahead", "unknown")]
@@ -145,7 +145,7 @@ def _presence(number: int | None) -> str:
 
 
 def _check_database(settings: Settings, writing: Writing, on_error: OnError) -> tuple[str, str, _Jobs]:
-    """Return the states of the database and of its migrations, and what is told of the jobs."""
+    """Return the states of the database and of its migrations, and the figures of the jobs."""
     try:
         migrations = _check_migrations()
         # Else there is no table of jobs, or another one.

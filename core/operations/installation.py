@@ -32,7 +32,7 @@ class Operations:
     is_redis_up: bool = False
     # By kind, queue and state; every kind and state that there is.
     open_jobs: dict[tuple[str, str, str], int] = field(default_factory=dict)
-    # By queue: for how many seconds the first job that nobody has ever tried waits; 0 if none does.
+    # By queue: for how many seconds the first job without any attempt waits; 0 if none does.
     oldest_queued: dict[str, float] = field(default_factory=dict)
     workers: int | None = None
     tallies: dict[str, Tally] = field(default_factory=dict)

@@ -40,7 +40,7 @@ class Permission(StrEnum):
 
 
 class Via(StrEnum):
-    """By which way somebody acts."""
+    """Way by which a caller acts."""
 
     API = "api"
     JOB = "job"
@@ -98,5 +98,5 @@ class Actor:
         return permission in GRANTS[self.role] and (self.scopes is None or permission in self.scopes)
 
 
-# Whoever may run commands on the server. It is nobody's account.
+# The operator, who may run commands on the server. It is no account.
 OPERATOR = Actor(user_id=0, role=Role.ADMIN, via=Via.COMMAND)

@@ -39,7 +39,7 @@ def is_public(address: str) -> bool:
 
 
 def may_connect(host: str, address: str, *, allow_private: bool) -> bool:
-    """Return whether somebody who named `host` may have meant this address, to which the name has led.
+    """Return whether this address, to which the name `host` has led, may be the one that was meant.
 
     Whoever writes an address means it, and whoever writes a name that no public
     DNS has means a private network. Any other name leads there by mistake or by

@@ -10,5 +10,5 @@ def now() -> datetime:
 
 
 def monotonic() -> float:
-    """Return seconds on a clock that nobody sets, for durations and deadlines."""
+    """Return seconds on a clock that cannot be set, for durations and deadlines."""
     return time.monotonic()

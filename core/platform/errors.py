@@ -13,7 +13,7 @@ Details = Mapping[str, Sequence[str]]
 class DomainError(Exception):
     """A request that cannot be granted, with a sentence for the caller.
 
-    `unnamed` tells how many faults there are beside those in `details`.
+    `unnamed` is the number of faults beside those in `details`.
     """
 
     code = "domain_error"

@@ -11,7 +11,7 @@ _hasher = PasswordHasher(memory_cost=19 * 1024, time_cost=2, parallelism=1)
 # A burst of logins must not take all memory and every request thread.
 _slots = threading.BoundedSemaphore(4)
 
-# A hash with the parameters above of a password that nobody knows.
+# A hash with the parameters above of a password that is not known.
 NOBODYS_HASH = "$argon2id$v=19$m=19456,t=2,p=1$v35vll+lmQFR3NKxNBGqgw$2EFWpWl/54sTWaSE/7Z/c9LbrTind8bqSiyc0OpyK2A"
 
 

@@ -40,9 +40,9 @@ def connect_blocking(settings: Settings) -> "Redis":
 
 
 def tls_options(settings: Settings) -> dict[str, Any]:
-    """Return what a client must be told of the server's certificate; nothing means that it is verified.
+    """Return a client's options for the server's certificate; none means that it is verified.
 
-    Platforms such as Heroku encrypt with certificates that nobody has signed.
+    Platforms such as Heroku encrypt with certificates that no authority has signed.
     """
     if settings.redis_verify_certificate or not settings.redis_url.startswith("rediss://"):
         return {}
@@ -59,7 +59,7 @@ class Absence:
         self._next_try = 0.0
 
     def may_try(self) -> bool:
-        """Return whether to ask the server. Who may has to tell how it went."""
+        """Return whether to ask the server. Who may has to report how it went."""
         if not self._is_away:
             return True
         with self._lock:

@@ -96,8 +96,8 @@ class Figures:
 
     `by_status` counts the tasks of the range: created by its end, and neither
     completed nor cancelled before its start. `burn_up` leaves cancelled tasks
-    out, because nobody notes when they were cancelled; it starts the day before
-    the range, and ends with the range or today. `is_weekly` tells that it has
+    out, because no moment is stored when they were cancelled; it starts the day before
+    the range, and ends with the range or today. `is_weekly`: it has
     a point a week and not a day.
     """
 

@@ -72,7 +72,7 @@ def search(
     rows = index.hits(terms, conditions, newest=newest, limit=size, offset=(number - 1) * size)
     total = rows[0].total if rows else 0
     if not rows and number > 1:
-        total = index.count(terms, conditions)  # No row of a page after the last can tell.
+        total = index.count(terms, conditions)  # A page after the last has no row that could say it.
     return Page(items=[_hit(row, terms) for row in rows], number=number, size=size, total=total, next_cursor=None)
 
 

@@ -1,1 +1,1 @@
-"""Statistics: what the tasks that somebody may see add up to."""
+"""Statistics: sums over the tasks that the caller may see."""

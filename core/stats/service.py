@@ -38,14 +38,14 @@ def report(
     """Return the statistics of the tasks that the actor may see, as JSON.
 
     The daily numbers are those from `first` to `last`, by default the last 30
-    days. They are kept until anybody changes a task. Raises Malformed for a
+    days. They are cached until a task changes. Raises Malformed for a
     range and a project that cannot be used, and Forbidden for another's project.
     """
     today = zones.today(zone)
     days = choose(first, last, zone=zone, most=MAX_DAYS, refusal=Malformed)
     if project_id is not None:
         projects.require_named(actor, project_id)
-    # Whether a task is overdue depends on the day, and on nothing else that a stamp would not tell.
+    # Whether a task is overdue depends on the day, and on nothing else that the stamp would not show.
     asked = (actor.user_id, actor.role, zone.key, today, days.first, days.last, project_id)
     key = "stats:" + ":".join(str(part) for part in asked)
     return cache.memoized(

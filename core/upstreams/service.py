@@ -136,7 +136,7 @@ def _call(
     headers: Mapping[str, str],
     body: bytes | None,
 ) -> Answer:
-    """Make one call if the breaker lets it through, and tell the breaker how it went."""
+    """Make one call if the breaker lets it through, and report the result to the breaker."""
     admission = upstream.breaker.admit()
     if admission is None:
         raise _unavailable(upstream, "left alone")

@@ -3,7 +3,7 @@
 httpx limits each wait, so a peer that sends a byte now and then is never late.
 Here every wait also ends with the call that it belongs to. And a connection is
 used again only if its last answer was exactly as long as it said: what follows
-an answer would otherwise be taken for the answer to somebody else's request.
+an answer would otherwise be taken for the answer to another caller's request.
 
 A name is resolved once, here, and the connection goes to one of the addresses that
 were looked at: so a name of the internet that suddenly leads into a private network

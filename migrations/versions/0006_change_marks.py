@@ -1,4 +1,4 @@
-"""Change marks: triggers tell readers in every process that tables have changed.
+"""Change marks: triggers show readers in every process that tables have changed.
 
 The data that exists stays as it is and counts as unchanged until the next write.
 
@@ -17,7 +17,7 @@ depends_on = None
 TABLES = ("tasks", "users", "posts", "projects", "project_members")
 EVENTS = ("INSERT", "UPDATE", "DELETE")
 
-# Whoever changes a table takes a mark that nobody else holds, or adds one. So a
+# Whoever changes a table takes a mark that no other transaction holds, or adds one. So a
 # writer never waits for another's mark, and marks cannot take part in a deadlock;
 # there are never more of them than transactions that wrote at the same time.
 # Once is enough for a transaction, since others see all of it or nothing; the

@@ -1,4 +1,4 @@
-"""Jobs remember when they last told their progress, so that a guess at their end changes only with it.
+"""Jobs remember when they last reported their progress, so that a guess at their end changes only with it.
 
 Revision ID: 0014
 Revises: 0011

@@ -1,4 +1,4 @@
-"""Links for new passwords, and the security events that tell of them.
+"""Links for new passwords, and the security events about them.
 
 Revision ID: 0015
 Revises: 0014

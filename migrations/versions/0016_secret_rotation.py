@@ -1,4 +1,4 @@
-"""A repeated request is known whatever SECRET_KEY is by then, and known secrets tell when one was lost.
+"""A repeated request is known whatever SECRET_KEY is by then, and known secrets show when one was lost.
 
 Answers that are kept already have no identity; they are found by their hash for the day that they live.
 

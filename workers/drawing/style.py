@@ -52,7 +52,7 @@ _SETTINGS: Any = {
     # TrueType, so that text can be searched and copied.
     "pdf.fonttype": 42,
     "text.color": INK,
-    # A dollar sign in somebody's name begins no formula.
+    # A dollar sign in a user's name begins no formula.
     "text.parse_math": False,
     "xtick.color": MUTED,
     "xtick.labelcolor": INK,

@@ -31,7 +31,7 @@ def welcome(run: Run, *, user_id: int) -> None:
 
 
 def password_reset(run: Run, *, user_id: int | None, until: str) -> None:
-    """Send somebody the link by which they set a new password."""
+    """Send a user the link by which they set a new password."""
     order = partial(mail.password_reset, user_id=user_id, until=until)
     _send(run, partial(order, job_id=run.job_id, settings=current_settings()))
 
@@ -42,20 +42,20 @@ def task_created(run: Run, *, task_id: int) -> None:
 
 
 def task_assigned(run: Run, *, user_id: int, task_ids: list[int], by_user_id: int) -> None:
-    """Tell somebody which tasks were assigned to them, and by whom."""
+    """Tell a user which tasks were assigned to them, and by whom."""
     _send(run, partial(mail.task_assigned, user_id=user_id, task_ids=task_ids, by_user_id=by_user_id))
 
 
 def tasks_transferred(
     run: Run, *, user_id: int, task_ids: list[int], count: int, from_user_id: int, by_user_id: int
 ) -> None:
-    """Tell somebody which tasks have become theirs."""
+    """Tell a user which tasks have become theirs."""
     transferred = partial(mail.tasks_transferred, user_id=user_id, task_ids=task_ids, count=count)
     _send(run, partial(transferred, from_user_id=from_user_id, by_user_id=by_user_id))
 
 
 def task_reminder(run: Run, *, user_id: int, task_id: int, due_date: str) -> None:
-    """Remind somebody of a task."""
+    """Remind a user of a task."""
     _send(run, partial(mail.task_reminder, user_id=user_id, task_id=task_id, due_date=due_date))
 
 

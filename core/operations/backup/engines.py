@@ -41,7 +41,7 @@ class BackupError(Exception):
 
 
 class Engine(Protocol):
-    """One kind of database. In the folder `scratch` it may leave what somebody else removes."""
+    """Backup of one kind of database. What it leaves in the folder `scratch`, its caller removes."""
 
     name: str
 
@@ -52,7 +52,7 @@ class Engine(Protocol):
         """Write one state of the whole database to a file. Others go on reading and writing. Raises BackupError."""
 
     def read_from(self, path: Path, scratch: Path) -> None:
-        """Replace the database by a copy, whole or not at all. Raises BackupError, also while anybody is connected."""
+        """Replace the database by a copy, whole or not at all. Raises BackupError, also while a client is connected."""
 
 
 def engine_of(database_url: str) -> Engine:
@@ -91,7 +91,7 @@ class Sqlite:
         with closing(sqlite3.connect(path)) as copy, self._open() as database:
             _require_whole(copy)
             try:
-                # Possible only for somebody who is alone with the file.
+                # Possible only for a process that is alone with the file.
                 database.execute("PRAGMA journal_mode = DELETE")
             except sqlite3.OperationalError:
                 raise BackupError("The database is in use. Stop Tasklane, then restore.") from None
@@ -102,9 +102,9 @@ class Sqlite:
             database.execute("PRAGMA journal_mode = WAL")
 
     def _keep_private(self) -> None:
-        """Let nobody but its owner read what is about to be in the file."""
+        """Let only its owner read what is about to be in the file."""
         mode = stat.S_IMODE(self.path.stat().st_mode)
-        # Somebody else who may write to it may also restore it, and cannot change its mode.
+        # Another user who may write to it may also restore it, and cannot change its mode.
         with suppress(PermissionError):
             if mode & ~0o600:
                 self.path.chmod(mode & 0o600)
@@ -207,7 +207,7 @@ class Postgresql:
             raise BackupError(f"{tool} has failed: {lines[0].rstrip('.')}.")
 
     def _service(self, scratch: Path) -> Path:
-        """Tell the tools where the server is, by a file, because everybody can read a command line."""
+        """Pass the tools the server's address by a file, because any user can read a command line."""
         url = self.url
         given = {"host": url.host, "port": url.port, "user": url.username, "password": url.password}
         given |= {"dbname": url.database, **{name: str(value) for name, value in url.query.items()}}

@@ -2,7 +2,7 @@
 
 A backup is a compressed tar file: `manifest.json` says what it is, `database`
 is the copy of the database, and `secrets/` has the secrets that Tasklane made
-itself. Without these nobody could log in with an API key after a restore, so
+itself. Without these no script could log in with an API key after a restore, so
 whoever has the file has them: it is readable for its owner only.
 
 Redis is not part of it: whatever has to outlive a restart is in the database.

@@ -51,7 +51,7 @@ def dev(host: str | None, port: int | None, reloads: bool) -> None:
         try:
             _run(supervisor, settings, sockets, _url(host, port), reloads=reloads)
         finally:
-            # Before the children are told: who closes the last copy of a listening socket has emptied its queue.
+            # Before the children leave: who closes the last copy of a listening socket has emptied its queue.
             for each in sockets:
                 each.close()
             supervisor.stop()

@@ -38,7 +38,7 @@ def share_folder(settings: Settings) -> None:
 
 
 def refuse_address(host: str, port: int, error: OSError | UnicodeError) -> NoReturn:
-    """End the command, because nobody can listen there."""
+    """End the command, because no process can listen there."""
     reason = getattr(error, "strerror", None) or "this is not a host name"
     raise Failure(f"Cannot listen on {host}:{port}: {reason}. Choose another with --port.") from None
 

@@ -31,7 +31,7 @@ log = logging.getLogger("tasklane.serve")
 
 # Connections that the kernel has accepted and no process has taken yet.
 BACKLOG = 1024
-# Processes that serve where nobody says how many. On SQLite the second answers more than twice as many
+# Number of processes that serve where no setting says it. On SQLite the second answers more than twice as many
 # reads, and makes some of those who write wait longer for the one writer that there can be; what a third
 # and a fourth do has not been measured. docs/deployment.md has the figures.
 MOST_AUTOMATIC = 4
@@ -93,7 +93,7 @@ def serve(
     command += ["--threads", str(threads)] if threads else []
     command += [part for descriptor in descriptors for part in ("--socket-fd", str(descriptor))]
     if exit_with_parent is not None and processes == 1:
-        # Somebody watches this process already, so it serves itself.
+        # A supervisor watches this process already, so it serves itself.
         for descriptor in descriptors:
             os.set_inheritable(descriptor, True)
         sys.stdout.flush()

@@ -28,7 +28,7 @@ EXAMPLES = (
 def create_demo_users() -> dict[str, str]:
     """Create the demo accounts that are missing; return their fresh passwords by username."""
     passwords = {}
-    # One transaction, so that an interrupted start leaves no account whose password nobody has seen.
+    # One transaction, so that an interrupted start leaves no account whose password was never shown.
     with transaction() as session:
         for username, name, role in DEMO_USERS:
             if UserRepository(session).find_by_login(username) is None:
@@ -53,5 +53,5 @@ def create_example_tasks() -> int:
 
 
 def is_empty() -> bool:
-    """Return whether nobody has an account yet."""
+    """Return whether there is no account yet."""
     return db.session().scalar(select(User.id).limit(1)) is None

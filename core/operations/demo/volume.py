@@ -80,7 +80,7 @@ def begin(size: Size, *, seed: int) -> str | None:
     """Store the people, projects and items of a size unless they are there.
 
     Return the password that all of them share, which cannot be shown again, or
-    None if they were there. Raises Conflict if somebody else has such a name.
+    None if they were there. Raises Conflict if another account has such a name.
     """
     if _find_marker(db.session(), size) is not None:
         return None
@@ -238,7 +238,7 @@ def _users(size: Size, plan: Plan, random: Random, start: datetime, password_has
 
 
 def _project_keys(size: Size) -> list[str]:
-    """Return keys such as SQAB, told apart from other sizes by their first letter."""
+    """Return keys such as SQAB, which differ from those of other sizes in their first letter."""
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
     count = PLANS[size].projects
     return [f"{size[0].upper()}Q{letters[number // 26]}{letters[number % 26]}" for number in range(count)]

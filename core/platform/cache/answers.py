@@ -5,7 +5,7 @@ found only under the same stamp. So an entry can be old, but never stale, also
 when another process has written; and no entry ever has to be searched for and
 removed in other processes. docs/caching.md lists what is kept.
 
-Entries are bytes. In Redis they are signed, so that nobody who can write there
+Entries are bytes. In Redis they are signed, so that no program that can write there
 can put words into the mouth of the API, and nothing is ever unpickled.
 """
 
@@ -114,7 +114,7 @@ class RedisBytes(BaseCache):
 
 
 def _tell(client: "Redis", *command: str | bytes | int) -> bool:
-    """Send a command whose answer nobody needs, without waiting for one."""
+    """Send a command whose answer is not needed, without waiting for one."""
     pool = client.connection_pool
     connection = pool.get_connection()
     try:
@@ -167,7 +167,7 @@ class StampedCache:
     def delete(self, key: str) -> None:
         """Forget what was kept under the key, where that frees memory of this process.
 
-        A server frees its own, and a write need not wait for it: the stamp tells already.
+        A server frees its own, and a write need not wait for it: the stamp differs already.
         """
         if isinstance(self._entries.cache, MemoryBytes):
             self._entries.delete(self._name(key))
@@ -191,7 +191,7 @@ class StampedCache:
         return self._near_entries if near else self._entries
 
     def edition(self) -> bytes:
-        """Return what tells this installation and version of the code from others."""
+        """Return the prefix that separates this installation and version of the code from others."""
         edition: bytes = current_app.extensions[_EDITION]
         return edition
 
@@ -201,7 +201,7 @@ class StampedCache:
 
 
 _EDITION = "tasklane.edition"
-# Under this name the web application keeps who counts look-ups, if anybody does.
+# Under this name the web application keeps the counter of look-ups, if there is one.
 METERS = "tasklane.meters"
 
 

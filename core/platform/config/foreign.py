@@ -1,4 +1,4 @@
-"""Names of other programs, by which somebody may have meant a setting of Tasklane.
+"""Names of other programs, by which an operator may have meant a setting of Tasklane.
 
 Frameworks and tutorials name their settings alike. What is set under such a name has no effect here, so it
 is told, with the name that has; and one that says `production` is refused while Tasklane would not be in it.

@@ -197,7 +197,7 @@ def load_settings(
         written = _folder_of_tests(process_environ.get("TASKLANE_INSTANCE_PATH"))
     _tell_what_has_no_effect(env, selectors, root, instance_path)
 
-    # What the testing environment takes from nobody is not missing there.
+    # A setting that the testing environment does not take over is not missing there.
     values: dict[str, Any] = dict(testing.LEADING_OUT) if env == "testing" else {}
     sources = dict.fromkeys(values, testing.NOT_SET)
 

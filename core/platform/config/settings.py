@@ -7,7 +7,7 @@ from pathlib import Path
 from core.platform.config.rules import split_key_limit
 from core.platform.config.upstreams import UpstreamSettings
 
-# What signs and hashes; Tasklane makes those that nobody has configured.
+# Secrets for signing and hashing; Tasklane makes those that are not configured.
 SECRETS = ("secret_key", "jwt_secret_key")
 # The source of one that it has made and keeps in the instance folder.
 MADE = "instance/{}, generated"
@@ -117,7 +117,7 @@ class MailSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The effective configuration. `sources` tells where each key came from."""
+    """The effective configuration. `sources` says where each key came from."""
 
     env: str
     instance_path: Path

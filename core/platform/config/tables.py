@@ -66,7 +66,7 @@ def from_variable(key: str, known: Mapping[str, Any]) -> str:
 
 
 def similar_keys(key: str) -> list[str]:
-    """Return the keys that somebody may have meant who wrote an unknown one in a table."""
+    """Return the keys that may have been meant by an unknown one in a table."""
     name, *rest = key.split(".", 2)
     if name not in TABLES:
         return []

@@ -1,4 +1,4 @@
-"""Setting up an engine: what a connection to SQLite or PostgreSQL is told when it opens and begins."""
+"""Set-up of an engine: settings of a connection to SQLite or PostgreSQL when it opens and begins."""
 
 import time
 from pathlib import Path
@@ -14,7 +14,7 @@ from core.platform.database.trouble import guard_file
 from core.platform.process.private_files import new_empty_file
 
 # How long a transaction waits for what another one has locked. Then its request is answered with
-# 503, and its thread is free for somebody else.
+# 503, and its thread is free for another request.
 LOCK_SECONDS = 15.0
 
 # What keeps a request from waiting for a server that has gone without a word. The names are libpq's.
@@ -54,7 +54,7 @@ def init_db(app: Flask, url: str) -> None:
         if db.engine.url.database not in (None, "", ":memory:"):
             path = Path(str(db.engine.url.database))
             guard_file(db.engine, path)
-            if not str(path).startswith("file:"):  # SQLite can also be told a file as a URI.
+            if not str(path).startswith("file:"):  # SQLite also takes a file as a URI.
                 event.listen(db.engine, "do_connect", lambda *_: new_empty_file(path))
 
 
@@ -69,7 +69,7 @@ def _configure_postgresql(engine: Engine) -> None:
             connection.execute("SET client_connection_check_interval = '1s'")
             connection.commit()
         except engine.dialect.loaded_dbapi.Error:
-            connection.rollback()  # A server before version 14, or on a system that cannot tell.
+            connection.rollback()  # A server before version 14, or on a system that cannot notice it.
 
 
 def _lower(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """Mark of the environment that a database belongs to: written when it is migrated, read before tests run on it.
 
 SQLite keeps the mark in the header of the file, PostgreSQL as the comment of Alembic's table; so it is in
-a copy and in a backup too. A database that was migrated before there were marks is nobody's to test on.
+a copy and in a backup too. A database that was migrated before there were marks must not be tested on.
 """
 
 from contextlib import suppress
@@ -45,7 +45,7 @@ def keep_tests_away(engine: Engine) -> None:
             _require_expendable(cursor, engine.dialect.name)
             connection.rollback()
         except ConfigError:
-            connection.close()  # Nobody else has it yet.
+            connection.close()  # No other program has it yet.
             raise
 
     path = engine.url.database or ""
@@ -67,7 +67,7 @@ def _require_expendable(cursor: Any, dialect: str) -> None:
 
 
 def _owner(cursor: Any, dialect: str) -> str | None:
-    """Return who has migrated a database, None if nobody has."""
+    """Return the environment that has migrated a database, None if none has."""
     if dialect == "sqlite":
         cursor.execute("SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'")
         if not cursor.fetchone()[0]:

@@ -45,7 +45,7 @@ def tell(log: logging.Logger, error: BaseException) -> None:
 
 
 def database_is_back() -> None:
-    """Log that the database answers again, and how often it had not since that was last told."""
+    """Log that the database answers again, and how often it had not since the last such line."""
     if DATABASE not in _outages:  # Asked with each new connection.
         return
     with _lock:

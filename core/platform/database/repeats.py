@@ -49,7 +49,7 @@ def repeated(unit: Callable[Given, Answer]) -> Callable[Given, Answer]:
                 if not asks_for_repetition(error):
                     raise
                 log.info("%s lost to another transaction and is done again.", unit.__qualname__)
-            time.sleep(random.uniform(0, min(SHORTEST * 2**failures, LONGEST)))  # noqa: S311 - nobody gains from guessing it
+            time.sleep(random.uniform(0, min(SHORTEST * 2**failures, LONGEST)))  # noqa: S311 - no attacker gains from guessing it
         return unit(*args, **kwargs)
 
     return run

@@ -31,7 +31,7 @@ def flaw_of(path: Path) -> tuple[str, str]:
 
 
 def _has_versions(path: Path) -> bool:
-    """Return whether somebody has migrated a database, having only read it. What cannot be told so may have been."""
+    """Return whether a database has been migrated, having only read it. Where that cannot be seen, it may have been."""
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1)) as database:
             return bool(database.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone())

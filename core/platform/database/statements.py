@@ -39,6 +39,6 @@ def insert_if_absent(session: Session, model: type[Base], **values: Any) -> bool
 
     Waits for another transaction that is inserting the same key.
     """
-    # What it returns tells whether it inserted; the number of rows does not, on every driver.
+    # Its result shows whether it inserted; the number of rows does not, on every driver.
     statement = insert_new(session, model, [values]).returning(inspect(model).primary_key[0])
     return session.execute(statement).first() is not None

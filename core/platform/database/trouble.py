@@ -41,10 +41,10 @@ _NOT_LET_IN = re.compile(
     r"too many clients already|too many connections|remaining connection slots|53300"
     r"|no more connections allowed|max_client_conn|max clients reached"
 )
-# Where nobody has migrated there is no table, and some tables may be another's. Neither is a statement's fault.
+# Without migrations there is no table, and some tables may be another program's. Neither is a statement's fault.
 _OF_THE_INSTALLATION = ("42P01", "42501")
 _NOT_A_TABLE = re.compile(r"no such table")
-# What a server says of itself that stops, starts or was crashed by somebody else: 57P01 to 57P03.
+# What a server says of itself that stops, starts or crashed because of another client: 57P01 to 57P03.
 _STOPPING = "57P"
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _SQLITE = {
@@ -74,7 +74,7 @@ def _is_about_connecting(error: BaseException) -> bool:
 
 
 def is_mistake(error: BaseException) -> bool:
-    """Return whether an error is about how our code asks, so that nobody may be told of an outage."""
+    """Return whether an error is a mistake of the code, which must not be answered as an outage."""
     if isinstance(error, ProgrammingError):
         return getattr(error.orig, "sqlstate", None) not in _OF_THE_INSTALLATION
     cause = getattr(error, "orig", error)
@@ -86,7 +86,7 @@ def is_mistake(error: BaseException) -> bool:
 
 
 def is_away(error: BaseException) -> bool:
-    """Return whether nobody can be asked at all: the server is gone, stops, starts, or lets nobody in."""
+    """Return whether the server cannot be asked at all: it is gone, stops, starts, or takes no connection."""
     if trouble_of(error) is Trouble.NO_CONNECTIONS:
         return True
     if not isinstance(error, DBAPIError) or is_mistake(error):
@@ -122,7 +122,7 @@ def is_outage(error: BaseException) -> bool:
 
 
 def locked() -> OperationalError:
-    """Return the error that SQLite raises when somebody else writes for too long."""
+    """Return the error that SQLite raises when another connection writes for too long."""
     cause = sqlite3.OperationalError("database is locked")
     cause.sqlite_errorcode = sqlite3.SQLITE_BUSY
     return OperationalError("BEGIN IMMEDIATE", None, cause)

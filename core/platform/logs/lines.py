@@ -43,7 +43,7 @@ class JsonLines(OrjsonFormatter):
 
 
 class TextLines(logging.Formatter):
-    """Lines for people, with colours if there is somebody to see them."""
+    """Lines for people, with colours if the output is a terminal."""
 
     def __init__(self, redactor: Redactor, *, colours: bool = False) -> None:
         super().__init__()

@@ -2,7 +2,7 @@
 
 Three things together find them: the names that stand before them, the shapes that
 they have, and the values that this process knows, because they are configured or
-because the request in work has told them.
+because the request in work contains them.
 """
 
 import re
@@ -15,12 +15,12 @@ from urllib.parse import quote
 REDACTED = "[redacted]"
 # What is shorter would also be found within words that are no secret.
 SHORTEST_VALUE = 6
-# Nothing that lets anybody in is longer, nor has a request so many of them. Every line is searched for each.
+# No credential is longer, nor has a request so many of them. Every line is searched for each.
 LONGEST_VALUE = 4_096
 MOST_VALUES = 50
 LONGEST_NAME = 200
 
-# What the request in work has told that nobody else may read, such as the password of a login.
+# Values of the request in work that no reader of the log may see, such as the password of a login.
 confided: ContextVar[tuple[str, ...]] = ContextVar("confided", default=())
 
 # Every repetition that something has to follow is bounded, so that no text of a caller can take long to search.
@@ -81,14 +81,14 @@ def _has_hint(text: str) -> bool:
 
 
 def confide(*values: object) -> None:
-    """Note values that the request in work has told, so that they are written down nowhere."""
+    """Note values of the request in work, so that they are written down nowhere."""
     found = [value for value in values if isinstance(value, str) and SHORTEST_VALUE <= len(value) <= LONGEST_VALUE]
     if found:
         confided.set((*confided.get(), *found[:MOST_VALUES]))
 
 
 def forget_confided() -> None:
-    """Begin a request or a job that has told nothing yet."""
+    """Begin a request or a job without noted values."""
     if confided.get():
         confided.set(())
 

@@ -17,7 +17,7 @@ from core.platform.logs.context import ContextFilter
 from core.platform.logs.lines import JsonLines, TextLines
 from core.platform.logs.redaction import Redactor
 
-# Libraries that tell at INFO what nobody has asked.
+# Libraries that log needless lines at INFO.
 CHATTY = ("alembic", "concurrent_log_handler", "fontTools", "httpcore", "httpx", "matplotlib", "rq")
 
 
@@ -51,7 +51,7 @@ def shows_colours(stream: TextIO) -> bool:
     return bool(os.environ.get("FORCE_COLOR")) or stream.isatty()
 
 
-# Passes when somebody makes room. Everything else, such as a folder that is not ours, has to be told at once.
+# Passes when an operator makes room. Any other fault, such as a folder that is not ours, has to be reported at once.
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -59,7 +59,7 @@ def _file_handler(settings: Settings) -> logging.Handler:
     path = Path(settings.instance_path, settings.log.file)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # So that a file that cannot be written is told now. A full disk is tried again with each line.
+        # So that a file that cannot be written is reported now. A full disk is tried again with each line.
         with path.open("ab"):
             pass
     except OSError as error:
@@ -75,7 +75,7 @@ def _file_handler(settings: Settings) -> logging.Handler:
 
 def _opened(settings: Settings, path: Path) -> logging.Handler:
     if not settings.log.max_bytes:
-        # Somebody else, such as logrotate, moves it away; this notices.
+        # Another program, such as logrotate, moves it away; this notices.
         return WatchedFileHandler(path, encoding="utf-8", delay=True)
     # The one of the standard library loses lines when several processes write to the same file. This
     # one holds a lock while it writes. Loaded only where it is wanted.

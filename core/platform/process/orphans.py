@@ -1,4 +1,4 @@
-"""Children that end with their parent, also by kill -9, when nobody is left to end them."""
+"""Children that end with their parent, also by kill -9, when no parent is left to end them."""
 
 import ctypes
 import os

@@ -50,7 +50,7 @@ class Pool:
     the latter when it works. `stop_seconds` is how long children may take to end.
     `inherited` are file descriptors, such as a listening socket, that they share;
     the pool closes its own copies when it stops. With `must_start` it gives up when
-    a process ends before any has ever worked; otherwise it tries until it is told to stop.
+    a process ends before any has ever worked; otherwise it tries until it is asked to stop.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Pool:
             os.set_blocking(end, False)
 
     def run(self) -> None:
-        """Start the processes, replace what dies, and end when told to. Needs the main thread."""
+        """Start the processes, replace what dies, and end when asked to. Needs the main thread."""
         signal.set_wakeup_fd(self._wake_writer, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_stop)
@@ -91,7 +91,7 @@ class Pool:
                     self._roll()
                 self._sleep(0.5)
         finally:
-            # Before the children are told: who closes the last copy of a listening socket has emptied its queue.
+            # Before the children leave: who closes the last copy of a listening socket has emptied its queue.
             for shared in self.inherited:
                 os.close(shared)
             self._end(self._members)
@@ -214,7 +214,7 @@ class Pool:
 
 
 def announce_ready(ready_fd: int | None) -> None:
-    """Tell the pool that this process works."""
+    """Report to the pool that this process works."""
     if ready_fd is not None:
         os.write(ready_fd, b"1")
         os.close(ready_fd)

@@ -1,4 +1,4 @@
-"""A process that somebody watches: its lines, and whether it has said that it works."""
+"""Child process under supervision: its lines, and whether it has said that it works."""
 
 import os
 import re
@@ -79,14 +79,14 @@ class Running:
         places = re.findall(r'^ *File "([^"<]+)", line (\d+)', "\n".join(words), re.MULTILINE)
         if not places:
             return sentence
-        # Where our own code is wrong, and not where somebody else noticed it.
+        # Where our own code is wrong, and not where a library noticed it.
         inside = f"{ROOT}{os.sep}"
         ours = [place for place in places if place[0].startswith(inside) and "site-packages" not in place[0]]
         path, number = (ours or places)[-1]
         return f"{sentence} ({path.removeprefix(inside)}, line {number})"
 
     def terminate(self) -> None:
-        """Tell it to end."""
+        """Ask it to end."""
         with suppress(ProcessLookupError):
             self.process.terminate()
 

@@ -14,7 +14,7 @@ def scratch_folder(parent: Path, prefix: str) -> Iterator[Path]:
     """Make a folder for this user only, and remove it with all that is in it afterwards.
 
     Before, what dead processes have left under this prefix is removed. The kernel gives
-    back the lock of a folder when its maker ends, also after kill -9, so nobody else's
+    back the lock of a folder when its maker ends, also after kill -9, so no other process's
     is taken. Raises OSError.
     """
     _sweep(parent, prefix)
@@ -36,7 +36,7 @@ def _make(parent: Path, prefix: str) -> tuple[Path, int]:
     """Return a new folder and its lock, which no child inherits."""
     while True:
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-        # Somebody may sweep it away in the moment before it is locked.
+        # Another process may sweep it away in the moment before it is locked.
         with suppress(FileNotFoundError):
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
             if _take(lock) and folder.exists():
@@ -45,7 +45,7 @@ def _make(parent: Path, prefix: str) -> tuple[Path, int]:
 
 
 def _take(lock: int) -> bool:
-    """Return whether nobody else has the lock. On a file system without locks nobody can sweep either."""
+    """Return whether no other process has the lock. On a file system without locks none can sweep either."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -39,7 +39,7 @@ def claim(folder: Path, prepare: Callable[[int], None] = lambda slot: None) -> i
 
 @contextmanager
 def _held(folder: Path, slot: int) -> Iterator[bool]:
-    """Hold a slot for a moment, if nobody else does."""
+    """Hold a slot for a moment, if no other process does."""
     descriptor = _lock(_path(folder, slot))
     try:
         yield descriptor is not None
@@ -49,7 +49,7 @@ def _held(folder: Path, slot: int) -> Iterator[bool]:
 
 
 def free(folder: Path, tidy: Callable[[int], None]) -> None:
-    """Call `tidy` with every slot that nobody holds any more. Nobody can take it meanwhile."""
+    """Call `tidy` with every slot that no process holds any more. None can take it meanwhile."""
     for path in folder.glob("slot-*"):
         slot = int(path.name.partition("-")[2])
         with _held(folder, slot) as is_free:
@@ -67,7 +67,7 @@ def new_folder(parent: Path, name: str) -> Path:
 
 
 def sweep(parent: Path) -> None:
-    """Remove the families in a folder in which nobody lives any more."""
+    """Remove the families in a folder whose processes have all ended."""
     with suppress(OSError):
         for family in parent.iterdir():
             used: list[bool] = []

@@ -1,7 +1,7 @@
 """Several processes as one: started together, their lines named, ended without a rest.
 
 A Procfile runner would do for the happy path. This adds what `dev` promises: an
-order (what is started last is stopped first, so that nobody loses the server
+order (what is started last is stopped first, so that no process loses the server
 under their feet), a restart of what dies, new code without a gap, and no process
 left behind.
 """
@@ -38,7 +38,7 @@ class Child:
 
 
 class Supervisor:
-    """Runs children until it is told to stop. `stop_seconds` is for all of them together."""
+    """Runs children until it is asked to stop. `stop_seconds` is for all of them together."""
 
     def __init__(self, *, stop_seconds: float = 8, write: Callable[[str], None] | None = None) -> None:
         self.stop_seconds = stop_seconds
@@ -72,7 +72,7 @@ class Supervisor:
         """Start a child. Its lines are shown under its name, but for those that `hides` says."""
         variables = {**os.environ, "PYTHONUNBUFFERED": "1", **(environ or {})}
         if sys.stdout.isatty():
-            # Children write into a pipe, and would take it for nobody looking. NO_COLOR still wins.
+            # Children write into a pipe, and would not know that a terminal is behind it. NO_COLOR still wins.
             variables.setdefault("FORCE_COLOR", "1")
 
         def hear(line: str) -> None:
@@ -105,7 +105,7 @@ class Supervisor:
     def replace(self, children: Sequence[Child], *, seconds: float = READY_SECONDS) -> str | None:
         """Start each child anew, and end the old ones once the new ones work. Else they stay, and why is returned."""
         fresh = {child.name: child.start(is_quiet=True) for child in children}
-        # Who waits, for a Redis that is away, say, keeps nobody else waiting.
+        # Who waits, for a Redis that is away, say, keeps no other process waiting.
         needed = {child.name for child in children if child.running.works()}
         reason = self._why_not(fresh, needed, seconds)
         if reason is not None:
@@ -140,7 +140,7 @@ class Supervisor:
             running.bury()
 
     def say(self, *lines: str, name: str = "dev") -> None:
-        """Print lines under a name, with none of anybody else between them."""
+        """Print lines under a name, with none of another process between them."""
         width = max([len("dev"), *(len(child.name) for child in self._children)])
         with self._lock:
             self._write("\n".join(f"{name.ljust(width)} | {line}".rstrip() for line in lines))
@@ -198,7 +198,7 @@ class Supervisor:
         found: list[psutil.Process] = []
         for running in self._all():
             if running.process.returncode is not None:
-                continue  # By now its number may be somebody else's.
+                continue  # By now its number may be another process's.
             with suppress(psutil.NoSuchProcess):
                 process = psutil.Process(running.process.pid)
                 found += [process, *process.children(recursive=True)]

@@ -104,7 +104,7 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _integer(digits: str) -> int:
-    # Python refuses to convert thousands of digits; nobody needs their value.
+    # Python refuses to convert thousands of digits; no caller needs their value.
     return int(digits) if len(digits) <= 20 else MAX_ID + 1
 
 

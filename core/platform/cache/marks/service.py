@@ -1,4 +1,4 @@
-"""Telling whether anything has changed that somebody depends on."""
+"""Change marks: a quick comparison shows whether any table has changed that an answer depends on."""
 
 from sqlalchemy import ScalarSelect
 from sqlalchemy.orm import Session
