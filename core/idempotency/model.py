@@ -1,4 +1,4 @@
-"""The kept answer."""
+"""Stored answers of repeatable requests."""
 
 from datetime import datetime
 

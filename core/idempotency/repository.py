@@ -1,4 +1,4 @@
-"""Queries over kept answers."""
+"""Queries over stored answers."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -16,7 +16,7 @@ LONGEST_WAIT = 10
 
 
 class KeptAnswerRepository:
-    """Kept answers in the database. Never commits and never authorises."""
+    """Stored answers of repeatable requests. Never commits and never authorises."""
 
     def __init__(self, session: Session) -> None:
         self.session = session

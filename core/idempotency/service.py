@@ -114,7 +114,7 @@ class Answer:
 
 
 def find(ticket: Ticket) -> Answer | None:
-    """Return the answer that was kept, if any.
+    """Return the answer that was stored, if any.
 
     Raises Invalid if the key was used for another request, and Conflict while
     the first request is still being worked on.

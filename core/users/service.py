@@ -244,7 +244,7 @@ def delete(actor: Actor, expected: Expected, /, *, user_id: int, transfer_to: in
     may_delete = policy.may_delete(actor, user_id)
     with transaction() as session:
         if may_delete:
-            belongings.lock(session, user_id=user_id)  # Things before people: see docs/architecture.md.
+            belongings.lock(session, user_id=user_id)  # Things before users: see docs/decisions.md.
         people = UserRepository(session)
         wanted = [user_id] if transfer_to is None else [user_id, transfer_to]
         locked = people.lock_with_admins(*wanted, to_delete=True)

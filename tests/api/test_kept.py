@@ -1,4 +1,4 @@
-"""Kept answers: a hit costs no rows, nobody gets another's, and nothing is stale, with either backend."""
+"""Cached answers: a hit costs no rows, no caller gets another's, and nothing is stale, with either backend."""
 
 import threading
 from collections.abc import Callable, Iterator

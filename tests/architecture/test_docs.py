@@ -1,5 +1,6 @@
 """The documentation can be followed: links lead somewhere, named files exist, generated pages are fresh."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -9,6 +10,10 @@ from core.platform.config import reference
 from core.platform.config.load import KEYS, ROOT
 
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")))
+# A path of the repository in backticks, with the name of something in it if there is a colon.
+NAMED = re.compile(r"`((?:api|core|workers|migrations|tests|benchmarks|docs|deploy|\.ci)/[\w./<>*-]*)(?:: (\w+))?`")
+# Files that operators make in the folder `deploy`.
+MADE_BY_OPERATORS = {"deploy/.env", "deploy/compose.override.yaml", "deploy/renewed"}
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -40,3 +45,38 @@ def test_what_is_named_in_the_documentation_exists() -> None:
             assert Path(ROOT, *module.split(".")).with_suffix(".py").exists(), (page, module)
         for path in re.findall(r"(?:python|bash) ((?:tests|benchmarks|\.ci)/[\w./]+)", text):
             assert (ROOT / path).exists(), (page, path)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "CHANGELOG.md"])
+def test_every_path_on_a_page_exists_and_holds_the_name_beside_it(page: str) -> None:
+    """The change log names paths of earlier releases, and may."""
+    for path, name in NAMED.findall((ROOT / page).read_text()):
+        if path in MADE_BY_OPERATORS:
+            continue
+        found = list(ROOT.glob(path.replace("<domain>", "*")))
+        assert found, (page, path)
+        assert not name or name in names_in(found[0]), (page, path, name)
+
+
+def names_in(path: Path) -> set[str]:
+    """Return the names of the classes, functions and module variables that a file defines."""
+    tree = ast.parse(path.read_text())
+    defined = {node.name for node in ast.walk(tree) if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
+    targets = [
+        target
+        for node in tree.body
+        if isinstance(node, (ast.Assign, ast.AnnAssign))
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+    ]
+    return defined | {target.id for target in targets if isinstance(target, ast.Name)}
+
+
+def test_the_map_shows_every_room() -> None:
+    shown = set(re.findall(r"(\w+)/", (ROOT / "docs" / "architecture.md").read_text()))
+    rooms = {
+        path.parent.relative_to(ROOT)
+        for place in ("api/*", "api/http/*", "core/*", "workers/*", "tests/support")
+        for path in ROOT.glob(f"{place}/__init__.py")
+    }
+    assert {Path("core/tasks"), Path("api/http/door")} <= rooms
+    assert [str(room) for room in sorted(rooms) if room.name not in shown] == []

@@ -70,7 +70,7 @@ class Meters:
         )
         self._in_progress = self._gauge("http_requests_in_progress", "Requests in work.")
         self._gauge("web_processes", "Web processes that run.").set(1)
-        lookups = self._counter("cache_lookups", "Look-ups of kept answers.", "place", "result")
+        lookups = self._counter("cache_lookups", "Look-ups of cached answers.", "place", "result")
         self._lookups = {
             (is_near, is_hit): lookups.labels("near" if is_near else "shared", "hit" if is_hit else "miss")
             for is_near in (True, False)
@@ -123,7 +123,7 @@ class Meters:
         series[1].observe(seconds)
 
     def count_lookup(self, *, is_near: bool, is_hit: bool) -> None:
-        """Count a look-up of a kept answer."""
+        """Count a look-up of a cached answer."""
         self._lookups[is_near, is_hit].inc()
 
     def count_refusal(self, limit: str) -> None:

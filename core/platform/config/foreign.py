@@ -46,7 +46,7 @@ ADVICE = {
     "RATELIMIT_STORAGE_URL": _REDIS,
     "RATELIMIT_ENABLED": "use TASKLANE_RATELIMIT_ENABLED",
     "CACHE_TYPE": "use TASKLANE_CACHE__BACKEND",
-    "CACHE_DEFAULT_TIMEOUT": "answers are kept until something changes",
+    "CACHE_DEFAULT_TIMEOUT": "answers are cached until something changes",
     "CACHE_KEY_PREFIX": NO_SUCH,
     "CACHE_THRESHOLD": NO_SUCH,
     "CACHE_DIR": _CACHE,

@@ -19,7 +19,7 @@ def find_locked(
     """Return a row as it is now, if it meets the conditions, locked where the engine locks rows.
 
     So changes queue up instead of failing. Others may still refer to the row, unless
-    it is locked `to_delete` it. docs/architecture.md has the order of locks.
+    it is locked `to_delete` it. docs/decisions.md has the order of locks.
     Unlike `Session.get` it does not mind that an earlier version of the row is
     in the session: nothing was decided by that one.
     """
