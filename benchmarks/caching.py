@@ -24,6 +24,7 @@ from sqlalchemy import func, select, update
 
 from api import create_app
 from api.http.door import tokens
+from core.auth import accounts
 from core.auth import service as auth
 from core.items import service as items
 from core.platform.access import Actor
@@ -35,7 +36,6 @@ from core.platform.database.session import transaction
 from core.posts import service as posts
 from core.tasks import service as tasks
 from core.tasks.model import Task
-from core.users import service as users
 from core.users.repository import UserRepository
 
 ROUNDS = 150
@@ -50,7 +50,7 @@ def fill(app: Flask) -> str:
         flask_migrate.upgrade()
         user = UserRepository(db.session()).find_by_login("bench")
         if user is None:
-            user = users.create(username="bench", email="bench@example.com", password=PASSWORD)
+            user = accounts.create(username="bench", email="bench@example.com", password=PASSWORD)
         actor = Actor(user.id, user.role)
         if not db.session.scalar(select(func.count()).select_from(Task)):
             for number in range(TASKS):

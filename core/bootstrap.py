@@ -7,7 +7,6 @@ from flask import Flask, current_app
 from flask_migrate import Migrate, upgrade
 
 from core import models
-from core.operations.health import Writing
 from core.platform.cache.answers import cache
 from core.platform.config.load import ROOT, load_settings
 from core.platform.config.rules import ConfigError
@@ -15,13 +14,14 @@ from core.platform.config.settings import Settings
 from core.platform.database.base import db
 from core.platform.database.engine import init_db
 from core.platform.database.environment_mark import keep_tests_away
+from core.platform.database.write_check import WriteCheck
 from core.platform.logs.sentry import init_sentry
 from core.platform.logs.setup import configure_logging
 from core.upstreams.registry import Registry
 
 EXTENSION = "tasklane"
 UPSTREAMS = "tasklane.upstreams"
-WRITING = "tasklane.writing"
+WRITE_CHECK = "tasklane.write_check"
 
 
 def create_core_app(config_name: str | None = None, *, settings: Settings | None = None) -> Flask:
@@ -34,7 +34,7 @@ def create_core_app(config_name: str | None = None, *, settings: Settings | None
     app = Flask("tasklane", root_path=str(ROOT), instance_path=str(settings.instance_path), static_folder=None)
     app.extensions[EXTENSION] = settings
     app.extensions[UPSTREAMS] = Registry(settings.upstreams)
-    app.extensions[WRITING] = Writing()
+    app.extensions[WRITE_CHECK] = WriteCheck()
     app.testing = settings.env == "testing"
     app.config.update(
         SECRET_KEY=settings.secret_key,
@@ -68,10 +68,10 @@ def current_upstreams() -> Registry:
     return registry
 
 
-def current_writing() -> Writing:
+def current_write_check() -> WriteCheck:
     """Return what knows whether the database of the application in whose context this runs can be written."""
-    writing: Writing = current_app.extensions[WRITING]
-    return writing
+    check: WriteCheck = current_app.extensions[WRITE_CHECK]
+    return check
 
 
 def upgrade_database() -> None:
@@ -83,7 +83,7 @@ __all__ = [
     "create_core_app",
     "current_settings",
     "current_upstreams",
-    "current_writing",
+    "current_write_check",
     "models",
     "upgrade_database",
 ]

@@ -1,7 +1,7 @@
 """The relay: sends due jobs from the database to their RQ queues.
 
 Any number of relays may run. A message that is lost, or sent twice, is
-repaired by the lease (`core.jobs.lifecycle`), so nothing here needs care
+repaired by the lease (`core.runs.lifecycle`), so nothing here needs care
 beyond not blocking.
 """
 
@@ -15,15 +15,14 @@ from rq import Queue
 from rq.exceptions import DuplicateJobError
 from rq.serializers import JSONSerializer
 
-from core.jobs import lifecycle
-from core.jobs import service as jobs
-from core.jobs.kinds import KINDS, QUEUES
-from core.jobs.lifecycle import Sending
+from core.jobs.kinds import KINDS, QUEUES, kinds_of
 from core.platform import clock, redis
 from core.platform.config.settings import Settings
 from core.platform.database import outage_log
 from core.platform.database.base import db
 from core.platform.database.trouble import is_outage
+from core.runs import lifecycle
+from core.runs.lifecycle import Sending
 from workers.wakeup import ENTRY, WakeUp, message_id
 
 log = logging.getLogger("tasklane.relay")
@@ -97,7 +96,7 @@ class Relay:
             sendings = lifecycle.take_due(
                 lease_seconds=self.lease_seconds,
                 limit=min([BATCH, *room.values()]),
-                kinds=jobs.kinds_of(room),
+                kinds=kinds_of(room),
             )
             if not sendings:
                 break

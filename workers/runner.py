@@ -18,9 +18,8 @@ from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.bootstrap import current_settings
-from core.jobs import lifecycle, tally
+from core.jobs import tally
 from core.jobs.kinds import EMAILS, KINDS
-from core.jobs.lifecycle import LeaseLost, Run
 from core.platform import clock
 from core.platform.database import outage_log
 from core.platform.database.base import db
@@ -28,6 +27,8 @@ from core.platform.database.repeats import repeated
 from core.platform.database.trouble import is_away, is_outage
 from core.platform.errors import DomainError, JobFailed
 from core.platform.logs import context, redaction, sentry
+from core.runs import lifecycle
+from core.runs.lifecycle import LeaseLost, Run
 
 log = logging.getLogger("tasklane.worker")
 

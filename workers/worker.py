@@ -21,10 +21,11 @@ from rq.serializers import JSONSerializer
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.bootstrap import current_settings
-from core.jobs import lifecycle, tally
+from core.jobs import tally
 from core.jobs.kinds import KINDS
 from core.platform import redis
 from core.platform.database.base import db
+from core.runs import lifecycle
 from workers.runner import HAND_BACK, TAKEN, TimeLimit, raise_stopping, raise_taken, resolve
 from workers.wakeup import WakeUp, read_message_id
 

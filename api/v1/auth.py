@@ -18,6 +18,7 @@ from api.http.input.body import LACKING, check, load_object
 from api.http.input.fields import Id, Moment, Password
 from api.http.input.forms import urlencoded
 from api.v1.users import me_fields, registration_fields, user_out
+from core.auth import accounts
 from core.auth import service as auth
 from core.bootstrap import current_settings
 from core.platform.access import Permission
@@ -103,7 +104,7 @@ class Registration(SecureResource):
 
         Its role is always `user`. A welcome e-mail follows.
         """
-        user = users.register(is_open=current_settings().registration_open, **self.body)
+        user = accounts.register(is_open=current_settings().registration_open, **self.body)
         return {"message": f"Welcome, {user.username}.", "user_id": user.id}
 
 
@@ -269,7 +270,7 @@ class Me(SecureResource):
     @returns(user_out)
     def patch(self) -> User:
         """Change the caller's own e-mail address, name or time zone."""
-        return users.change(self.actor, self.expected, user_id=self.actor.user_id, **self.body)
+        return accounts.change(self.actor, self.expected, user_id=self.actor.user_id, **self.body)
 
 
 @ns.route("/password")

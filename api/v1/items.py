@@ -15,6 +15,7 @@ from core.items.model import DESCRIPTION_LENGTH, NAME_LENGTH, SKU_LENGTH, Item
 from core.platform.access import Actor, Permission
 from core.platform.cache.marks.model import Topic
 from core.platform.database.paging import Page
+from core.removal import service as removal
 
 ns = Namespace("items", description="Keep the things that tasks are about", path="/v1/items")
 
@@ -125,7 +126,7 @@ class ItemItem(SecureResource):
     @no_content
     def delete(self, item_id: int) -> None:
         """Delete an item that no task is about; its creator and administrators may."""
-        items.delete(self.actor, self.expected, item_id=item_id)
+        removal.delete_item(self.actor, self.expected, item_id=item_id)
 
 
 @ns.route("/by-sku/<rest:sku>")

@@ -12,12 +12,12 @@ from api.http.input import places, query
 from api.http.input.fields import Moment, NullableId, NullableInteger, NullableMoment, NullableObject, NullableText
 from api.http.serving.waiting import MAX_WAIT, current_leaving, waiting
 from core.files.model import StoredFile
-from core.jobs import service as jobs
 from core.jobs.kinds import KINDS
 from core.jobs.model import Job, JobState
 from core.platform.access import Permission
 from core.platform.database.paging import Page
 from core.platform.errors import NotFound
+from core.runs import service as runs
 
 ns = Namespace("jobs", description="Follow background work", path="/v1")
 
@@ -54,7 +54,7 @@ followed_out = ns.model(
     },
 )
 
-list_query = query.list_parser(jobs.SORTABLE, "-created_at")
+list_query = query.list_parser(runs.SORTABLE, "-created_at")
 query.add(list_query, "state", query.one_or_more(JobState), "Only these, comma-separated or repeated.")
 query.add(list_query, "kind", query.one_or_more(KINDS), "Only these, comma-separated or repeated.")
 query.add_range(list_query, "created_at", query.moment)
@@ -79,7 +79,7 @@ class JobCollection(SecureResource):
     @paged(job_out)
     def get(self) -> Page:
         """List the caller's jobs, newest first; administrators see all."""
-        return jobs.list_visible(
+        return runs.list_visible(
             self.actor,
             page=self.page,
             kind=self.query.get("kind"),
@@ -103,14 +103,14 @@ class JobItem(SecureResource):
     @ns.expect(follow_query)
     @refuses(403, 404)
     @returns_polled(followed_out, "The job as it is now.")
-    def get(self, job_id: str) -> jobs.Followed:
+    def get(self, job_id: str) -> runs.Followed:
         """Read a job: its state, progress, place in the queue, and error if it failed.
 
         `wait` saves asking again and again. When too many callers wait already,
         the answer comes at once, and Retry-After says when to look again.
         """
         with waiting(self.query.get("wait", 0)) as seconds:
-            return jobs.follow(self.actor, job_id=_uuid(job_id), wait_seconds=seconds, leaving=current_leaving())
+            return runs.follow(self.actor, job_id=_uuid(job_id), wait_seconds=seconds, leaving=current_leaving())
 
     @refuses(403, 404, 409)
     @no_content
@@ -121,7 +121,7 @@ class JobItem(SecureResource):
         more. A job that is over cannot be cancelled (409). An API key needs the scope of
         what the job does, too.
         """
-        jobs.cancel(self.actor, self.expected, job_id=_uuid(job_id))
+        runs.cancel(self.actor, self.expected, job_id=_uuid(job_id))
 
 
 @ns.route("/jobs/<job_id>/retry")
@@ -138,7 +138,7 @@ class JobRetry(SecureResource):
         could not order it now is refused (403), and so is a job whose owner could not (409).
         An API key needs the scope of what the job does, too.
         """
-        return jobs.retry(self.actor, job_id=_uuid(job_id))
+        return runs.retry(self.actor, job_id=_uuid(job_id))
 
 
 @ns.route("/jobs/<job_id>/result")
@@ -158,7 +158,7 @@ class JobResult(SecureResource):
         that shows what the caller may no longer see, and for an API key without the scope of
         what it shows.
         """
-        return jobs.get_result(self.actor, job_id=_uuid(job_id), name=self.query.get("name"))
+        return runs.get_result(self.actor, job_id=_uuid(job_id), name=self.query.get("name"))
 
 
 def _uuid(text: str) -> UUID:

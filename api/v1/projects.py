@@ -14,6 +14,7 @@ from core.platform.cache.marks.model import Topic
 from core.platform.database.paging import Page
 from core.projects import service as projects
 from core.projects.model import DESCRIPTION_LENGTH, NAME_LENGTH, Project, ProjectRole
+from core.removal import service as removal
 
 ns = Namespace("projects", description="A team's tasks, and who may do what with them", path="/v1/projects")
 
@@ -134,7 +135,7 @@ class ProjectItem(SecureResource):
     @no_content
     def delete(self, project_id: int) -> None:
         """Delete a project that has no tasks."""
-        projects.delete(self.actor, self.expected, project_id=project_id)
+        removal.delete_project(self.actor, self.expected, project_id=project_id)
 
 
 @ns.route("/<int:project_id>/members")

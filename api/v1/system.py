@@ -11,7 +11,7 @@ from api.http.door.resource import SecureResource
 from api.http.input import places
 from api.http.input.fields import NullableInteger, NullableText
 from api.http.serving.request_id import current_request_id
-from core.bootstrap import current_settings, current_upstreams, current_writing
+from core.bootstrap import current_settings, current_upstreams, current_write_check
 from core.operations import health
 from core.platform.access import Permission
 from core.platform.errors import Malformed
@@ -179,5 +179,5 @@ class Readiness(SecureResource):
     @returns_bare(readiness_out, "Ready, or degraded: `faults` says which parts do not do what is needed of them.")
     def get(self) -> tuple[dict[str, Any], int]:
         """Say whether each part works: database, migrations, Redis, workers, scheduler, e-mail, upstreams."""
-        report = health.check(current_settings(), current_upstreams(), current_writing())
+        report = health.check(current_settings(), current_upstreams(), current_write_check())
         return report, 503 if report["status"] == "down" else 200

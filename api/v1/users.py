@@ -22,9 +22,11 @@ from api.http.input.fields import (
     Zone,
 )
 from api.v1 import tasks as task_routes
+from core.auth import accounts
 from core.platform.access import Actor, Permission, Role
 from core.platform.cache.marks.model import Topic
 from core.platform.database.paging import Page
+from core.removal import service as removal
 from core.tasks import service as tasks
 from core.users import service as users
 from core.users.model import User
@@ -160,7 +162,7 @@ class UserCollection(SecureResource):
 
         A welcome e-mail follows if it is active.
         """
-        return users.create(actor_id=self.actor.user_id, **self.body)
+        return accounts.create(actor_id=self.actor.user_id, **self.body)
 
 
 @ns.route("/<int:user_id>")
@@ -190,7 +192,7 @@ class UserItem(SecureResource):
         `time_zone`, `role` and `is_active` stay unless given, the last two only by administrators;
         an API key needs the scope `users:admin` for it, and for other accounts.
         """
-        return users.replace(self.actor, self.expected, user_id=user_id, **self.body)
+        return accounts.replace(self.actor, self.expected, user_id=user_id, **self.body)
 
     @ns.expect(user_patch, validate=True)
     @refuses(404, 409)
@@ -201,7 +203,7 @@ class UserItem(SecureResource):
         Deactivating it ends its sessions and API keys at once. The last active
         administrator stays one (409).
         """
-        return users.change(self.actor, self.expected, user_id=user_id, **self.body)
+        return accounts.change(self.actor, self.expected, user_id=user_id, **self.body)
 
     @ns.expect(delete_query)
     @refuses(404, 409)
@@ -215,7 +217,7 @@ class UserItem(SecureResource):
         projects stop that (409). An API key needs the scopes to write all of these.
         Without `transfer_to`, an account that has any of these stays (409).
         """
-        users.delete(self.actor, self.expected, user_id=user_id, transfer_to=self.query.get("transfer_to"))
+        removal.delete_user(self.actor, self.expected, user_id=user_id, transfer_to=self.query.get("transfer_to"))
 
 
 @ns.route("/<int:user_id>/tasks")

@@ -18,7 +18,7 @@ from core.audit.model import EventKind
 from core.auth import lockout, revocation
 from core.auth import service as auth
 from core.auth.repository import ResetRepository
-from core.jobs import orders as jobs
+from core.jobs import service as jobs
 from core.jobs.kinds import EMAIL_PASSWORD_RESET
 from core.platform import clock, passwords
 from core.platform.access import Actor

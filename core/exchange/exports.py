@@ -13,7 +13,7 @@ from core.exchange.formats import LAYOUTS, FileFormat
 from core.exchange.imports.repository import REFERENCES, name_of
 from core.items import service as items
 from core.items.model import Item
-from core.jobs import orders as jobs
+from core.jobs import service as jobs
 from core.jobs.kinds import EXPORT
 from core.jobs.model import Job
 from core.platform.access import Actor, Permission

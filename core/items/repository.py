@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 from core.items.model import Item
 from core.platform.database.matching import contains
 from core.platform.database.statements import find_locked
-from core.tasks.model import PRESENT, Task
 
 
 class ItemRepository:
@@ -40,10 +39,6 @@ class ItemRepository:
         return self.session.scalar(
             select(Item).where(Item.sku.in_(skus)).order_by(func.length(Item.sku).desc()).limit(1)
         )
-
-    def count_tasks(self, item: Item) -> int:
-        """Return how many tasks are about the item."""
-        return self.session.scalar(select(func.count()).where(Task.item_id == item.id, PRESENT)) or 0
 
     def delete(self, item: Item) -> None:
         self.session.delete(item)

@@ -16,10 +16,8 @@ from core.platform.database.paging import Page, PageRequest, paginate
 from core.platform.database.ranges import Range
 from core.platform.database.repeats import repeated
 from core.platform.database.session import transaction
-from core.platform.errors import Conflict, Forbidden, NotFound
+from core.platform.errors import Forbidden, NotFound
 from core.platform.preconditions import Expected
-from core.tasks import trash
-from core.tasks.model import Task
 
 SORTABLE = {name: getattr(Item, name) for name in ("name", "price", "sku", "created_at")}
 DEFAULT_SORT = "-created_at"
@@ -102,22 +100,12 @@ def change(actor: Actor, expected: Expected, /, *, item_id: int, **values: Any) 
     Raises NotFound, Forbidden unless the actor created it or is an administrator, and Conflict if the SKU is taken.
     """
     with transaction() as session:
-        item = _require_changeable(session, actor, expected, item_id)
+        item = lock_to_change(actor, session, item_id)
+        expected.require(lambda: item)
         for name, value in values.items():
             if getattr(item, name) != value:
                 setattr(item, name, value)
     return item
-
-
-@repeated
-def delete(actor: Actor, expected: Expected, /, *, item_id: int) -> None:
-    """Delete an item. Raises like `change`, and Conflict while there are tasks about it."""
-    with transaction() as session:
-        items = ItemRepository(session)
-        item = _require_changeable(session, actor, expected, item_id, to_delete=True)
-        if count := items.count_tasks(item) or trash.let_go(session, actor.author, Task.item_id, item_id):
-            raise Conflict(f"{count} {'task is' if count == 1 else 'tasks are'} about this item. Change them first.")
-        items.delete(item)
 
 
 def _require(item: Item | None) -> Item:
@@ -126,12 +114,10 @@ def _require(item: Item | None) -> Item:
     return item
 
 
-def _require_changeable(
-    session: Session, actor: Actor, expected: Expected, item_id: int, *, to_delete: bool = False
-) -> Item:
+def lock_to_change(actor: Actor, session: Session, item_id: int, *, to_delete: bool = False) -> Item:
+    """Return the item, locked. Raises NotFound, and Forbidden unless the actor may change it."""
     item = _require(ItemRepository(session).find_for_update(item_id, to_delete=to_delete))
     require_changeable(actor, item)
-    expected.require(lambda: item)
     return item
 
 

@@ -4,6 +4,7 @@
 test proves that every name resolves.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 # In seconds; however often a job has failed, it does not wait longer than this.
@@ -18,7 +19,7 @@ class JobKind:
     attempts, which grows by `retry_factor` from one to the next, up to
     LONGEST_PAUSE. After `timeout_seconds` an attempt is interrupted and can tidy up;
     `kill_seconds` later its process is killed, because it did not react. `for_actor`
-    tells that it works with the rights of whoever orders it, which `core.jobs.rights`
+    tells that it works with the rights of whoever orders it, which `core.runs.rights`
     asks again and again.
     """
 
@@ -78,3 +79,8 @@ KINDS = {
 QUEUES = ("high", "default", "low")
 
 EMAILS = frozenset(name for name in KINDS if name.startswith("email."))
+
+
+def kinds_of(queues: Collection[str]) -> list[str]:
+    """Return the names of the kinds of job that these queues carry."""
+    return [kind.name for kind in KINDS.values() if kind.queue in queues]

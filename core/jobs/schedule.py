@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from sqlalchemy.orm import Session
 
-from core.jobs import orders as jobs
+from core.jobs import service as jobs
 from core.jobs.kinds import CLEAN_UP, MAIL_REMINDERS, REPORT_WEEKLY, JobKind
 from core.jobs.repository import JobRepository
 from core.platform.database.repeats import repeated

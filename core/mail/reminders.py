@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from core.jobs import orders as jobs
+from core.jobs import service as jobs
 from core.jobs.kinds import EMAIL_TASK_REMINDER
 from core.mail.repository import MailRepository
 from core.platform import clock

@@ -27,6 +27,7 @@ from core.platform.config.rules import MIN_SECRET_BYTES, is_in_memory
 from core.platform.config.settings import SECRETS, Settings
 from core.platform.database.base import db
 from core.platform.database.sqlite_files import RESTORE, flaw_of, is_damage
+from core.platform.database.write_check import WriteCheck
 
 # Clocks that differ by more seconds than this end tokens and leases too early or too late.
 CLOCK_WARNING, CLOCK_FAILURE = 2.0, 30.0
@@ -63,7 +64,7 @@ def examine() -> Iterator[Finding]:
     state = health.check(
         settings,
         current_upstreams(),
-        health.Writing(),
+        WriteCheck(),
         with_database=unusable is None,
         on_error=errors.__setitem__,
     )

@@ -1,13 +1,10 @@
 """Health of each part of the service, asked with short timeouts."""
 
 import logging
-import shutil
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from alembic.config import Config
@@ -17,8 +14,7 @@ from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as NoAnswer
 from rq import Worker
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from core.jobs.kinds import EMAILS
 from core.jobs.model import JobState
@@ -28,8 +24,9 @@ from core.platform.config.load import ROOT, secret_values
 from core.platform.config.settings import Settings
 from core.platform.database import outage_log
 from core.platform.database.base import db
-from core.platform.database.session import hurry, transaction
+from core.platform.database.session import hurry
 from core.platform.database.trouble import Trouble, is_mistake, trouble_of
+from core.platform.database.write_check import WriteCheck
 from core.platform.logs.redaction import Redactor
 from core.upstreams import service as upstreams
 from core.upstreams.registry import Registry
@@ -38,10 +35,6 @@ log = logging.getLogger("tasklane.health")
 
 # Seconds that readiness waits for what another transaction has locked.
 PATIENCE = 1.0
-# Any caller may ask, as often as they like, but no process writes more often than this to find out whether it can.
-WRITE_EVERY = 1.0
-# Bytes. On a disk with less, SQLite may have room for the little that is written here, and for nothing else.
-LEAST_FREE = 2**20
 # A job that has waited for this long shows that no worker takes it.
 UNNOTICED = timedelta(seconds=10)
 
@@ -67,23 +60,6 @@ class _Queue:
     has_scheduler: bool | None = None
 
 
-class Writing:
-    """Test of writing to the database from this process, made by doing it, and not too often."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._asked_at = float("-inf")
-        self._state = "ok"
-
-    def state(self) -> str:
-        """Return "ok" or what is wrong. Raises SQLAlchemyError if the database cannot be asked."""
-        with self._lock:
-            if clock.monotonic() - self._asked_at >= WRITE_EVERY:
-                self._state = _try_to_write()
-                self._asked_at = clock.monotonic()
-            return self._state
-
-
 # Hears which part has raised what.
 OnError = Callable[[str, Exception], object]
 
@@ -95,7 +71,7 @@ def _tell_nobody(part: str, error: Exception) -> None:
 def check(
     settings: Settings,
     registry: Registry,
-    writing: Writing,
+    write_check: WriteCheck,
     *,
     with_database: bool = True,
     on_error: OnError = _tell_nobody,
@@ -106,7 +82,7 @@ def check(
     says; that is for `on_error`. Without the database, that is neither opened nor made.
     """
     unknown = ("unknown", "unknown", _Jobs())
-    database, migrations, jobs = _check_database(settings, writing, on_error) if with_database else unknown
+    database, migrations, jobs = _check_database(settings, write_check, on_error) if with_database else unknown
     queue = _ask_queue(settings, on_error)
     checks = {
         "database": database,
@@ -144,15 +120,15 @@ def _presence(number: int | None) -> str:
 # --- the database -------------------------------------------------------------------
 
 
-def _check_database(settings: Settings, writing: Writing, on_error: OnError) -> tuple[str, str, _Jobs]:
-    """Return the states of the database and of its migrations, and the figures of the jobs."""
+def _check_database(settings: Settings, write_check: WriteCheck, on_error: OnError) -> tuple[str, str, _Jobs]:
+    """Return the states of the database and of its migrations, and what is told of the jobs."""
     try:
         migrations = _check_migrations()
         # Else there is no table of jobs, or another one.
         if migrations == "pending":
             return "ok", migrations, _Jobs()
         jobs = _look_at_jobs(settings)
-        return writing.state(), migrations, jobs
+        return write_check.state(), migrations, jobs
     except (SQLAlchemyError, OSError) as error:
         on_error("database", error)
         if isinstance(error, SQLAlchemyError) and is_mistake(error):
@@ -185,36 +161,6 @@ def _look_at_jobs(settings: Settings) -> _Jobs:
         if row.state is JobState.RETRYING and row.failed and row.kind in EMAILS:
             jobs.mail = "delayed"
     return jobs
-
-
-def _try_to_write() -> str:
-    """Write what is there already; return "ok" or what is wrong."""
-    try:
-        with transaction(patience=PATIENCE) as session:
-            session.execute(text("UPDATE alembic_version SET version_num = version_num"))
-            if db.engine.dialect.name == "sqlite":
-                return Trouble.FULL if _free_bytes() < LEAST_FREE else "ok"
-            if session.scalar(_WAITING, {"seconds": PATIENCE}):
-                return Trouble.LOCKED
-    except DBAPIError as error:
-        trouble = trouble_of(error)
-        if trouble is None:
-            raise
-        log.warning("The database cannot be written: %s", trouble)
-        return trouble
-    return "ok"
-
-
-def _free_bytes() -> int:
-    """Return how much room there is beside the file of SQLite."""
-    return shutil.disk_usage(Path(str(db.engine.url.database)).absolute().parent).free
-
-
-# A lock of PostgreSQL stops only those who need what is locked, so they are asked.
-_WAITING = text(
-    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    " AND query_start < clock_timestamp() - make_interval(secs => :seconds)"
-)
 
 
 @lru_cache(maxsize=1)

@@ -3,14 +3,13 @@
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, func, select
+from sqlalchemy import ColumnElement, Row, Select, select
 from sqlalchemy.orm import Session
 
 from core.platform.access import Actor
 from core.platform.database.statements import find_locked
 from core.projects import policy
 from core.projects.model import Project, ProjectMember, ProjectRole
-from core.tasks.model import PRESENT, Task
 from core.users.model import User
 
 
@@ -77,9 +76,6 @@ class ProjectRepository:
         is_owner = (ProjectMember.project_id == project_id) & (ProjectMember.role == ProjectRole.OWNER)
         query = select(ProjectMember.user_id).join(User, User.id == ProjectMember.user_id)
         return self.session.scalar(query.where(is_owner, User.id != user_id, User.is_active).limit(1)) is not None
-
-    def count_tasks(self, project_id: int) -> int:
-        return self.session.scalar(select(func.count()).where(Task.project_id == project_id, PRESENT)) or 0
 
     def delete(self, row: Project | ProjectMember) -> None:
         self.session.delete(row)

@@ -15,8 +15,6 @@ from core.platform.preconditions import Expected
 from core.projects import policy
 from core.projects.model import Project, ProjectMember, ProjectRole
 from core.projects.repository import ProjectRepository
-from core.tasks import trash
-from core.tasks.model import Task
 from core.users.repository import UserRepository
 
 SORTABLE = {name: getattr(Project, name) for name in ("key", "name", "created_at", "updated_at")}
@@ -81,7 +79,7 @@ def list_visible(actor: Actor, *, page: PageRequest, archived: bool | None = Non
 def change(actor: Actor, expected: Expected, /, *, project_id: int, **values: Any) -> Project:
     """Change the given settings of a project. Raises NotFound, Forbidden, and Conflict if the key is taken."""
     with transaction() as session:
-        project = _lock_to_manage(actor, session, project_id)
+        project = lock_to_manage(actor, session, project_id)
         expected.require(lambda: project)
         for name, value in values.items():
             setattr(project, name, value)
@@ -103,22 +101,6 @@ def replace(
     return change(
         actor, expected, project_id=project_id, key=key, name=name, description=description, archived=archived
     )
-
-
-@repeated
-def delete(actor: Actor, expected: Expected, /, *, project_id: int) -> None:
-    """Delete a project without tasks. Raises NotFound, Forbidden, and Conflict while it has tasks."""
-    with transaction() as session:
-        project = _lock_to_manage(actor, session, project_id, to_delete=True)
-        expected.require(lambda: project)
-        projects = ProjectRepository(session)
-        count = projects.count_tasks(project_id) or trash.let_go(session, actor.author, Task.project_id, project_id)
-        if count:
-            raise Conflict(
-                "A project that has tasks cannot be deleted. Move or delete them first, or archive the project.",
-                details={"tasks": [f"{count} tasks belong to this project."]},
-            )
-        projects.delete(project)
 
 
 # --- members ----------------------------------------------------------------------
@@ -155,7 +137,7 @@ def set_member(actor: Actor, expected: Expected, /, *, project_id: int, user_id:
     """
     role = ProjectRole(role)
     with transaction() as session:
-        _lock_to_manage(actor, session, project_id)
+        lock_to_manage(actor, session, project_id)
         user = UserRepository(session).find(user_id)
         if user is None or not user.is_active:
             raise Invalid("The request has invalid fields.", details={"user_id": ["There is no such active user."]})
@@ -209,7 +191,8 @@ def _require(actor: Actor, session: Session, project_id: int) -> tuple[Project, 
     return project, role
 
 
-def _lock_to_manage(actor: Actor, session: Session, project_id: int, *, to_delete: bool = False) -> Project:
+def lock_to_manage(actor: Actor, session: Session, project_id: int, *, to_delete: bool = False) -> Project:
+    """Return the project, locked. Raises NotFound, and Forbidden unless the actor may manage it."""
     project = ProjectRepository(session).lock(project_id, to_delete=to_delete)
     if project is None:
         raise NotFound(NO_PROJECT)

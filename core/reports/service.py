@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
-from core.jobs import orders as jobs
+from core.jobs import service as jobs
 from core.jobs.kinds import REPORT
 from core.jobs.model import Job
 from core.platform import clock

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from core.audit import service as security
 from core.audit.model import EventKind
-from core.jobs import orders as jobs
+from core.jobs import service as jobs
 from core.jobs.kinds import EMAIL_TASK_CREATED
 from core.platform import clock
 from core.platform.access import Actor

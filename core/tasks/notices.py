@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy.orm import Session
 
-from core.jobs import orders as jobs
+from core.jobs import service as jobs
 from core.jobs.kinds import EMAIL_TASK_ASSIGNED, EMAIL_TASKS_TRANSFERRED
 from core.platform.access import Actor
 from core.tasks.model import Task

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, Select, and_, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from core.platform.access import Actor
@@ -121,6 +121,9 @@ class TaskRepository:
         columns = (Task.id, Task.version, Task.owner_id, Task.assignee_id, Task.project_id, Task.deleted_at)
         query = select(*columns).where(*conditions).order_by(Task.id)
         return self.session.execute(query.with_for_update(key_share=True)).all()
+
+    def count(self, *conditions: ColumnElement[bool]) -> int:
+        return self.session.scalar(select(func.count(Task.id)).where(*conditions)) or 0
 
     def update_all(self, *conditions: ColumnElement[bool], **values: Any) -> None:
         """Set the same values for tasks that are locked."""

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select
 from sqlalchemy.orm import Session
 
 from core.items.repository import ItemRepository
-from core.jobs import orders as jobs
+from core.jobs import service as jobs
 from core.jobs.kinds import EMAIL_TASK_CREATED, PROCESS_TASK
 from core.jobs.model import Job
 from core.platform import clock

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 import httpx
 
+from core.platform.cache.memory import MemoryCache
 from core.platform.config.upstreams import UpstreamSettings
 from core.upstreams.address import base_of
 from core.upstreams.breaker import Breaker
-from core.upstreams.cache import AnswerCache
 from core.upstreams.client import make_client
+
+# How much memory of a process the answers of all upstreams may take.
+MAX_CACHED_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Registry:
         return self._here().upstreams.get(name)
 
     @property
-    def cache(self) -> AnswerCache:
+    def cache(self) -> MemoryCache:
         return self._here().cache
 
     @property
@@ -62,7 +65,7 @@ class Registry:
 
 class _Process:
     def __init__(self, configured: Mapping[str, UpstreamSettings]) -> None:
-        self.cache = AnswerCache()
+        self.cache = MemoryCache(max_total_bytes=MAX_CACHED_BYTES)
         self.upstreams = {name: _upstream(name, settings) for name, settings in configured.items()}
         self._lock = threading.Lock()
         self._client: httpx.Client | None = None

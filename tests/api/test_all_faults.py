@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from core.auth import accounts
 from core.platform.errors import Invalid
-from core.users import service as users
 from tests.support.imports import run, upload
 from tests.support.people import Person
 
@@ -58,7 +58,7 @@ def test_an_address_is_judged_with_everything_else(anonymous: Person, address: s
 @pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
 def test_commands_hear_of_all_faults_too(app: Flask) -> None:
     with app.app_context(), pytest.raises(Invalid) as caught:
-        users.create(username="a b", email="nobody", password="short", name="x", time_zone="Mars")
+        accounts.create(username="a b", email="nobody", password="short", name="x", time_zone="Mars")
     assert set(caught.value.details or {}) == {"username", "email", "password", "name", "time_zone"}
 
 

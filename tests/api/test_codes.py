@@ -20,7 +20,7 @@ from core.platform import clock
 from core.platform.access import OPERATOR
 from core.platform.database.session import transaction
 from core.platform.preconditions import ANY_STATE
-from core.users import service as users
+from core.removal import service as removal
 from tests.api.test_matrix import make_world, permission_of
 from tests.conftest import empty
 from tests.support import hostile
@@ -178,7 +178,7 @@ def while_the_account_ends(survey: Survey, operation: Operation) -> int:
 
     def verify_and_delete(*, refresh: bool) -> Any:
         actor = verify(refresh=refresh)
-        users.delete(OPERATOR, ANY_STATE, user_id=actor.user_id, transfer_to=heir)
+        removal.delete_user(OPERATOR, ANY_STATE, user_id=actor.user_id, transfer_to=heir)
         return actor
 
     with survey.monkeypatch.context() as patch:

@@ -10,16 +10,16 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, text, update
 
-from core.jobs import rights
-from core.jobs import service as jobs
 from core.jobs.kinds import KINDS
-from core.jobs.lifecycle import Run
 from core.jobs.model import Job, JobState
 from core.mail import service as mail
 from core.platform.access import OPERATOR
 from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.platform.errors import Conflict
+from core.runs import rights
+from core.runs import service as runs
+from core.runs.lifecycle import Run
 from core.users.model import User
 from tests.support.imports import run, upload
 from tests.support.people import Person
@@ -261,7 +261,7 @@ def test_what_may_not_be_ordered_any_more_may_not_be_tried_again(world: World, o
     # Nor by who may order it themselves: the job would work for Bob.
     assert world.admin.post(f"/jobs/{world.job_id}/retry").status_code == 409
     with world.ada.app.app_context(), pytest.raises(Conflict):
-        jobs.retry(OPERATOR, job_id=UUID(world.job_id))
+        runs.retry(OPERATOR, job_id=UUID(world.job_id))
 
 
 @pytest.mark.parametrize("loss", [deactivated, deleted, revoked])

@@ -9,7 +9,7 @@ from sqlalchemy import func, select, update
 
 from api.http.door.tokens import KEY_HEADER
 from core.audit import rotation
-from core.auth import lockout
+from core.auth import accounts, lockout
 from core.auth.model import ApiKey
 from core.bootstrap import current_settings
 from core.idempotency.model import KeptAnswer
@@ -20,7 +20,6 @@ from core.platform.config.load import ConfigError, load_settings
 from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.tasks.model import Task
-from core.users import service as users
 from tests.support.people import Person
 
 ONCE = {"Idempotency-Key": "first try"}
@@ -159,7 +158,7 @@ def test_whoever_gets_a_new_password_is_let_in_though_a_lock_is_older_than_the_s
         Person(rotated).post("/auth/password/reset", {"token": token, "new_password": new}, token="")
     else:
         with rotated.app_context():
-            users.set_password(user_id=ada.user_id, password=new, hashing_keys=current_settings().secret_keys)
+            accounts.set_password(user_id=ada.user_id, password=new, hashing_keys=current_settings().secret_keys)
     assert log_in() == 200
 
 

@@ -11,14 +11,13 @@ from flask import Flask
 from sqlalchemy import event, select, update
 
 from core.audit.model import KnownAddress, LoginFailures, SecurityEvent
-from core.auth import lockout
+from core.auth import accounts, lockout
 from core.bootstrap import current_settings
 from core.operations.cleanup import clean_up
 from core.platform import clock
 from core.platform.config.load import ConfigError, load_settings
 from core.platform.database.base import db
 from core.platform.database.session import transaction
-from core.users import service as users
 from tests.support.people import PASSWORD, Person
 
 ELSEWHERE = {"REMOTE_ADDR": "192.0.2.7"}
@@ -242,7 +241,7 @@ def test_an_operator_who_sets_a_password_ends_the_lock(app: Flask, ada: Person) 
     guess(app, "ada@example.com", lockout.FREE_FAILURES)
     assert try_in(app, "ada", "203.0.113.5").status_code == 429
     with app.app_context():
-        users.set_password(user_id=ada.user_id, password=PASSWORD, hashing_keys=current_settings().secret_keys)
+        accounts.set_password(user_id=ada.user_id, password=PASSWORD, hashing_keys=current_settings().secret_keys)
     assert try_in(app, "ada@example.com", "203.0.113.5").status_code == 200
     assert try_in(app, "ada", "203.0.113.6").status_code == 200
 

@@ -17,8 +17,8 @@ from core.platform.database.base import Base, db
 from core.platform.database.session import transaction
 from core.posts.model import Post
 from core.projects.model import Project, ProjectMember, ProjectRole
+from core.removal import belongings
 from core.tasks.model import Task
-from core.users import belongings
 from core.users.model import User
 from tests.support.people import PASSWORD, Person, make_person
 
@@ -584,10 +584,10 @@ def test_listing_somebodys_tasks_takes_three_statements(ada: Person, statements:
 
 
 def test_a_password_set_by_an_operator_ends_what_the_old_one_opened(app: Flask, ada: Person) -> None:
-    from core.users import service as users
+    from core.auth import accounts
 
     with app.app_context():
-        users.set_password(user_id=ada.user_id, password="an even longer one", hashing_keys=["k"])
+        accounts.set_password(user_id=ada.user_id, password="an even longer one", hashing_keys=["k"])
     assert ada.get("/auth/me").status_code == 401
     assert ada.log_in(PASSWORD).status_code == 401
     assert ada.log_in("an even longer one").status_code == 200

@@ -7,7 +7,7 @@ from tests.architecture.test_layers import PACKAGES, sources
 
 # What is not repeated by itself, and why.
 EXCEPT = {
-    "core/jobs/lifecycle.py:_ending": "the runner does the whole attempt again",
+    "core/runs/lifecycle.py:_ending": "the runner does the whole attempt again",
     "core/operations/cleanup.py:clean_up": "the same",
     "core/operations/cleanup.py:_in_batches": "the same",
     "core/exchange/imports/work.py:rehearse": "the same; what was examined is used up",
@@ -17,7 +17,7 @@ EXCEPT = {
     "core/files/service.py:sweep": "what cannot be deleted now is deleted next time",
     "core/auth/keys.py:_note_use": "nobody waits for a trace",
     "core/audit/service.py:record_refusal": "nobody waits for a trace",
-    "core/operations/health.py:_try_to_write": "a look at whether it works",
+    "core/platform/database/write_check.py:_try_to_write": "a look at whether it works",
     "core/operations/demo/accounts.py:create_demo_users": "has the database to itself",
     "core/operations/demo/volume.py:begin": "has the database to itself",
     "core/operations/demo/volume.py:fill": "has the database to itself",

@@ -14,6 +14,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from core.audit.model import EventKind, SecurityEvent
+from core.auth import accounts
 from core.exchange import exports
 from core.exchange.columns import COLUMNS, Kind
 from core.exchange.exports import Selection
@@ -31,7 +32,6 @@ from core.platform.database.session import transaction
 from core.platform.text import checks
 from core.posts.model import Post
 from core.tasks.model import Task, TaskStatus
-from core.users import service as users
 from core.users.model import User
 from tests.support.imports import counts, exported, imported, reasons, report, writable
 from tests.support.people import Person, make_person, password_hash
@@ -892,7 +892,7 @@ def test_what_an_export_wrote_an_import_reads_back(
 
     # Hashing is slow on purpose.
     hashed = password_hash()
-    monkeypatch.setattr(users.passwords, "hash_password", lambda password: hashed)
+    monkeypatch.setattr(accounts.passwords, "hash_password", lambda password: hashed)
     anew = Anew(app)
 
     @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)

@@ -10,14 +10,15 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
-from core.jobs import lifecycle, orders
 from core.jobs import service as jobs
 from core.jobs.kinds import EMAIL_WELCOME, PROCESS_TASK
-from core.jobs.lifecycle import LeaseLost, Run
 from core.jobs.model import Job, JobState
 from core.platform import clock
 from core.platform.database.base import db
 from core.platform.database.session import transaction
+from core.runs import lifecycle
+from core.runs import service as runs
+from core.runs.lifecycle import LeaseLost, Run
 from core.tasks import service as tasks
 from core.tasks.model import Task
 from tests.support.people import Person
@@ -59,7 +60,7 @@ def make_due(job_id: UUID) -> None:
 def test_an_order_is_stored_exactly_if_the_change_is(app: Flask, ada: Person, task_id: int) -> None:
     def order_and_fail() -> None:
         with transaction() as session:
-            orders.enqueue(session, PROCESS_TASK, by=ada.actor, task_id=task_id)
+            jobs.enqueue(session, PROCESS_TASK, by=ada.actor, task_id=task_id)
             raise RuntimeError
 
     with app.app_context():
@@ -224,7 +225,7 @@ def test_a_job_that_is_ordered_again_begins_with_short_pauses(app: Flask, ada: P
 
         assert [round(fail(attempt), -1) for attempt in range(4)] == [30, 60, 120, 240]
         fail(4, permanently=True)
-        jobs.retry(ada.actor, job_id=sending.job_id)
+        runs.retry(ada.actor, job_id=sending.job_id)
         assert [round(fail(attempt), -1) for attempt in (5, 6)] == [30, 60]
 
 

@@ -20,7 +20,6 @@ from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from core.jobs.lifecycle import Run
 from core.jobs.model import Job, JobState
 from core.mail import service as mails
 from core.mail.compose import compose
@@ -28,6 +27,7 @@ from core.mail.delivery import MailDelayed, MailRefused, delivered
 from core.platform.config.load import ConfigError
 from core.platform.config.settings import Settings
 from core.platform.database.base import db
+from core.runs.lifecycle import Run
 from tests.support import smtp, work
 from tests.support.people import Person
 from tests.support.smtp import Mailbox, free_port

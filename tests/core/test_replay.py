@@ -28,12 +28,12 @@ from core.platform.errors import DomainError, JobFailed
 from core.platform.preconditions import ANY_STATE
 from core.projects import service as projects
 from core.projects.model import ProjectRole
+from core.removal import service as removal
 from core.tasks import bulk, handover
 from core.tasks import service as tasks
 from core.tasks.bulk import BulkOp, Operation
 from core.tasks.model import PRESENT, TRASHED, Task, TaskChange, TaskStatus
 from core.tasks.recording import plain
-from core.users import service as users
 from core.users.model import User
 from tests.conftest import empty
 
@@ -175,10 +175,10 @@ class Work(RuleBasedStateMachine):
             tasks.delete(self.actors[0], ANY_STATE, task_id=task_id)
         with contextlib.suppress(DomainError):
             if kind == "item":
-                items.delete(self.actors[0], ANY_STATE, item_id=self.items[pick])
+                removal.delete_item(self.actors[0], ANY_STATE, item_id=self.items[pick])
                 self.items[pick] = items.create(self.actors[0], name="x", price=Decimal(1)).id
             else:
-                projects.delete(self.actors[0], ANY_STATE, project_id=self.projects[pick])
+                removal.delete_project(self.actors[0], ANY_STATE, project_id=self.projects[pick])
                 self.counter += 1
                 key = "C" + "".join(chr(65 + int(digit)) for digit in str(self.counter))
                 self.projects[pick] = projects.create(self.actors[1], key=key, name="x").id
@@ -187,7 +187,7 @@ class Work(RuleBasedStateMachine):
     def leave(self, receiver: int | None) -> None:
         with contextlib.suppress(DomainError):
             to = None if receiver is None else self.actors[receiver].user_id
-            users.delete(self.actors[0], ANY_STATE, user_id=self.actors[2].user_id, transfer_to=to)
+            removal.delete_user(self.actors[0], ANY_STATE, user_id=self.actors[2].user_id, transfer_to=to)
             self.counter += 1
             name = f"bob{self.counter}"
             user = User(username=name, email=f"{name}@example.com", password_hash="x", role=Role.USER)

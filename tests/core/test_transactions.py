@@ -161,8 +161,8 @@ def test_a_moment_without_a_zone_is_refused(app: Flask, ada: Person) -> None:
 
 def test_the_domain_refuses_what_the_api_would_have_refused(app: Flask, ada: Person) -> None:
     """Commands and imports come in by other doors than HTTP."""
+    from core.auth import accounts
     from core.platform.errors import Invalid
-    from core.users import service as users
 
     with app.app_context():
         for fields in (
@@ -180,4 +180,4 @@ def test_the_domain_refuses_what_the_api_would_have_refused(app: Flask, ada: Per
             ("eve", "x@example.com", "short"),
         ):
             with pytest.raises(Invalid):
-                users.create(username=name, email=email, password=password)
+                accounts.create(username=name, email=email, password=password)

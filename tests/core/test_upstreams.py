@@ -14,6 +14,7 @@ import pytest
 
 from core.platform import clock
 from core.platform.access import Actor, Role
+from core.platform.cache.memory import MemoryCache
 from core.platform.config.load import ROOT, ConfigError, ConfigWarning, is_secret, is_url, load_settings
 from core.platform.config.settings import Settings
 from core.platform.config.upstreams import UpstreamSettings
@@ -21,7 +22,7 @@ from core.platform.errors import Conflict, DomainError, Forbidden, Malformed, No
 from core.upstreams import address, transport
 from core.upstreams import service as upstreams
 from core.upstreams.breaker import Breaker, BreakerState
-from core.upstreams.cache import AnswerCache, fresh_seconds
+from core.upstreams.cache import fresh_seconds
 from core.upstreams.registry import Registry
 from tests.support.commands import Operator
 from tests.support.upstream import Behaviour, Handler, UpstreamServer, connecting
@@ -679,7 +680,7 @@ def test_nothing_is_kept_of_failures_or_where_it_is_switched_off(server: Upstrea
 
 
 def test_the_cache_is_bounded_by_bytes_and_drops_what_was_not_asked_for() -> None:
-    cache = AnswerCache(max_total_bytes=40_000)
+    cache = MemoryCache(max_total_bytes=40_000)
     for name in ("a", "b", "c", "d"):
         cache.keep((name,), b"x" * 9_000, seconds=60)
     assert cache.find(("a",))
@@ -691,7 +692,7 @@ def test_the_cache_is_bounded_by_bytes_and_drops_what_was_not_asked_for() -> Non
 
 
 def test_many_short_answers_to_long_questions_are_bounded_too() -> None:
-    cache = AnswerCache(max_total_bytes=40_000)
+    cache = MemoryCache(max_total_bytes=40_000)
     for number in range(1000):
         cache.keep(("far", f"{number:04000}"), b"1", seconds=60)
     assert sum(cache.find(("far", f"{number:04000}")) is not None for number in range(1000)) == 8

@@ -18,6 +18,7 @@ import httpx
 import psutil
 from sqlalchemy import func, insert, select
 
+from core.auth import accounts
 from core.bootstrap import create_core_app
 from core.jobs.kinds import PROCESS_TASK
 from core.jobs.model import OPEN_STATES, Job, JobState
@@ -27,7 +28,6 @@ from core.platform.config.settings import Settings
 from core.platform.database.base import db
 from core.platform.database.session import snapshot, transaction
 from core.tasks.model import Task
-from core.users import service as users
 from core.users.model import User
 from tests.support.processes import free_port, kill_all, kill_tree, spawn, wait_for
 from tests.support.servers import PostgresServer, RedisServer
@@ -133,7 +133,7 @@ class Stack:
     def __enter__(self) -> "Stack":
         with self.app.app_context():
             flask_migrate.upgrade()
-            users.create(username=USERNAME, email="chaos@example.com", password=PASSWORD)
+            accounts.create(username=USERNAME, email="chaos@example.com", password=PASSWORD)
         self._supervisor.start()
         try:
             # Tokens are to live as long as the run.

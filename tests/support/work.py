@@ -4,10 +4,10 @@ from uuid import UUID
 
 from flask import Flask
 
-from core.jobs import lifecycle
-from core.jobs.lifecycle import Sending
 from core.jobs.model import Job
 from core.platform.database.base import db
+from core.runs import lifecycle
+from core.runs.lifecycle import Sending
 from workers.runner import run_job
 
 

@@ -21,12 +21,12 @@ from sqlalchemy import func, select, update
 from core.exchange import exports, formats
 from core.exchange.columns import COLUMNS, Kind
 from core.files.model import FileChunk, StoredFile
-from core.jobs import service as jobs
-from core.jobs.lifecycle import Run
 from core.jobs.model import Job, JobState
 from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.platform.preconditions import ANY_STATE
+from core.runs import service as runs
+from core.runs.lifecycle import Run
 from core.tasks.model import Task
 from core.users.model import User
 from tests.support.people import Person
@@ -399,7 +399,7 @@ def test_a_job_that_is_cancelled_while_it_writes_leaves_nothing(
 
     def cancel_then_report(self: Run, progress: int) -> None:
         if progress:
-            jobs.cancel(ada.actor, ANY_STATE, job_id=job_id)
+            runs.cancel(ada.actor, ANY_STATE, job_id=job_id)
             self._reported_at = -1.0
         real(self, progress)
 
@@ -438,7 +438,7 @@ def test_a_job_that_is_cancelled_when_its_file_is_stored_leaves_nothing(
     real = work.files.describe
 
     def cancel_then_describe(file: StoredFile) -> dict[str, Any]:
-        jobs.cancel(ada.actor, ANY_STATE, job_id=job_id)
+        runs.cancel(ada.actor, ANY_STATE, job_id=job_id)
         return real(file)
 
     monkeypatch.setattr(work.files, "describe", cancel_then_describe)

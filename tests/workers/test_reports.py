@@ -15,14 +15,14 @@ from flask import Flask
 from PIL import Image
 from pypdf import PdfReader
 
-from core.jobs import orders
+from core.jobs import service as jobs
 from core.jobs.kinds import REPORT_WEEKLY
-from core.jobs.lifecycle import Run
 from core.jobs.model import Job, JobState
 from core.platform.config.settings import Settings
 from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.reports.figures import Ageing, Figures, Heading, Headline, People, PersonLoad, Point, Week
+from core.runs.lifecycle import Run
 from core.tasks.model import TaskStatus
 from core.users.model import User
 from tests.support.people import Person
@@ -157,7 +157,7 @@ def test_whoever_has_left_the_project_gets_no_report_on_it(app: Flask, ada: Pers
 def test_the_weekly_report_is_the_administrators(app: Flask, ada: Person, admin: Person) -> None:
     store_tasks(app, tasks(ada, 100))
     with app.app_context(), transaction() as session:
-        job_id = str(orders.enqueue(session, REPORT_WEEKLY, owner_id=None, slot="2026-11-16T06:00:00+00:00").id)
+        job_id = str(jobs.enqueue(session, REPORT_WEEKLY, owner_id=None, slot="2026-11-16T06:00:00+00:00").id)
     job = work(app, job_id)
     assert job.state is JobState.SUCCEEDED, job.error
     assert job.result is not None

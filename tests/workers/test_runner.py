@@ -19,14 +19,14 @@ from rq.serializers import JSONSerializer
 from rq.timeouts import JobTimeoutException
 from sqlalchemy import select, text, update
 
-from core.jobs import lifecycle
-from core.jobs.lifecycle import Run
 from core.jobs.model import Job, JobState
 from core.platform import clock
 from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.platform.errors import Invalid
 from core.platform.logs import context as logs
+from core.runs import lifecycle
+from core.runs.lifecycle import Run
 from core.tasks.model import Task
 from tests.support.people import Person
 from tests.support.servers import RedisServer

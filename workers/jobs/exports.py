@@ -8,9 +8,9 @@ from core.bootstrap import current_settings
 from core.exchange import exports
 from core.exchange.formats import LAYOUTS, FileFormat
 from core.files import service as files
-from core.jobs.lifecycle import Run
 from core.platform import clock
 from core.platform.errors import Forbidden, JobFailed
+from core.runs.lifecycle import Run
 
 # What is left of the progress is for storing the file.
 WRITTEN = 95

@@ -8,7 +8,7 @@ from core.bootstrap import current_settings
 from core.exchange.imports import service as imports
 from core.exchange.imports.work import Import, ImportRefused, Order, RowsRefused
 from core.files import service as files
-from core.jobs.lifecycle import Run
+from core.runs.lifecycle import Run
 
 
 def import_file(run: Run, *, file_id: str, **options: Any) -> None:

@@ -1,8 +1,8 @@
 """Jobs that the service orders for itself."""
 
 from core.bootstrap import current_settings
-from core.jobs.lifecycle import Run
 from core.operations.cleanup import clean_up as forget
+from core.runs.lifecycle import Run
 
 
 def clean_up(run: Run, *, slot: str) -> dict[str, int]:

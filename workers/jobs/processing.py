@@ -3,7 +3,7 @@
 import time
 
 from core.bootstrap import current_settings
-from core.jobs.lifecycle import Run
+from core.runs.lifecycle import Run
 from core.tasks import service as tasks
 
 

@@ -1,8 +1,8 @@
 """Ordering the reminders that are due; the schedule has this run all day."""
 
 from core.bootstrap import current_settings
-from core.jobs.lifecycle import Run
 from core.mail.reminders import order_reminders
+from core.runs.lifecycle import Run
 
 
 def order(run: Run, *, slot: str) -> dict[str, int]:

@@ -9,9 +9,9 @@ from typing import IO, Any
 
 from core.bootstrap import current_settings
 from core.files import service as files
-from core.jobs.lifecycle import Run
 from core.reports import service as reports
 from core.reports.figures import Figures
+from core.runs.lifecycle import Run
 
 # A usual report stays in memory.
 SPOOL_BYTES = 4 * 1024 * 1024

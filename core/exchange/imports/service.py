@@ -15,7 +15,7 @@ from core.exchange.imports.work import Import, Order
 from core.files import service as files
 from core.files.model import StoredFile
 from core.files.repository import FileRepository
-from core.jobs import orders as jobs
+from core.jobs import service as jobs
 from core.jobs.kinds import IMPORT
 from core.jobs.model import Job
 from core.platform.access import Actor

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from core.audit import service as security
 from core.audit.model import EventKind
+from core.auth import accounts
 from core.exchange.columns import Kind
 from core.items import service as items
 from core.items.model import Item
@@ -32,7 +33,6 @@ from core.tasks import bulk, recording
 from core.tasks import service as tasks
 from core.tasks.model import DESCRIPTION_LENGTH, Task, TaskStatus
 from core.tasks.repository import Access, TaskRepository
-from core.users import service as users
 from core.users.model import User
 from core.users.repository import UserRepository
 
@@ -308,7 +308,7 @@ class UserRows(Things):
     def update(self, session: Session, changes: Mapping[int, Values], now: datetime) -> None:
         # One by one: who loses a role or an account must keep nothing of it, and the last administrator stays.
         for thing_id, changed in changes.items():
-            users.change(self.actor, ANY_STATE, user_id=thing_id, **changed)
+            accounts.change(self.actor, ANY_STATE, user_id=thing_id, **changed)
 
 
 KINDS: dict[Kind, type[Things]] = {

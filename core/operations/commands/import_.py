@@ -14,6 +14,7 @@ from typing import IO
 
 import click
 
+from core.auth.actors import actor_of_command
 from core.exchange.columns import Kind
 from core.exchange.imports import service as imports
 from core.exchange.imports.parsers import Format, guess
@@ -22,7 +23,6 @@ from core.exchange.imports.work import Import, ImportRefused, Match, OnError, Or
 from core.operations.commands.common import in_app, refusals
 from core.operations.commands.process import Failure
 from core.platform.access import Actor
-from core.users import service as users
 
 # So many refused rows are shown; the report has all of them.
 SHOWN = 20
@@ -65,7 +65,7 @@ def import_command(
     is stored in one transaction, or nothing.
     """
     with refusals():
-        actor = users.get_operating_actor(username)
+        actor = actor_of_command(username)
         imports.require_allowed(actor, Kind(kind))
     with _opened(file) as stream:
         order = Order(Kind(kind), _format_of(file, stream, form), dry_run, OnError(on_error), Match(match))

@@ -10,7 +10,6 @@ from uuid import UUID
 
 import click
 
-from core.jobs import service
 from core.jobs.kinds import KINDS
 from core.jobs.model import OPEN_STATES, Job, JobState
 from core.operations.commands.common import in_app, refusals
@@ -19,6 +18,7 @@ from core.platform import clock
 from core.platform.access import OPERATOR
 from core.platform.database.base import db
 from core.platform.preconditions import ANY_STATE
+from core.runs import service
 
 LOOK_SECONDS = 0.5
 

@@ -4,10 +4,12 @@ import sys
 
 import click
 
+from core.auth import accounts
 from core.bootstrap import current_settings
 from core.operations.commands.common import in_app, refusals
 from core.platform.access import OPERATOR, Role
 from core.platform.preconditions import ANY_STATE
+from core.removal import service as removal
 from core.users import service as users
 
 
@@ -40,7 +42,7 @@ def create_user(name: str, email: str, role: str, password_stdin: bool) -> None:
     """
     password = _read_password(password_stdin)
     with refusals():
-        created = users.create(username=name, email=email, password=password, role=Role(role))
+        created = accounts.create(username=name, email=email, password=password, role=Role(role))
     click.echo(f"Created {created.role} {created.username} with id {created.id}.")
 
 
@@ -62,7 +64,7 @@ def set_password(name: str, password_stdin: bool) -> None:
     password = _read_password(password_stdin)
     with refusals():
         row = users.get_by_login(name)
-        users.set_password(user_id=row.id, password=password, hashing_keys=current_settings().secret_keys)
+        accounts.set_password(user_id=row.id, password=password, hashing_keys=current_settings().secret_keys)
     click.echo(f"{row.username} has a new password.")
 
 
@@ -73,7 +75,7 @@ def set_password(name: str, password_stdin: bool) -> None:
 def set_role(name: str, role: str) -> None:
     """Give NAME a role. The last active administrator stays one."""
     with refusals():
-        row = users.change(OPERATOR, ANY_STATE, user_id=users.get_by_login(name).id, role=role)
+        row = accounts.change(OPERATOR, ANY_STATE, user_id=users.get_by_login(name).id, role=role)
     click.echo(f"{row.username} is now {row.role}.")
 
 
@@ -83,7 +85,7 @@ def set_role(name: str, role: str) -> None:
 def activate_user(name: str) -> None:
     """Let NAME log in again."""
     with refusals():
-        row = users.change(OPERATOR, ANY_STATE, user_id=users.get_by_login(name).id, is_active=True)
+        row = accounts.change(OPERATOR, ANY_STATE, user_id=users.get_by_login(name).id, is_active=True)
     click.echo(f"{row.username} is active.")
 
 
@@ -93,7 +95,7 @@ def activate_user(name: str) -> None:
 def deactivate_user(name: str) -> None:
     """Lock NAME out and end all sessions and API keys of the account."""
     with refusals():
-        row = users.change(OPERATOR, ANY_STATE, user_id=users.get_by_login(name).id, is_active=False)
+        row = accounts.change(OPERATOR, ANY_STATE, user_id=users.get_by_login(name).id, is_active=False)
     click.echo(f"{row.username} is inactive.")
 
 
@@ -106,5 +108,5 @@ def delete_user(name: str, transfer_to: str | None) -> None:
     with refusals():
         row = users.get_by_login(name)
         receiver = None if transfer_to is None else users.get_by_login(transfer_to).id
-        users.delete(OPERATOR, ANY_STATE, user_id=row.id, transfer_to=receiver)
+        removal.delete_user(OPERATOR, ANY_STATE, user_id=row.id, transfer_to=receiver)
     click.echo(f"{row.username} is deleted.")

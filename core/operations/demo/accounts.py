@@ -5,13 +5,13 @@ from datetime import timedelta
 
 from sqlalchemy import func, select
 
+from core.auth import accounts
 from core.platform import clock
 from core.platform.access import Actor, Role, Via
 from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.tasks import service as tasks
 from core.tasks.model import Task, TaskStatus
-from core.users import service as users
 from core.users.model import User
 from core.users.repository import UserRepository
 
@@ -34,7 +34,7 @@ def create_demo_users() -> dict[str, str]:
             if UserRepository(session).find_by_login(username) is None:
                 passwords[username] = secrets.token_urlsafe(12)
                 email = f"{username}@example.com"
-                users.create(username=username, email=email, password=passwords[username], name=name, role=role)
+                accounts.create(username=username, email=email, password=passwords[username], name=name, role=role)
     return passwords
 
 

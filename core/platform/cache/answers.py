@@ -27,11 +27,11 @@ from core.platform import redis
 from core.platform.cache.marks import service as changes
 from core.platform.cache.marks.model import Topic
 from core.platform.cache.marks.repository import ChangeRepository
+from core.platform.cache.memory import MemoryCache
 from core.platform.config.load import ROOT
 from core.platform.config.settings import Settings
 from core.platform.database.base import db
 from core.platform.database.session import snapshot
-from core.upstreams.cache import AnswerCache
 
 log = logging.getLogger("tasklane.cache")
 
@@ -53,7 +53,7 @@ class MemoryBytes(BaseCache):
 
     def __init__(self) -> None:
         super().__init__(default_timeout=SECONDS)
-        self._entries = AnswerCache(max_total_bytes=MAX_MEMORY_BYTES)
+        self._entries = MemoryCache(max_total_bytes=MAX_MEMORY_BYTES)
 
     def get(self, key: str) -> bytes | None:
         return self._entries.find((key,))

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from core.auth.actors import actor_of_job
 from core.exchange import exports
 from core.exchange.columns import Kind
 from core.exchange.imports import service as imports
 from core.exchange.imports.things import KINDS as THINGS
-from core.jobs import grounds, kinds
+from core.jobs import kinds
 from core.jobs.model import Job
 from core.mail import service as mail
 from core.platform import clock
@@ -25,8 +26,8 @@ from core.platform.access import Actor, Permission, Role
 from core.platform.database.base import db
 from core.platform.errors import Conflict, DomainError, Forbidden, Invalid, JobFailed, Malformed, NotFound
 from core.reports import service as reports
+from core.runs import grounds
 from core.tasks import service as tasks
-from core.users import service as users
 
 Payload = Mapping[str, Any]
 
@@ -165,7 +166,7 @@ def actor_of(kind: str, payload: Payload, *, owner_id: int | None, key_id: int |
     known = kinds.KINDS.get(kind)
     if known is None or not known.for_actor:
         return None
-    actor = users.get_actor(owner_id, key_id=key_id)
+    actor = actor_of_job(owner_id, key_id=key_id)
     try:
         RIGHTS[kind].require(actor, payload)
         require_permission(actor, kind, payload)

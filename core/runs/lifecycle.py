@@ -16,8 +16,6 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.orm import Session
 
-from core.jobs import grounds, rights
-from core.jobs.grounds import Grounds
 from core.jobs.kinds import KINDS, LONGEST_PAUSE, JobKind
 from core.jobs.model import WAITING_STATES, Job, JobState
 from core.jobs.repository import JobRepository
@@ -27,6 +25,8 @@ from core.platform.database.base import db
 from core.platform.database.repeats import repeated
 from core.platform.database.session import is_writing, transaction
 from core.platform.errors import Forbidden, JobFailed
+from core.runs import grounds, rights
+from core.runs.grounds import Grounds
 
 # For a kind that this version does not know.
 RETRY_SECONDS = 60.0

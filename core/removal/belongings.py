@@ -15,7 +15,8 @@ from core.posts.model import Post
 from core.projects import policy as projects
 from core.projects.model import ProjectMember, ProjectRole
 from core.projects.repository import ProjectRepository
-from core.tasks import recording, trash
+from core.removal import references
+from core.tasks import recording
 from core.tasks.model import PRESENT, Task, TaskAction
 from core.tasks.repository import TaskRepository
 
@@ -49,11 +50,11 @@ def describe(session: Session, *, user_id: int) -> dict[str, list[str]]:
     }
 
 
-def let_go_of_trash(session: Session, author: Author, *, user_id: int) -> dict[str, list[str]]:
+def clear_trash(session: Session, author: Author, *, user_id: int) -> dict[str, list[str]]:
     """Delete for good what the account has in the trash; return what still hangs on it, for others may restore."""
     posts_there = (Post.user_id == user_id, ~posts.PRESENT)
     session.execute(delete(Post).where(*posts_there), execution_options=_BULK)
-    trash.forget_owner(session, author, user_id=user_id)
+    references.clear_owner(session, author, user_id=user_id)
     return describe(session, user_id=user_id)
 
 

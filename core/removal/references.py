@@ -1,22 +1,25 @@
-"""Tasks in the trash, when what they refer to is deleted. They never stand in the way of that."""
+"""References of tasks to what is deleted. Tasks in the trash never stand in the way of that."""
 
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from core.platform import clock
 from core.platform.access import Author
 from core.tasks import recording
-from core.tasks.model import Task, TaskAction
+from core.tasks.model import PRESENT, Task, TaskAction
 from core.tasks.repository import TaskRepository
 
 
-def let_go(session: Session, author: Author, reference: InstrumentedAttribute[int | None], number: int) -> int:
-    """Take a reference to what is about to be deleted from all tasks, provided that they are in the trash.
+def clear(session: Session, author: Author, reference: InstrumentedAttribute[int | None], number: int) -> int:
+    """Clear a reference to what is about to be deleted in all tasks, provided that they are in the trash.
 
-    Return how many are not, which the caller must not ignore: somebody may have
-    restored one just now. All of them are locked.
+    Return how many are not, which the caller must not ignore: then nothing has been cleared.
     """
     tasks = TaskRepository(session)
+    # Most refusals are known without a lock.
+    if count := tasks.count(reference == number, PRESENT):
+        return count
     rows = tasks.lock_all(reference == number)
+    # Somebody may have restored one just now.
     present = sum(row.deleted_at is None for row in rows)
     if rows and not present:
         now = clock.now()
@@ -32,7 +35,7 @@ def let_go(session: Session, author: Author, reference: InstrumentedAttribute[in
     return present
 
 
-def forget_owner(session: Session, author: Author, *, user_id: int) -> None:
+def clear_owner(session: Session, author: Author, *, user_id: int) -> None:
     """Delete for good what somebody has in the trash, and take them from the tasks there that they are to do."""
     TaskRepository(session).purge(Task.owner_id == user_id)
-    let_go(session, author, Task.assignee_id, user_id)
+    clear(session, author, Task.assignee_id, user_id)

@@ -1,0 +1,1 @@
+"""Ordered work: with which rights it runs, how it runs, and what people may do about it."""
