@@ -7,8 +7,8 @@ from typing import Any
 from flask import Blueprint, Response, url_for
 from flask_restx import Api
 
-from api.http.answers.refusal_samples import with_error_samples
-from api.http.answers.responses import shared
+from api.http.answers.models import shared
+from api.http.answers.refusals import with_error_samples
 from api.http.answers.swagger_page import swagger_page
 from api.http.door.tokens import KEY_HEADER
 from api.http.input.media import document_patches

@@ -7,14 +7,16 @@ from flask_limiter.util import get_remote_address
 from flask_restx import Namespace, fields
 from flask_restx.model import ModelBase
 
-from api.http.answers.cached import kept
-from api.http.answers.responses import created, no_content, refuses, returns, returns_bare
-from api.http.door import limits, oauth, tokens
+from api.http.answers.cached import cached
+from api.http.answers.refusals import refuses
+from api.http.answers.responses import created, no_content, returns, returns_bare
+from api.http.door import limits, tokens
 from api.http.door.basic import presented_credentials, require_confidential_channel
 from api.http.door.idempotency import Effect
 from api.http.door.resource import SecureResource
-from api.http.input import json, media
+from api.http.input import grants, json, media
 from api.http.input.body import LACKING, check, load_object
+from api.http.input.declared import Input, takes
 from api.http.input.fields import Id, Moment, Password
 from api.http.input.forms import urlencoded
 from api.v1.users import me_fields, registration_fields, user_out
@@ -90,9 +92,8 @@ password_in = ns.model(
 @ns.route("/register")
 class Registration(SecureResource):
     permissions = {"POST": Permission.PUBLIC}
-    missing_status = 400
 
-    @ns.expect(register_in, validate=True)
+    @takes(register_in, missing_status=400)
     @refuses(403, 409)
     @created(
         registered_out,
@@ -138,13 +139,11 @@ def _origin() -> dict[str, Any]:
 @ns.route("/login")
 class Login(SecureResource):
     permissions = {"POST": Permission.PUBLIC}
-    missing_status = 400
-    takes_forms = True
     decorators = (limits.limits_logins,)
     effect = Effect.RESERVATION
     count = limits.count_unless_login
 
-    @ns.expect(login_in, validate=True)
+    @takes(login_in, or_urlencoded=True, missing_status=400)
     @refuses(401, 429)
     @returns_bare(tokens_out)
     def post(self) -> dict[str, Any]:
@@ -157,30 +156,29 @@ class Login(SecureResource):
         """
         return tokens.issue(auth.login(lifetime=tokens.session_lifetime(), **_origin(), **self.body))
 
-    def read_body(self, model: ModelBase) -> dict[str, Any]:
+    def read_body(self, takes: Input) -> dict[str, Any]:
         """Accept Basic credentials and a form beside JSON."""
         basic = presented_credentials()
         if basic is not None:
             require_confidential_channel()
             json.require_storable(basic)
             return basic
-        if not oauth.is_grant():
-            return _read_login(model, load_object(media.URLENCODED))
-        form = oauth.read_grant(urlencoded())
+        if not grants.is_grant():
+            return _read_login(login_in, load_object(media.URLENCODED))
+        form = grants.read_grant(urlencoded())
         confide(form.get("password"))
         json.require_storable(form)
-        return _read_login(model, form)
+        return _read_login(login_in, form)
 
 
 @ns.route("/session")
 class BrowserSession(SecureResource):
     permissions = {"POST": Permission.PUBLIC, "DELETE": Permission.CREDENTIALS_MANAGE}
-    missing_status = 400
     decorators = (limits.limits_logins,)
     effect = Effect.RESERVATION
     count = limits.count_unless_login
 
-    @ns.expect(session_in, validate=True)
+    @takes(session_in, missing_status=400)
     @refuses(401, 429)
     @returns(session_out)
     def post(self) -> dict[str, Any]:
@@ -196,9 +194,9 @@ class BrowserSession(SecureResource):
         lifetime = tokens.browser_session_lifetime(remember=remember)
         return tokens.issue_cookies(auth.login(lifetime=lifetime, **_origin(), **self.body), remember=remember)
 
-    def read_body(self, model: ModelBase) -> dict[str, Any]:
+    def read_body(self, takes: Input) -> dict[str, Any]:
         """Accept an e-mail address under its own name."""
-        return _read_login(model, load_object())
+        return _read_login(session_in, load_object())
 
     @no_content
     def delete(self) -> None:
@@ -259,13 +257,13 @@ class Me(SecureResource):
     conditional_on = user_out
     permissions = {"GET": Permission.ACCOUNT_READ, "PATCH": Permission.ACCOUNT_WRITE}
 
-    @kept(Topic.USERS)
+    @cached(Topic.USERS)
     @returns(user_out)
     def get(self) -> User:
         """Return the caller's account."""
         return users.get(self.actor, user_id=self.actor.user_id)
 
-    @ns.expect(me_patch, validate=True)
+    @takes(me_patch)
     @refuses(409)
     @returns(user_out)
     def patch(self) -> User:
@@ -278,7 +276,7 @@ class PasswordChange(OfThisSession):
     permissions = {"POST": Permission.CREDENTIALS_MANAGE}
     count = limits.count_password
 
-    @ns.expect(password_in, validate=True)
+    @takes(password_in)
     @no_content
     def post(self) -> None:
         """Change the caller's password, and end all other sessions and all API keys."""

@@ -4,12 +4,16 @@ from itertools import islice
 from typing import Any
 
 from flask_restx import Namespace, fields
-from flask_restx.model import ModelBase
 
-from api.http.answers import errors
-from api.http.answers.responses import error_body, marshal, refuses, returns
+from api.http.answers.errors import envelope
+from api.http.answers.failures import describe
+from api.http.answers.marshalling import marshal
+from api.http.answers.models import error_body
+from api.http.answers.refusals import refuses
+from api.http.answers.responses import returns
 from api.http.door.resource import SecureResource
 from api.http.input.body import check
+from api.http.input.declared import Input, takes
 from api.http.input.fields import Id, NullableId, NullableObject
 from api.v1.tasks import task_in, task_out, task_patch
 from core.platform.access import Permission
@@ -85,7 +89,7 @@ bulk_out = ns.model("BulkResult", {"results": fields.List(fields.Nested(outcome_
 class TaskTransfer(SecureResource):
     permissions = {"POST": Permission.TASKS_WRITE}
 
-    @ns.expect(transfer_in, validate=True)
+    @takes(transfer_in)
     @refuses(403, 409)
     @returns(transfer_out)
     def post(self) -> handover.Handover:
@@ -100,7 +104,7 @@ class TaskTransfer(SecureResource):
 class TaskBulk(SecureResource):
     permissions = {"POST": Permission.TASKS_WRITE}
 
-    @ns.expect(bulk_in, validate=True)
+    @takes(bulk_in)
     @refuses(403, 404, 409)
     @returns(bulk_out)
     def post(self) -> dict[str, Any]:
@@ -111,9 +115,9 @@ class TaskBulk(SecureResource):
         """
         return {"results": [_shown(outcome) for outcome in bulk.run(self.actor, **self.body)]}
 
-    def read_body(self, model: ModelBase) -> dict[str, Any]:
+    def read_body(self, takes: Input) -> dict[str, Any]:
         """Parse each operation by the model that its kind takes."""
-        body = super().read_body(model)
+        body = super().read_body(takes)
         operations = [_operation(entry) for entry in body["operations"]]
         _share_out([operation.refusal for operation in operations if operation.refusal])
         return {"operations": operations, "atomic": body.get("atomic", True)}
@@ -154,9 +158,9 @@ _STATUS = {BulkOp.CREATE: 201, BulkOp.UPDATE: 200, BulkOp.DELETE: 204}
 
 
 def _shown(outcome: Outcome) -> dict[str, Any]:
-    failure = errors.describe(outcome.refusal) if outcome.refusal else None
+    failure = describe(outcome.refusal) if outcome.refusal else None
     shown: dict[str, Any] = {"op": outcome.op, "id": outcome.task_id}
     if failure:
-        return {**shown, "status": failure.status, "task": None, "error": errors.envelope(failure)["error"]}
+        return {**shown, "status": failure.status, "task": None, "error": envelope(failure)["error"]}
     task = None if outcome.task is None else marshal(task_out, outcome.task)
     return {**shown, "status": _STATUS[outcome.op], "task": task}

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask_restx import Namespace, fields
-from flask_restx.model import ModelBase
 from flask_restx.reqparse import RequestParser
 
 from api.http.answers.responses import accepted
 from api.http.door.resource import SecureResource
 from api.http.input import query
+from api.http.input.declared import Input, takes
 from api.http.input.fields import Line
 from api.v1 import items, posts, tasks, users
 from core.exchange import exports
@@ -65,7 +65,7 @@ def select(actor: Actor, kind: Kind, filters: Mapping[str, Any], sort: str | Non
 class ExportCollection(SecureResource):
     permissions = {"POST": Permission.JOBS_WRITE}
 
-    @ns.expect(export_in, validate=True)
+    @takes(export_in)
     @accepted
     def post(self) -> Job:
         """Order a file of what the caller may see.
@@ -76,8 +76,8 @@ class ExportCollection(SecureResource):
         """
         return exports.order(self.actor, **self.body)
 
-    def read_body(self, model: ModelBase) -> dict[str, Any]:
+    def read_body(self, takes: Input) -> dict[str, Any]:
         """Read the filters by the rules of the list of their kind."""
-        body = super().read_body(model)
+        body = super().read_body(takes)
         selection = select(self.actor, Kind(body["kind"]), body.get("filters", {}), body.get("sort"))
         return {"selection": selection, "file_format": FileFormat(body["format"])}

@@ -2,9 +2,12 @@
 
 from flask_restx import Namespace, fields
 
-from api.http.answers.responses import paged, refuses, returns
+from api.http.answers.pages import paged
+from api.http.answers.refusals import refuses
+from api.http.answers.responses import returns
 from api.http.door.resource import SecureResource
 from api.http.input import places, query
+from api.http.input.declared import takes
 from api.http.input.fields import Anything, Id, Moment, NullableObject
 from api.v1.tasks import task_out
 from core.platform.access import Permission, Via
@@ -48,7 +51,7 @@ history_query = query.list_parser({}, "-id")
 class TaskHistory(SecureResource):
     permissions = {"GET": Permission.TASKS_READ}
 
-    @ns.expect(history_query)
+    @takes(query=history_query)
     @refuses(403, 404, 410)
     @paged(change_out)
     def get(self, task_id: int) -> Page:

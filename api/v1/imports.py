@@ -7,6 +7,7 @@ from flask_restx import Namespace
 from api.http.answers.responses import accepted
 from api.http.door.resource import SecureResource
 from api.http.input import query
+from api.http.input.declared import takes
 from api.http.input.forms import FormParser
 from core.bootstrap import current_settings
 from core.exchange.columns import Kind
@@ -40,7 +41,7 @@ import_form.add(
 class ImportCollection(SecureResource):
     permissions = {"POST": Permission.JOBS_WRITE}
 
-    @ns.expect(import_form)
+    @takes(form=import_form)
     @accepted
     def post(self) -> Job:
         """Import tasks, posts, items or users from a CSV, JSON or JSON Lines file.

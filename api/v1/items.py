@@ -5,10 +5,13 @@ from typing import Any
 
 from flask_restx import Namespace, fields
 
-from api.http.answers.cached import kept, kept_page
-from api.http.answers.responses import created, no_content, paged, refuses, returns
+from api.http.answers.cached import cached, cached_page
+from api.http.answers.pages import paged
+from api.http.answers.refusals import refuses
+from api.http.answers.responses import created, no_content, returns
 from api.http.door.resource import SecureResource
 from api.http.input import places, query
+from api.http.input.declared import takes
 from api.http.input.fields import Id, Line, Moment, Money, NullableLine, NullableText
 from core.items import service as items
 from core.items.model import DESCRIPTION_LENGTH, NAME_LENGTH, SKU_LENGTH, Item
@@ -74,15 +77,15 @@ def narrowed(actor: Actor, arguments: Mapping[str, Any]) -> items.ItemFilter:
 class ItemCollection(SecureResource):
     permissions = {"GET": Permission.ITEMS_READ, "POST": Permission.ITEMS_WRITE}
 
-    @ns.expect(list_query)
+    @takes(query=list_query)
     @refuses(410)
-    @kept_page(Topic.ITEMS)
+    @cached_page(Topic.ITEMS)
     @paged(item_out)
     def get(self) -> Page:
         """List items, newest first."""
         return items.list_visible(self.actor, page=self.page, narrowed=narrowed(self.actor, self.query))
 
-    @ns.expect(item_in, validate=True)
+    @takes(item_in)
     @refuses(409)
     @created(item_out)
     def post(self) -> Item:
@@ -102,20 +105,20 @@ class ItemItem(SecureResource):
     }
 
     @refuses(404)
-    @kept(Topic.ITEMS)
+    @cached(Topic.ITEMS)
     @returns(item_out)
     def get(self, item_id: int) -> Item:
         """Read an item."""
         return items.get(self.actor, item_id=item_id)
 
-    @ns.expect(item_in, validate=True)
+    @takes(item_in)
     @refuses(403, 404, 409)
     @returns(item_out)
     def put(self, item_id: int) -> Item:
         """Replace an item; what is not given becomes null."""
         return items.replace(self.actor, self.expected, item_id=item_id, **self.body)
 
-    @ns.expect(item_patch, validate=True)
+    @takes(item_patch)
     @refuses(403, 404, 409)
     @returns(item_out)
     def patch(self, item_id: int) -> Item:
@@ -135,7 +138,7 @@ class ItemBySku(SecureResource):
     permissions = {"GET": Permission.ITEMS_READ}
 
     @refuses(404)
-    @kept(Topic.ITEMS)
+    @cached(Topic.ITEMS)
     @returns(item_out)
     def get(self, sku: str) -> Item:
         """Look an item up by its SKU."""

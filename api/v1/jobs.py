@@ -6,9 +6,12 @@ from uuid import UUID
 from flask_restx import Namespace, fields
 
 from api.http.answers.downloads import downloads
-from api.http.answers.responses import accepted, no_content, paged, refuses, returns_polled
+from api.http.answers.pages import paged
+from api.http.answers.refusals import refuses
+from api.http.answers.responses import accepted, no_content, returns_polled
 from api.http.door.resource import SecureResource
 from api.http.input import places, query
+from api.http.input.declared import takes
 from api.http.input.fields import Moment, NullableId, NullableInteger, NullableMoment, NullableObject, NullableText
 from api.http.serving.waiting import MAX_WAIT, current_leaving, waiting
 from core.files.model import StoredFile
@@ -74,7 +77,7 @@ query.add(result_query, "name", query.words, "Which of its files; without it the
 class JobCollection(SecureResource):
     permissions = {"GET": Permission.JOBS_READ}
 
-    @ns.expect(list_query)
+    @takes(query=list_query)
     @refuses(410)
     @paged(job_out)
     def get(self) -> Page:
@@ -100,7 +103,7 @@ class JobItem(SecureResource):
     conditional_on = followed_out
     permissions = {"GET": Permission.JOBS_READ, "DELETE": Permission.JOBS_WRITE}
 
-    @ns.expect(follow_query)
+    @takes(query=follow_query)
     @refuses(403, 404)
     @returns_polled(followed_out, "The job as it is now.")
     def get(self, job_id: str) -> runs.Followed:
@@ -145,9 +148,8 @@ class JobRetry(SecureResource):
 @ns.doc(params=places.JOB_ID)
 class JobResult(SecureResource):
     permissions = {"GET": Permission.JOBS_READ}
-    answers_files = True
 
-    @ns.expect(result_query)
+    @takes(query=result_query)
     @refuses(403, 404, 409, 410)
     @downloads("The file.", "application/octet-stream", "application/json")
     def get(self, job_id: str) -> StoredFile:

@@ -5,9 +5,12 @@ from typing import Any
 from flask import request
 from flask_restx import Namespace, fields
 
-from api.http.answers.responses import created, no_content, paged, refuses, returns
+from api.http.answers.pages import paged
+from api.http.answers.refusals import refuses
+from api.http.answers.responses import created, no_content, returns
 from api.http.door.resource import SecureResource
 from api.http.input import places, query
+from api.http.input.declared import takes
 from api.http.input.fields import Id, Line, Moment, NullableMoment
 from core.auth import keys
 from core.auth.model import KEY_NAME_LENGTH, ApiKey
@@ -67,14 +70,14 @@ class KeyCollection(SecureResource):
 
     permissions = {"GET": Permission.CREDENTIALS_MANAGE, "POST": Permission.CREDENTIALS_MANAGE}
 
-    @ns.expect(list_query)
+    @takes(query=list_query)
     @refuses(410)
     @paged(key_out)
     def get(self) -> Page:
         """List the caller's API keys, newest first; revoked ones are gone."""
         return keys.list_visible(self.actor, page=self.page)
 
-    @ns.expect(key_in, validate=True)
+    @takes(key_in)
     @created(created_key_out, at=lambda made: f"{request.base_url.rstrip('/')}/{made['id']}", is_whole=False)
     def post(self) -> dict[str, Any]:
         """Make an API key; it is shown this once.

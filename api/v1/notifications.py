@@ -2,9 +2,11 @@
 
 from flask_restx import Namespace, fields
 
-from api.http.answers.responses import refuses, returns
+from api.http.answers.refusals import refuses
+from api.http.answers.responses import returns
 from api.http.door.resource import SecureResource
 from api.http.input import places
+from api.http.input.declared import takes
 from core.bootstrap import current_settings
 from core.mail import preferences
 from core.mail.model import OPTIONAL, MailKind
@@ -48,7 +50,7 @@ class Notifications(SecureResource):
         """Return which e-mails the caller gets, of those that one may do without."""
         return preferences.get(self.actor)
 
-    @ns.expect(preferences_patch, validate=True)
+    @takes(preferences_patch)
     @refuses(409)
     @returns(preferences_out)
     def patch(self) -> dict[str, bool]:

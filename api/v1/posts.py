@@ -7,10 +7,13 @@ from flask import url_for
 from flask_restx import Namespace, fields
 from flask_restx.reqparse import RequestParser
 
-from api.http.answers.cached import kept, kept_page
-from api.http.answers.responses import created, no_content, paged, refuses, returns
+from api.http.answers.cached import cached, cached_page
+from api.http.answers.pages import paged
+from api.http.answers.refusals import refuses
+from api.http.answers.responses import created, no_content, returns
 from api.http.door.resource import SecureResource
 from api.http.input import places, query
+from api.http.input.declared import takes
 from api.http.input.fields import Id, Line, Moment, NullableId, Prose
 from core.platform.access import Actor, Permission
 from core.platform.cache.marks.model import Topic
@@ -92,15 +95,15 @@ def narrowed(actor: Actor, arguments: Mapping[str, Any]) -> posts.PostFilter:
 class PostCollection(SecureResource):
     permissions = {"GET": Permission.POSTS_READ, "POST": Permission.POSTS_WRITE}
 
-    @ns.expect(list_query)
+    @takes(query=list_query)
     @refuses(410)
-    @kept_page(*POST_TOPICS)
+    @cached_page(*POST_TOPICS)
     @paged(post_out)
     def get(self) -> Page:
         """List posts, newest first; those about a task only if the caller sees the task."""
         return posts.list_visible(self.actor, page=self.page, narrowed=narrowed(self.actor, self.query))
 
-    @ns.expect(post_in, validate=True)
+    @takes(post_in)
     @refuses(403, 409)
     @created(post_out, at=_place)
     def post(self) -> Any:
@@ -120,20 +123,20 @@ class PostItem(SecureResource):
     }
 
     @refuses(403, 404)
-    @kept(*POST_TOPICS)
+    @cached(*POST_TOPICS)
     @returns(post_out)
     def get(self, post_id: int) -> Any:
         """Read a post."""
         return posts.get(self.actor, post_id=post_id)
 
-    @ns.expect(post_replacement, validate=True)
+    @takes(post_replacement)
     @refuses(403, 404, 409)
     @returns(post_out)
     def put(self, post_id: int) -> Any:
         """Replace title and content of a post; its author and administrators may."""
         return posts.change(self.actor, self.expected, post_id=post_id, **self.body)
 
-    @ns.expect(post_patch, validate=True)
+    @takes(post_patch)
     @refuses(403, 404, 409)
     @returns(post_out)
     def patch(self, post_id: int) -> Any:
@@ -152,15 +155,15 @@ class PostItem(SecureResource):
 class TaskPostCollection(SecureResource):
     permissions = {"GET": Permission.POSTS_READ, "POST": Permission.POSTS_WRITE}
 
-    @ns.expect(task_list_query)
+    @takes(query=task_list_query)
     @refuses(403, 404, 410)
-    @kept_page(*POST_TOPICS)
+    @cached_page(*POST_TOPICS)
     @paged(post_out)
     def get(self, task_id: int) -> Page:
         """List the posts about a task, newest first."""
         return posts.list_about(self.actor, task_id=task_id, page=self.page, narrowed=narrowed(self.actor, self.query))
 
-    @ns.expect(post_replacement, validate=True)
+    @takes(post_replacement)
     @refuses(403, 404, 409)
     @created(post_out, at=_place)
     def post(self, task_id: int) -> Any:
@@ -173,9 +176,9 @@ class TaskPostCollection(SecureResource):
 class UserPostCollection(SecureResource):
     permissions = {"GET": Permission.POSTS_READ}
 
-    @ns.expect(user_list_query)
+    @takes(query=user_list_query)
     @refuses(404, 410)
-    @kept_page(*POST_TOPICS)
+    @cached_page(*POST_TOPICS)
     @paged(post_out)
     def get(self, user_id: int) -> Page:
         """List the posts of a user that the caller may see, newest first."""

@@ -3,9 +3,11 @@
 from flask_restx import Namespace, fields
 from orjson import Fragment
 
-from api.http.answers.responses import refuses, returns
+from api.http.answers.refusals import refuses
+from api.http.answers.responses import returns
 from api.http.door.resource import SecureResource
 from api.http.input import places, query
+from api.http.input.declared import takes
 from api.http.input.fields import Id, Line, Moment, NullableLine, NullableMoment
 from api.v1.stats import counts_out
 from core.platform.access import Permission
@@ -49,7 +51,7 @@ query.add(
 class Profile(SecureResource):
     permissions = {"GET": Permission.ACCOUNT_READ}
 
-    @ns.expect(profile_query)
+    @takes(query=profile_query)
     @refuses(403, 404)
     @returns(profile_out)
     def get(self, user_id: int) -> Fragment:

@@ -4,10 +4,13 @@ from typing import Any
 
 from flask_restx import Namespace, fields
 
-from api.http.answers.cached import kept, kept_page
-from api.http.answers.responses import created, created_or_replaced, no_content, paged, refuses, returns
+from api.http.answers.cached import cached, cached_page
+from api.http.answers.pages import paged
+from api.http.answers.refusals import refuses
+from api.http.answers.responses import created, created_or_replaced, no_content, returns
 from api.http.door.resource import SecureResource
 from api.http.input import places, query
+from api.http.input.declared import takes
 from api.http.input.fields import Id, Line, Moment, NullableLine, NullableText
 from core.platform.access import Permission
 from core.platform.cache.marks.model import Topic
@@ -83,15 +86,15 @@ PROJECT_TOPICS = (Topic.PROJECTS, Topic.PROJECT_MEMBERS)
 class ProjectCollection(SecureResource):
     permissions = {"GET": Permission.PROJECTS_READ, "POST": Permission.PROJECTS_WRITE}
 
-    @ns.expect(list_query)
+    @takes(query=list_query)
     @refuses(410)
-    @kept_page(*PROJECT_TOPICS)
+    @cached_page(*PROJECT_TOPICS)
     @paged(project_out)
     def get(self) -> Page:
         """List the caller's projects, newest first; administrators see all."""
         return projects.list_visible(self.actor, page=self.page, archived=self.query.get("archived"))
 
-    @ns.expect(project_in, validate=True)
+    @takes(project_in)
     @refuses(409)
     @created(project_out)
     def post(self) -> Project:
@@ -111,20 +114,20 @@ class ProjectItem(SecureResource):
     }
 
     @refuses(403, 404)
-    @kept(*PROJECT_TOPICS)
+    @cached(*PROJECT_TOPICS)
     @returns(project_out)
     def get(self, project_id: int) -> Project:
         """Read a project."""
         return projects.get(self.actor, project_id=project_id)
 
-    @ns.expect(project_in, validate=True)
+    @takes(project_in)
     @refuses(403, 404, 409)
     @returns(project_out)
     def put(self, project_id: int) -> Project:
         """Replace a project's settings; what is not given is cleared."""
         return projects.replace(self.actor, self.expected, project_id=project_id, **self.body)
 
-    @ns.expect(project_patch, validate=True)
+    @takes(project_patch)
     @refuses(403, 404, 409)
     @returns(project_out)
     def patch(self, project_id: int) -> Project:
@@ -143,9 +146,9 @@ class ProjectItem(SecureResource):
 class MemberCollection(SecureResource):
     permissions = {"GET": Permission.PROJECTS_READ}
 
-    @ns.expect(members_query)
+    @takes(query=members_query)
     @refuses(403, 404, 410)
-    @kept_page(*PROJECT_TOPICS, Topic.USERS)
+    @cached_page(*PROJECT_TOPICS, Topic.USERS)
     @paged(member_out)
     def get(self, project_id: int) -> Page:
         """List the members of a project."""
@@ -163,13 +166,13 @@ class MemberItem(SecureResource):
     }
 
     @refuses(403, 404)
-    @kept(*PROJECT_TOPICS, Topic.USERS)
+    @cached(*PROJECT_TOPICS, Topic.USERS)
     @returns(member_out)
     def get(self, project_id: int, user_id: int) -> projects.Membership:
         """Read somebody's role in a project."""
         return projects.get_member(self.actor, project_id=project_id, user_id=user_id)
 
-    @ns.expect(member_in, validate=True)
+    @takes(member_in)
     @refuses(403, 404, 409)
     @created_or_replaced(member_out)
     def put(self, project_id: int, user_id: int) -> projects.Membership:

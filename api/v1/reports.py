@@ -2,8 +2,10 @@
 
 from flask_restx import Namespace
 
-from api.http.answers.responses import accepted, refuses
+from api.http.answers.refusals import refuses
+from api.http.answers.responses import accepted
 from api.http.door.resource import SecureResource
+from api.http.input.declared import takes
 from api.http.input.fields import Date, Line, NullableId, Zone
 from core.jobs.model import Job
 from core.platform.access import Permission
@@ -32,7 +34,7 @@ report_in = ns.model(
 class ReportCollection(SecureResource):
     permissions = {"POST": Permission.JOBS_WRITE}
 
-    @ns.expect(report_in, validate=True)
+    @takes(report_in)
     @refuses(403)
     @accepted
     def post(self) -> Job:

@@ -4,10 +4,12 @@ from typing import Any
 
 from flask_restx import Namespace, fields
 
-from api.http.answers.responses import no_content, refuses, returns
+from api.http.answers.refusals import refuses
+from api.http.answers.responses import no_content, returns
 from api.http.door import limits
 from api.http.door.resource import SecureResource
 from api.http.input import places
+from api.http.input.declared import takes
 from api.http.input.fields import Moment, NullableText, Password
 from core.auth import resets
 from core.bootstrap import current_settings
@@ -54,11 +56,10 @@ link_out = ns.model(
 @ns.route("/auth/password/forgotten")
 class ForgottenPassword(SecureResource):
     permissions = {"POST": Permission.PUBLIC}
-    missing_status = 400
     decorators = (limits.limits_resets,)
     count = limits.count_unless_login
 
-    @ns.expect(forgotten_in, validate=True)
+    @takes(forgotten_in, missing_status=400)
     @refuses(429)
     @returns(forgotten_out)
     def post(self) -> dict[str, Any]:
@@ -74,11 +75,10 @@ class ForgottenPassword(SecureResource):
 @ns.route("/auth/password/reset")
 class PasswordReset(SecureResource):
     permissions = {"POST": Permission.PUBLIC}
-    missing_status = 400
     decorators = (limits.limits_tokens,)
     count = limits.count_unless_login
 
-    @ns.expect(reset_in, validate=True)
+    @takes(reset_in, missing_status=400)
     @refuses(429)
     @no_content
     def post(self) -> None:

@@ -5,10 +5,11 @@ from dataclasses import replace
 from flask import request
 from flask_restx import Namespace, fields
 
-from api.http.answers.cached import kept_page
-from api.http.answers.responses import paged
+from api.http.answers.cached import cached_page
+from api.http.answers.pages import paged
 from api.http.door.resource import SecureResource
 from api.http.input import query
+from api.http.input.declared import takes
 from api.http.input.fields import Id, Moment
 from core.platform.access import Permission
 from core.platform.cache.marks.model import Topic
@@ -67,7 +68,7 @@ class Search(SecureResource):
 
     permissions = {"GET": Permission.SEARCH_READ}
 
-    @ns.expect(search_query)
+    @takes(query=search_query)
     @ns.doc(
         description=(
             f"Ranks the newest {MOST_RANKED:,} matches of each type, and counts no more than those. Words in a title"
@@ -77,7 +78,7 @@ class Search(SecureResource):
             " is 400. There is no cursor. An API key finds only what its scopes let it read."
         )
     )
-    @kept_page(Topic.TASKS, Topic.POSTS, Topic.ITEMS, Topic.PROJECTS, Topic.PROJECT_MEMBERS)
+    @cached_page(Topic.TASKS, Topic.POSTS, Topic.ITEMS, Topic.PROJECTS, Topic.PROJECT_MEMBERS)
     @paged(hit_out)
     def get(self) -> Page:
         """Find tasks, posts and items by their words."""

@@ -2,9 +2,11 @@
 
 from flask_restx import Namespace, fields
 
-from api.http.answers.responses import paged, refuses
+from api.http.answers.pages import paged
+from api.http.answers.refusals import refuses
 from api.http.door.resource import SecureResource
 from api.http.input import query
+from api.http.input.declared import takes
 from api.http.input.fields import Id, Moment, NullableId, NullableText
 from core.audit import service as security
 from core.audit.model import EventKind
@@ -37,7 +39,7 @@ query.add_range(list_query, "at", query.moment)
 class SecurityEventCollection(SecureResource):
     permissions = {"GET": Permission.SECURITY_READ}
 
-    @ns.expect(list_query)
+    @takes(query=list_query)
     @refuses(410)
     @paged(event_out)
     def get(self) -> Page:

@@ -5,9 +5,11 @@ from typing import Any
 from flask_restx import Namespace, fields
 from orjson import Fragment
 
-from api.http.answers.responses import refuses, returns
+from api.http.answers.refusals import refuses
+from api.http.answers.responses import returns
 from api.http.door.resource import SecureResource
 from api.http.input import query
+from api.http.input.declared import takes
 from api.http.input.fields import Date, Id, NullableList, NullableNumber
 from core.platform.access import Permission
 from core.platform.text.zones import UTC_ZONE
@@ -60,7 +62,7 @@ query.add(stats_query, "project_id", query.integer(), "Only tasks of this projec
 class Statistics(SecureResource):
     permissions = {"GET": Permission.TASKS_READ}
 
-    @ns.expect(stats_query)
+    @takes(query=stats_query)
     @refuses(403)
     @returns(stats_out)
     def get(self) -> Fragment:

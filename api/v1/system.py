@@ -10,7 +10,7 @@ from api.http.door import limits
 from api.http.door.resource import SecureResource
 from api.http.input import places
 from api.http.input.fields import NullableInteger, NullableText
-from api.http.serving.request_id import current_request_id
+from api.http.input.request_id import current_request_id
 from core.bootstrap import current_settings, current_upstreams, current_write_check
 from core.operations import health
 from core.platform.access import Permission

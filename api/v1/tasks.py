@@ -5,10 +5,13 @@ from typing import Any
 
 from flask_restx import Namespace, fields
 
-from api.http.answers.cached import kept, kept_page
-from api.http.answers.responses import accepted, created, no_content, paged, refuses, returns
+from api.http.answers.cached import cached, cached_page
+from api.http.answers.pages import paged
+from api.http.answers.refusals import refuses
+from api.http.answers.responses import accepted, created, no_content, returns
 from api.http.door.resource import SecureResource
 from api.http.input import places, query
+from api.http.input.declared import takes
 from api.http.input.fields import Id, Line, Moment, NullableDate, NullableId, NullableMoment, NullableText
 from core.jobs.model import Job
 from core.platform.access import Actor, Permission
@@ -111,15 +114,15 @@ class TaskCollection(SecureResource):
 
     permissions = {"GET": Permission.TASKS_READ, "POST": Permission.TASKS_WRITE}
 
-    @ns.expect(list_query)
+    @takes(query=list_query)
     @refuses(410)
-    @kept_page(*TASK_TOPICS)
+    @cached_page(*TASK_TOPICS)
     @paged(task_out)
     def get(self) -> Page:
         """List tasks, newest first."""
         return tasks.list_visible(self.actor, page=self.page, narrowed=narrowed(self.actor, self.query))
 
-    @ns.expect(task_in, validate=True)
+    @takes(task_in)
     @refuses(403, 409)
     @created(task_out)
     def post(self) -> Task:
@@ -142,20 +145,20 @@ class TaskItem(SecureResource):
     }
 
     @refuses(403, 404)
-    @kept(*TASK_TOPICS)
+    @cached(*TASK_TOPICS)
     @returns(task_out)
     def get(self, task_id: int) -> Task:
         """Read a task."""
         return tasks.get(self.actor, task_id=task_id)
 
-    @ns.expect(task_replacement, validate=True)
+    @takes(task_replacement)
     @refuses(403, 404, 409)
     @returns(task_out)
     def put(self, task_id: int) -> Task:
         """Replace a task; what is not given becomes null."""
         return tasks.replace(self.actor, self.expected, task_id=task_id, **self.body)
 
-    @ns.expect(task_patch, validate=True)
+    @takes(task_patch)
     @refuses(403, 404, 409)
     @returns(task_out)
     def patch(self, task_id: int) -> Task:
@@ -179,7 +182,7 @@ class TaskStatusItem(SecureResource):
     conditional_at = "api.tasks_task_item"
     permissions = {"PUT": Permission.TASKS_WRITE}
 
-    @ns.expect(status_in, validate=True)
+    @takes(status_in)
     @refuses(403, 404, 409)
     @returns(task_out)
     def put(self, task_id: int) -> Task:

@@ -4,13 +4,15 @@ from typing import Any
 
 from flask import request
 from flask_restx import Namespace, fields
-from flask_restx.model import ModelBase
 
-from api.http.answers.responses import listed, refuses, returns_text
+from api.http.answers.pages import listed
+from api.http.answers.refusals import refuses
+from api.http.answers.responses import returns_text
 from api.http.door.idempotency import Effect
 from api.http.door.resource import SecureResource
 from api.http.input import places
 from api.http.input.body import load_object
+from api.http.input.declared import Input, takes
 from api.http.input.fields import NullableInteger
 from core.bootstrap import current_upstreams
 from core.platform.access import Permission
@@ -68,9 +70,9 @@ class UpstreamRelay(SecureResource):
     """One path of an upstream. Of the caller, only the request id and Accept-Language go there."""
 
     permissions = {"GET": Permission.UPSTREAMS_USE, "POST": Permission.UPSTREAMS_USE}
-    takes_any_query = True
     effect = Effect.RESERVATION
 
+    @takes(any_query=True)
     @refuses(403, 404, 409)
     @returns_text(_TEXT)
     def get(self, name: str, path: str) -> bytes:
@@ -89,7 +91,7 @@ class UpstreamRelay(SecureResource):
             language=request.headers.get("Accept-Language", ""),
         )
 
-    @ns.expect(relayed_in, validate=True)
+    @takes(relayed_in, any_query=True)
     @refuses(403, 404, 409)
     @returns_text(_TEXT)
     def post(self, name: str, path: str) -> bytes:
@@ -109,7 +111,7 @@ class UpstreamRelay(SecureResource):
             language=request.headers.get("Accept-Language", ""),
         )
 
-    def read_body(self, model: ModelBase) -> dict[str, Any]:
+    def read_body(self, takes: Input) -> dict[str, Any]:
         """Return the body, of which only the upstream knows the fields."""
         return load_object()
 

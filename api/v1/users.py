@@ -5,10 +5,13 @@ from typing import Any
 
 from flask_restx import Namespace, fields
 
-from api.http.answers.cached import kept, kept_page
-from api.http.answers.responses import created, no_content, paged, refuses, returns
+from api.http.answers.cached import cached, cached_page
+from api.http.answers.pages import paged
+from api.http.answers.refusals import refuses
+from api.http.answers.responses import created, no_content, returns
 from api.http.door.resource import SecureResource
 from api.http.input import places, query
+from api.http.input.declared import takes
 from api.http.input.fields import (
     Email,
     Id,
@@ -142,9 +145,9 @@ class UserCollection(SecureResource):
 
     permissions = {"GET": Permission.USERS_READ, "POST": Permission.USERS_ADMIN}
 
-    @ns.expect(list_query)
+    @takes(query=list_query)
     @refuses(410)
-    @kept_page(Topic.USERS)
+    @cached_page(Topic.USERS)
     @paged(user_entry_out)
     def get(self) -> Page:
         """List people by username.
@@ -154,7 +157,7 @@ class UserCollection(SecureResource):
         """
         return users.list_visible(self.actor, page=self.page, narrowed=narrowed(self.actor, self.query))
 
-    @ns.expect(user_in, validate=True)
+    @takes(user_in)
     @refuses(409)
     @created(user_out)
     def post(self) -> User:
@@ -177,13 +180,13 @@ class UserItem(SecureResource):
     }
 
     @refuses(404)
-    @kept(Topic.USERS)
+    @cached(Topic.USERS)
     @returns(user_out)
     def get(self, user_id: int) -> User:
         """Read an account; its owner and administrators may."""
         return users.get(self.actor, user_id=user_id)
 
-    @ns.expect(user_replacement, validate=True)
+    @takes(user_replacement)
     @refuses(404, 409)
     @returns(user_out)
     def put(self, user_id: int) -> User:
@@ -194,7 +197,7 @@ class UserItem(SecureResource):
         """
         return accounts.replace(self.actor, self.expected, user_id=user_id, **self.body)
 
-    @ns.expect(user_patch, validate=True)
+    @takes(user_patch)
     @refuses(404, 409)
     @returns(user_out)
     def patch(self, user_id: int) -> User:
@@ -205,7 +208,7 @@ class UserItem(SecureResource):
         """
         return accounts.change(self.actor, self.expected, user_id=user_id, **self.body)
 
-    @ns.expect(delete_query)
+    @takes(query=delete_query)
     @refuses(404, 409)
     @no_content
     def delete(self, user_id: int) -> None:
@@ -225,9 +228,9 @@ class UserItem(SecureResource):
 class UserTasks(SecureResource):
     permissions = {"GET": Permission.TASKS_READ}
 
-    @ns.expect(tasks_query)
+    @takes(query=tasks_query)
     @refuses(404, 410)
-    @kept_page(*task_routes.TASK_TOPICS, Topic.USERS)
+    @cached_page(*task_routes.TASK_TOPICS, Topic.USERS)
     @paged(task_routes.task_out)
     def get(self, user_id: int) -> Page:
         """List the tasks that a user owns and the caller may see, newest first."""

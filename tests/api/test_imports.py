@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from api.http.door import resource
+from api.http.input.declared import input_of
 from api.v1.imports import ImportCollection
 from core.exchange.imports import service as imports
 from core.files.model import StoredFile
@@ -186,7 +186,7 @@ def test_more_than_fifty_mebibytes_are_413(app: Flask, ada: Person, monkeypatch:
     # Every other operation keeps its limit.
     assert ada.post("/tasks", {"title": "x", "description": "x" * 1024 * 1024}).status_code == 413
 
-    form = resource._form_parser(ImportCollection.post)
+    form = input_of(ImportCollection.post).form
     assert form is not None
     monkeypatch.setattr(form, "max_bytes", 100)
     assert upload(ada, "title\n" + "x" * 94).status_code == 202

@@ -1,4 +1,4 @@
-"""Answers to reads that are kept whole: a hit needs no rows and no marshalling.
+"""Cached answers to reads: a hit needs no rows and no marshalling.
 
 An entry is found by who asks, what they ask, the day, and the change marks of
 all tables that the answer depends on, which come with the statement that lets
@@ -15,8 +15,8 @@ from flask import Response, current_app, request
 
 from api.http.answers import etags
 from api.http.answers.conditional import not_modified
-from api.http.answers.errors import preferred_type
-from api.http.answers.responses import Verb
+from api.http.answers.negotiation import preferred_type
+from api.http.documentation import Verb
 from api.http.input.query import plain_query
 from core.platform import clock
 from core.platform.access import Actor
@@ -28,8 +28,8 @@ from core.platform.database.base import db
 _HEADERS = ("ETag", "Link")
 
 
-def kept(*topics: Topic) -> Callable[[Verb], Verb]:
-    """Keep the answer that shows one thing until anything in these tables changes.
+def cached(*topics: Topic) -> Callable[[Verb], Verb]:
+    """Cache the answer that shows one thing until anything in these tables changes.
 
     They must be all on which the answer depends, the right to see it included.
     """
@@ -45,8 +45,8 @@ def kept(*topics: Topic) -> Callable[[Verb], Verb]:
     return decorate
 
 
-def kept_page(*topics: Topic) -> Callable[[Verb], Verb]:
-    """Keep a page of a list, and know by the change marks alone whether a caller's copy still holds."""
+def cached_page(*topics: Topic) -> Callable[[Verb], Verb]:
+    """Cache a page of a list, and know by the change marks alone whether a caller's copy still holds."""
 
     def decorate(verb: Verb) -> Verb:
         @wraps(verb)

@@ -14,7 +14,8 @@ from flask_restx.model import ModelBase
 
 from api.http.answers import etags
 from api.http.answers.etags import IF_MATCH, IF_NONE_MATCH
-from api.http.answers.responses import Verb, document, representation
+from api.http.answers.marshalling import representation
+from api.http.documentation import Verb, document, documented_responses
 from core.bootstrap import current_settings
 from core.platform.errors import PreconditionFailed, PreconditionRequired
 from core.platform.preconditions import ANY_STATE, Expected
@@ -61,13 +62,13 @@ def document_read(verb: Verb) -> None:
 
 def document_write(verb: Verb) -> None:
     """Tell Swagger what every write of a resource with a state does."""
-    creates = 201 in verb.__apidoc__["responses"]  # type: ignore[attr-defined]
+    creates = 201 in documented_responses(verb)
     document(verb, params=_WRITE_PARAMETERS | (_CREATE_PARAMETERS if creates else {}))
     _document_tag(verb)
 
 
 def _document_tag(verb: Verb) -> None:
-    responses = verb.__apidoc__["responses"]  # type: ignore[attr-defined]
+    responses = documented_responses(verb)
     for code in (200, 201):
         if code in responses:
             text, model, options = responses[code]

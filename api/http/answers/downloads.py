@@ -10,7 +10,9 @@ from werkzeug.http import unquote_etag
 
 from api.http.answers import etags
 from api.http.answers.conditional import CHANGED
-from api.http.answers.responses import Verb, answering, document, refuses
+from api.http.answers.refusals import refuses
+from api.http.answers.responses import answering
+from api.http.documentation import Verb, document
 from core.files import service as files
 from core.files.model import StoredFile
 from core.platform.errors import PreconditionFailed
@@ -30,10 +32,16 @@ def downloads(text: str, *media_types: str) -> Any:
     def decorate(verb: Verb) -> Verb:
         respond = answering(_respond, 200, text, File(), ETag="The SHA-256 of the file.")(verb)
         part = ("The part that Range asked for.", File(), {"headers": {"Content-Range": _CONTENT_RANGE}})
+        respond.is_download = True  # type: ignore[attr-defined]
         document(respond, responses={206: part}, produces=list(media_types))
         return refuses(416)(respond)
 
     return decorate
+
+
+def is_download(verb: Verb) -> bool:
+    """Return whether a good answer of this verb is a file, whose type only it knows; a refusal is JSON even so."""
+    return getattr(verb, "is_download", False)
 
 
 def _respond(file: StoredFile) -> Response:

@@ -5,7 +5,7 @@ from flask_cors import CORS
 
 from api.http.answers import etags
 from api.http.door import idempotency
-from api.http.serving import request_id
+from api.http.input import request_id
 from core.platform.config.settings import Settings
 
 # What a page may send. `Accept` and the like need no permission.

@@ -38,13 +38,18 @@ PARAMETER = {
 
 
 class Effect(Enum):
-    """Where the effect of a POST is: decides how its answer is kept."""
+    """Where the effect of a POST is: decides how its answer is stored for a repetition."""
 
-    # In the database alone: the answer is kept in the same transaction as the change.
+    # In the database alone: the answer is stored in the same transaction as the change.
     TRANSACTION = "transaction"
     # Also elsewhere, or in transactions that must stand when the request is refused, such as the
     # end of a session whose token was used twice: the key is reserved first.
     RESERVATION = "reservation"
+
+
+def is_asked() -> bool:
+    """Return whether the current request has an idempotency key that counts."""
+    return request.method == "POST" and HEADER in request.headers
 
 
 def answer_once(answer: Callable[[], Response], *, effect: Effect, actor: Actor | None, content: bytes) -> Response:

@@ -23,10 +23,9 @@ from api.http.answers import errors
 from api.http.door.basic import presented_credentials
 from api.http.door.cors import is_preflight
 from api.http.door.windows import STRATEGIES, Enduring, whole_seconds_until
-from api.http.input import json
+from api.http.input import continuation, json
 from api.http.input.forms import limit_size
 from api.http.input.media import URLENCODED
-from api.http.serving import continuation
 from core.bootstrap import current_settings
 from core.platform import redis
 from core.platform.access import Actor

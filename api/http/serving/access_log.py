@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from flask import Flask, Response, g, request
 
-from api.http.serving.continuation import GO_ON
+from api.http.input.continuation import GO_ON
 from core.platform.logs import context
 from core.platform.logs.redaction import REDACTED, is_secret_name
 

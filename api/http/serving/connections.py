@@ -18,9 +18,10 @@ from waitress.task import ErrorTask, WSGITask
 from waitress.utilities import Error
 
 from api.http.answers import errors, headers
-from api.http.serving import request_id
+from api.http.answers.negotiation import JSON
+from api.http.input import request_id
+from api.http.input.continuation import ASKED, GO_ON
 from api.http.serving.chunks import Chunks
-from api.http.serving.continuation import ASKED, GO_ON
 from core.platform.logs import context
 
 log = logging.getLogger("tasklane.server")
@@ -150,7 +151,7 @@ class Refusal(ErrorTask):
         log.info("Refused before the application saw it: %s %s", error.code, error.reason, extra=fields)
         self.status = f"{error.code} {error.reason}"
         self.response_headers += [
-            ("Content-Type", errors.JSON),
+            ("Content-Type", JSON),
             ("Cache-Control", "no-store"),
             *headers.ALWAYS.items(),
             (request_id.HEADER, own_id),

@@ -6,8 +6,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from flask import Flask, Response, request
 
+from api.http.input.continuation import GO_ON
 from api.http.serving.access_log import route, seconds_so_far
-from api.http.serving.continuation import GO_ON
 from core.bootstrap import current_settings
 from core.operations import installation
 from core.platform.cache.answers import METERS

@@ -1,11 +1,34 @@
-"""How the answer to a refused request looks, in the OpenAPI document: each status with its own code."""
+"""Refusals in the OpenAPI document: which a verb has, what each status means, and a sample of each."""
 
+from collections.abc import Callable
 from typing import Any
 
-from api.http.answers.errors import Failure, code_of, envelope
+from api.http.answers.errors import envelope
+from api.http.answers.failures import Failure, code_of
+from api.http.answers.models import error_out
+from api.http.documentation import Verb, document, documented_responses
 
 ERROR = {"$ref": "#/definitions/Error"}
 REQUEST_ID = "5f0c7f6e4d8b4d0f9a3c1c0e0e6f7b1a"
+
+REFUSALS = {
+    400: "The request cannot be understood, or has a wrong or unknown parameter.",
+    401: "Credentials are missing, wrong, expired or revoked.",
+    403: "The caller is known, but may not do this.",
+    404: "There is no such thing.",
+    406: "The answer is only available as application/json.",
+    409: "The request contradicts the present state.",
+    410: "The cursor is too old.",
+    412: "The resource is not in the state that the request demands; ETag tells its state.",
+    413: "The body is too large.",
+    415: "The body is not of the media type that the operation takes, or is encoded.",
+    416: "The file has no such part.",
+    422: "The body has wrong fields; details names them.",
+    428: "This installation wants If-Match on every change.",
+    429: "Too many requests.",
+    500: "A bug; the request id helps to find it in the log.",
+    503: "A part of the service does not answer.",
+}
 
 # A sentence as a caller meets it, and the fields that it names.
 _SENTENCES: dict[int, tuple[str, dict[str, list[str]] | None]] = {
@@ -29,6 +52,19 @@ _SENTENCES: dict[int, tuple[str, dict[str, list[str]] | None]] = {
     500: ("Something went wrong. The request id helps to find out what.", None),
     503: ("A part of the service does not answer. Try again.", None),
 }
+
+
+def refuses(*codes: int) -> Callable[[Verb], Verb]:
+    """Document error codes that an operation has beside those that all have."""
+
+    def decorate(verb: Verb) -> Verb:
+        # What a verb has said itself of a code, such as readiness of 503, stays.
+        known = documented_responses(verb)
+        return document(
+            verb, responses={code: (REFUSALS[code], error_out, {}) for code in codes if str(code) not in known}
+        )
+
+    return decorate
 
 
 def error_sample(status: int) -> dict[str, Any]:
