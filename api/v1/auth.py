@@ -16,9 +16,9 @@ from api.http.door.idempotency import Effect
 from api.http.door.resource import SecureResource
 from api.http.input import grants, json, media
 from api.http.input.body import LACKING, check, load_object
-from api.http.input.declared import Input, takes
 from api.http.input.fields import Id, Moment, Password
 from api.http.input.forms import urlencoded
+from api.http.input.takes import Input, takes
 from api.v1.users import me_fields, registration_fields, user_out
 from core.auth import accounts
 from core.auth import service as auth

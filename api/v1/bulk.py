@@ -13,8 +13,8 @@ from api.http.answers.refusals import refuses
 from api.http.answers.responses import returns
 from api.http.door.resource import SecureResource
 from api.http.input.body import check
-from api.http.input.declared import Input, takes
 from api.http.input.fields import Id, NullableId, NullableObject
+from api.http.input.takes import Input, takes
 from api.v1.tasks import task_in, task_out, task_patch
 from core.platform.access import Permission
 from core.platform.errors import DomainError, Invalid

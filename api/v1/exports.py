@@ -9,8 +9,8 @@ from flask_restx.reqparse import RequestParser
 from api.http.answers.responses import accepted
 from api.http.door.resource import SecureResource
 from api.http.input import query
-from api.http.input.declared import Input, takes
 from api.http.input.fields import Line
+from api.http.input.takes import Input, takes
 from api.v1 import items, posts, tasks, users
 from core.exchange import exports
 from core.exchange.columns import Kind

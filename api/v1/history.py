@@ -7,8 +7,8 @@ from api.http.answers.refusals import refuses
 from api.http.answers.responses import returns
 from api.http.door.resource import SecureResource
 from api.http.input import places, query
-from api.http.input.declared import takes
 from api.http.input.fields import Anything, Id, Moment, NullableObject
+from api.http.input.takes import takes
 from api.v1.tasks import task_out
 from core.platform.access import Permission, Via
 from core.platform.database.paging import Page

@@ -7,8 +7,8 @@ from flask_restx import Namespace
 from api.http.answers.responses import accepted
 from api.http.door.resource import SecureResource
 from api.http.input import query
-from api.http.input.declared import takes
 from api.http.input.forms import FormParser
+from api.http.input.takes import takes
 from core.bootstrap import current_settings
 from core.exchange.columns import Kind
 from core.exchange.imports import service as imports

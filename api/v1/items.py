@@ -11,8 +11,8 @@ from api.http.answers.refusals import refuses
 from api.http.answers.responses import created, no_content, returns
 from api.http.door.resource import SecureResource
 from api.http.input import places, query
-from api.http.input.declared import takes
 from api.http.input.fields import Id, Line, Moment, Money, NullableLine, NullableText
+from api.http.input.takes import takes
 from core.items import service as items
 from core.items.model import DESCRIPTION_LENGTH, NAME_LENGTH, SKU_LENGTH, Item
 from core.platform.access import Actor, Permission

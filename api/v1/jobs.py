@@ -11,8 +11,8 @@ from api.http.answers.refusals import refuses
 from api.http.answers.responses import accepted, no_content, returns_polled
 from api.http.door.resource import SecureResource
 from api.http.input import places, query
-from api.http.input.declared import takes
 from api.http.input.fields import Moment, NullableId, NullableInteger, NullableMoment, NullableObject, NullableText
+from api.http.input.takes import takes
 from api.http.serving.waiting import MAX_WAIT, current_leaving, waiting
 from core.files.model import StoredFile
 from core.jobs.kinds import KINDS

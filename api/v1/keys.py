@@ -10,8 +10,8 @@ from api.http.answers.refusals import refuses
 from api.http.answers.responses import created, no_content, returns
 from api.http.door.resource import SecureResource
 from api.http.input import places, query
-from api.http.input.declared import takes
 from api.http.input.fields import Id, Line, Moment, NullableMoment
+from api.http.input.takes import takes
 from core.auth import keys
 from core.auth.model import KEY_NAME_LENGTH, ApiKey
 from core.bootstrap import current_settings

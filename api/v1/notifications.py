@@ -6,7 +6,7 @@ from api.http.answers.refusals import refuses
 from api.http.answers.responses import returns
 from api.http.door.resource import SecureResource
 from api.http.input import places
-from api.http.input.declared import takes
+from api.http.input.takes import takes
 from core.bootstrap import current_settings
 from core.mail import preferences
 from core.mail.model import OPTIONAL, MailKind

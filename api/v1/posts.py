@@ -13,8 +13,8 @@ from api.http.answers.refusals import refuses
 from api.http.answers.responses import created, no_content, returns
 from api.http.door.resource import SecureResource
 from api.http.input import places, query
-from api.http.input.declared import takes
 from api.http.input.fields import Id, Line, Moment, NullableId, Prose
+from api.http.input.takes import takes
 from core.platform.access import Actor, Permission
 from core.platform.cache.marks.model import Topic
 from core.platform.database.paging import Page

@@ -7,8 +7,8 @@ from api.http.answers.refusals import refuses
 from api.http.answers.responses import returns
 from api.http.door.resource import SecureResource
 from api.http.input import places, query
-from api.http.input.declared import takes
 from api.http.input.fields import Id, Line, Moment, NullableLine, NullableMoment
+from api.http.input.takes import takes
 from api.v1.stats import counts_out
 from core.platform.access import Permission
 from core.platform.text.zones import UTC_ZONE

@@ -5,8 +5,8 @@ from flask_restx import Namespace
 from api.http.answers.refusals import refuses
 from api.http.answers.responses import accepted
 from api.http.door.resource import SecureResource
-from api.http.input.declared import takes
 from api.http.input.fields import Date, Line, NullableId, Zone
+from api.http.input.takes import takes
 from core.jobs.model import Job
 from core.platform.access import Permission
 from core.reports import service as reports

@@ -9,8 +9,8 @@ from api.http.answers.responses import no_content, returns
 from api.http.door import limits
 from api.http.door.resource import SecureResource
 from api.http.input import places
-from api.http.input.declared import takes
 from api.http.input.fields import Moment, NullableText, Password
+from api.http.input.takes import takes
 from core.auth import resets
 from core.bootstrap import current_settings
 from core.platform.access import Permission

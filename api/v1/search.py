@@ -9,8 +9,8 @@ from api.http.answers.cached import cached_page
 from api.http.answers.pages import paged
 from api.http.door.resource import SecureResource
 from api.http.input import query
-from api.http.input.declared import takes
 from api.http.input.fields import Id, Moment
+from api.http.input.takes import takes
 from core.platform.access import Permission
 from core.platform.cache.marks.model import Topic
 from core.platform.database.paging import MAX_PAGE, MAX_PER_PAGE, Page

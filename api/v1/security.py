@@ -6,8 +6,8 @@ from api.http.answers.pages import paged
 from api.http.answers.refusals import refuses
 from api.http.door.resource import SecureResource
 from api.http.input import query
-from api.http.input.declared import takes
 from api.http.input.fields import Id, Moment, NullableId, NullableText
+from api.http.input.takes import takes
 from core.audit import service as security
 from core.audit.model import EventKind
 from core.platform.access import Permission

@@ -9,8 +9,8 @@ from api.http.answers.refusals import refuses
 from api.http.answers.responses import returns
 from api.http.door.resource import SecureResource
 from api.http.input import query
-from api.http.input.declared import takes
 from api.http.input.fields import Date, Id, NullableList, NullableNumber
+from api.http.input.takes import takes
 from core.platform.access import Permission
 from core.platform.text.zones import UTC_ZONE
 from core.stats import service as stats

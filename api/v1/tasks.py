@@ -11,8 +11,8 @@ from api.http.answers.refusals import refuses
 from api.http.answers.responses import accepted, created, no_content, returns
 from api.http.door.resource import SecureResource
 from api.http.input import places, query
-from api.http.input.declared import takes
 from api.http.input.fields import Id, Line, Moment, NullableDate, NullableId, NullableMoment, NullableText
+from api.http.input.takes import takes
 from core.jobs.model import Job
 from core.platform.access import Actor, Permission
 from core.platform.cache.marks.model import Topic

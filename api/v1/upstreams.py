@@ -12,8 +12,8 @@ from api.http.door.idempotency import Effect
 from api.http.door.resource import SecureResource
 from api.http.input import places
 from api.http.input.body import load_object
-from api.http.input.declared import Input, takes
 from api.http.input.fields import NullableInteger
+from api.http.input.takes import Input, takes
 from core.bootstrap import current_upstreams
 from core.platform.access import Permission
 from core.platform.errors import Malformed

@@ -11,7 +11,6 @@ from api.http.answers.refusals import refuses
 from api.http.answers.responses import created, no_content, returns
 from api.http.door.resource import SecureResource
 from api.http.input import places, query
-from api.http.input.declared import takes
 from api.http.input.fields import (
     Email,
     Id,
@@ -24,6 +23,7 @@ from api.http.input.fields import (
     Password,
     Zone,
 )
+from api.http.input.takes import takes
 from api.v1 import tasks as task_routes
 from core.auth import accounts
 from core.platform.access import Actor, Permission, Role

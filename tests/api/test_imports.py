@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from api.http.input.declared import input_of
+from api.http.input.takes import input_of
 from api.v1.imports import ImportCollection
 from core.exchange.imports import service as imports
 from core.files.model import StoredFile

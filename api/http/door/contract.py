@@ -5,7 +5,7 @@ from api.http.answers.downloads import is_download
 from api.http.answers.refusals import refuses
 from api.http.documentation import Verb, document
 from api.http.door import idempotency
-from api.http.input.declared import input_of
+from api.http.input.takes import input_of
 from core.platform.access import SCOPES, Permission
 
 SECURITY: list[dict[str, list[str]]] = [{"Password": []}, {"Bearer": []}, {"ApiKey": []}]

@@ -22,8 +22,8 @@ from api.http.door.contract import document_operation
 from api.http.door.idempotency import Effect
 from api.http.input import continuation, query
 from api.http.input.body import load_body
-from api.http.input.declared import Input, input_of
 from api.http.input.forms import fingerprint, load_form
+from api.http.input.takes import Input, input_of
 from core.audit import service as audit
 from core.platform.access import Actor, Permission
 from core.platform.database.paging import PageRequest
