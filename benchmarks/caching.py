@@ -1,8 +1,8 @@
-"""Measure what keeping answers saves: `python -m benchmarks.caching [<database URL> [<Redis URL>]]`.
+"""Measure what cached answers save: `python -m benchmarks.caching [<database URL> [<Redis URL>]]`.
 
 The database must be empty or made by an earlier run; without one, an SQLite
 file is used for this run. Prints the median time of a request in this process, through the whole
-application but for the network: made anew, made and kept, found in the cache,
+application but for the network: made anew, made and cached, found in the cache,
 and known by its tag to be unchanged. It is processor time, which other work on
 the machine does not disturb; what a database or Redis server does in another
 process, and waiting for it, comes on top.
@@ -77,7 +77,7 @@ def median(work: Callable[[], object], before: Callable[[], object] = lambda: No
 
 
 def without_cache(client: FlaskClient, path: str, headers: dict[str, str]) -> float:
-    """Measure as if nothing was ever kept."""
+    """Measure as if nothing was ever cached."""
     find, keep = cache.get, cache.set
     cache.get, cache.set = lambda key, **how: None, lambda key, value, **how: None  # type: ignore[method-assign]
     try:

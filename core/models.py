@@ -4,7 +4,7 @@ from core.audit.model import KnownAddress, LoginFailures, SecurityEvent
 from core.auth.model import ApiKey, LoginSession, RefreshToken
 from core.exchange.imports.model import ExternalId
 from core.files.model import FileChunk, StoredFile
-from core.idempotency.model import KeptAnswer
+from core.idempotency.model import StoredAnswer
 from core.items.model import Item
 from core.jobs.model import Job, ScheduledSlot
 from core.mail.model import MailOptOut, TaskReminder
@@ -21,7 +21,6 @@ __all__ = [
     "FileChunk",
     "Item",
     "Job",
-    "KeptAnswer",
     "KnownAddress",
     "LoginFailures",
     "LoginSession",
@@ -32,6 +31,7 @@ __all__ = [
     "RefreshToken",
     "ScheduledSlot",
     "SecurityEvent",
+    "StoredAnswer",
     "StoredFile",
     "Task",
     "TaskChange",

@@ -72,7 +72,7 @@ class LoginFailures(Base):
 
 
 class KnownAddress(Base):
-    """Address from which a user has logged in; a lock does not hold there. Kept as an HMAC."""
+    """Address from which a user has logged in; a lock does not hold there. Stored as an HMAC."""
 
     __tablename__ = "known_addresses"
     __table_args__ = (Index("ix_known_addresses_last_at", "last_at"),)

@@ -31,7 +31,7 @@ class LoginSession(Base):
 
 
 class RefreshToken(Base):
-    """A refresh token that was handed out; only its identifier is kept."""
+    """Refresh token that was handed out; only its identifier is stored."""
 
     __tablename__ = "refresh_tokens"
     __table_args__ = (
@@ -47,7 +47,7 @@ class RefreshToken(Base):
 
 
 class PasswordReset(Base):
-    """Link by which a user sets a new password without the old one; of its token only an HMAC is kept.
+    """Link by which a user sets a new password without the old one; of its token only an HMAC is stored.
 
     A used one stays until its time is over, so that a repeated job does not make it again.
     """

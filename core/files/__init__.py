@@ -1,1 +1,1 @@
-"""Files that jobs read and write, kept in the database: every process sees them, and a backup has them."""
+"""Files that jobs read and write, stored in the database: every process sees them, and a backup has them."""

@@ -1,1 +1,1 @@
-"""Repeating a request without repeating its effect: answers kept under the key that a client chose."""
+"""Repeating a request without repeating its effect: answers stored under the key that a client chose."""

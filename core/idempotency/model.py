@@ -9,7 +9,7 @@ from core.platform import clock
 from core.platform.database.base import Base
 
 
-class KeptAnswer(Base):
+class StoredAnswer(Base):
     """Stored answer to a request with an idempotency key.
 
     Neither the key nor the answer can be read from the row: `key_hash` is an

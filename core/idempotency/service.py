@@ -1,8 +1,8 @@
-"""Keeping an answer with the change that it is about, and finding it again.
+"""Storing an answer with the change that it is about, and finding it again.
 
 `Ticket` stands for one request under one key. The first to claim it does the
 work; who comes later gets the same answer. A request whose effect is in the
-database claims, works and keeps the answer in one transaction: either all of it
+database claims, works and stores the answer in one transaction: either all of it
 is there after a crash or nothing. One whose effect is elsewhere reserves first.
 """
 
@@ -19,14 +19,14 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy.orm import Session
 
-from core.idempotency.repository import KeptAnswerRepository
+from core.idempotency.repository import StoredAnswerRepository
 from core.platform import clock
 from core.platform.database.base import db
 from core.platform.database.repeats import repeated
 from core.platform.database.session import LockedTooLong, transaction
 from core.platform.errors import Conflict, Invalid
 
-KEPT_FOR = timedelta(hours=24)
+STORED_FOR = timedelta(hours=24)
 # A reservation whose process has died may be taken over after this; longer than any request takes.
 ABANDONED_AFTER = timedelta(minutes=2)
 NONCE_BYTES = 12
@@ -55,7 +55,7 @@ class AlreadyClaimed(Exception):
 class Ticket:
     """One request under one key. `fingerprint` distinguishes this request from others.
 
-    The first of `secrets` signs and encrypts, and what the others have kept can be read; so one can take the
+    The first of `secrets` signs and encrypts, and answers stored under the others can be read; so one can take the
     place of another.
     """
 
@@ -120,7 +120,7 @@ def find(ticket: Ticket) -> Answer | None:
     the first request is still being worked on.
     """
     session = db.session()
-    row = KeptAnswerRepository(session).find(ticket.caller, ticket.identity, ticket.key_hashes)
+    row = StoredAnswerRepository(session).find(ticket.caller, ticket.identity, ticket.key_hashes)
     now = clock.now()
     session.commit()
     if row is None or row.expires_at <= now:
@@ -147,7 +147,7 @@ def claim(session: Session, ticket: Ticket) -> None:
     Waits for whoever holds it; then raises AlreadyClaimed, or Conflict if that takes too long.
     """
     now = clock.now()
-    rows = KeptAnswerRepository(session)
+    rows = StoredAnswerRepository(session)
     rows.make_way(ticket.caller, ticket.identity, ticket.key_hashes, now, claimed_before=now - ABANDONED_AFTER)
     try:
         claimed = rows.claim(
@@ -156,7 +156,7 @@ def claim(session: Session, ticket: Ticket) -> None:
             identity=ticket.identity,
             fingerprint=ticket.fingerprint,
             created_at=now,
-            expires_at=now + KEPT_FOR,
+            expires_at=now + STORED_FOR,
         )
     except LockedTooLong:
         raise StillRunning from None
@@ -165,15 +165,15 @@ def claim(session: Session, ticket: Ticket) -> None:
 
 
 def keep(session: Session, ticket: Ticket, answer: Answer) -> None:
-    """Keep the answer to a claimed ticket in the caller's transaction."""
+    """Store the answer to a claimed ticket in the caller's transaction."""
     scopes = None if answer.scopes is None else sorted(answer.scopes)
     content = {"status": answer.status, "headers": answer.headers, "body": answer.body.hex(), "scopes": scopes}
     plain = orjson.dumps(content)
-    KeptAnswerRepository(session).complete(ticket.caller, ticket.key_hash, ticket.seal(plain))
+    StoredAnswerRepository(session).complete(ticket.caller, ticket.key_hash, ticket.seal(plain))
 
 
 @repeated
 def release(ticket: Ticket) -> None:
     """Give up a reservation, because its request has failed in a way that is worth repeating."""
     with transaction() as session:
-        KeptAnswerRepository(session).give_up(ticket.caller, ticket.key_hash)
+        StoredAnswerRepository(session).give_up(ticket.caller, ticket.key_hash)

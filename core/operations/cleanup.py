@@ -8,7 +8,7 @@ from core.audit.repository import SecurityRepository
 from core.auth import lockout
 from core.auth.repository import ResetRepository, SessionRepository
 from core.files import service as files
-from core.idempotency.repository import KeptAnswerRepository
+from core.idempotency.repository import StoredAnswerRepository
 from core.jobs.repository import JobRepository
 from core.mail.repository import MailRepository
 from core.platform import clock
@@ -53,8 +53,8 @@ def clean_up(settings: Settings, step: Callable[[], None]) -> dict[str, int]:
             step,
         ),
         "kept_answers": _in_batches(
-            lambda: KeptAnswerRepository(db.session()).list_expired(now, BATCH),
-            lambda keys: KeptAnswerRepository(db.session()).delete_all(keys),
+            lambda: StoredAnswerRepository(db.session()).list_expired(now, BATCH),
+            lambda keys: StoredAnswerRepository(db.session()).delete_all(keys),
             step,
         ),
         "files": 0,

@@ -1,4 +1,4 @@
-"""One person's work at a glance, kept by hand until something in it changes."""
+"""One user's work at a glance, cached by hand until something in it changes."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""How long answers of upstreams may be kept (RFC 9111).
+"""Lifetime of the cached answers of upstreams (RFC 9111).
 
 All callers are one to an upstream, because nothing of their credentials is sent
 there; so an answer for one is an answer for all.
@@ -13,7 +13,7 @@ _FORBIDDING = frozenset({"no-store", "no-cache", "private", "must-understand"})
 
 
 def fresh_seconds(headers: Mapping[str, str], *, longest: float) -> float:
-    """Return how long an answer with these headers may be kept, at most `longest`."""
+    """Return how long an answer with these headers may be cached, at most `longest`."""
     directives: dict[str, list[str]] = {}
     for part in headers.get("cache-control", "").lower().split(","):
         name, _, value = part.strip().partition("=")

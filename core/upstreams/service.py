@@ -54,7 +54,7 @@ def states(registry: Registry) -> dict[str, str]:
 def read(
     actor: Actor, *, registry: Registry, name: str, path: str, parameters: Parameters, language: str = ""
 ) -> bytes:
-    """Return the JSON text that the upstream answers to a GET of `path`, fresh or kept for a short time.
+    """Return the JSON text that the upstream answers to a GET of `path`, fresh or cached for a short time.
 
     Raises NotFound for an unknown name, Malformed for a path that could lead
     elsewhere, what `_refusal` makes of a 4xx, and Unavailable for anything else.
@@ -86,7 +86,7 @@ def send(
     try:
         return _ask(registry.client, upstream, "POST", target, _forwarded(language), body).body
     finally:
-        # Whatever was kept may be out of date now, even if the call failed half-way.
+        # Whatever was cached may be out of date now, even if the call failed half-way.
         registry.cache.forget(name)
 
 

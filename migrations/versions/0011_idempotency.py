@@ -1,4 +1,4 @@
-"""Idempotency: answers kept with the change that they are about.
+"""Idempotency: answers stored with the change that they are about.
 
 Revision ID: 0012
 Revises: 0010

@@ -1,4 +1,4 @@
-"""Items get change marks, so that answers about them can be kept too.
+"""Items get change marks, so that answers about them can be cached too.
 
 Revision ID: 0011
 Revises: 0013
@@ -26,7 +26,7 @@ END
 
 
 def upgrade() -> None:
-    # No answer that was kept before, under no mark at all, may pass for one about these items.
+    # No answer that was cached before, under no mark at all, may pass for one about these items.
     op.execute(f"INSERT INTO change_marks (topic, shard, mark) VALUES ('items', '', '{secrets.token_hex(16)}')")
     if op.get_context().dialect.name == "sqlite":
         for event in EVENTS:

@@ -16,7 +16,7 @@ from core.auth import lockout
 from core.auth import service as auth
 from core.bootstrap import current_settings
 from core.idempotency import service as idempotency
-from core.idempotency.model import KeptAnswer
+from core.idempotency.model import StoredAnswer
 from core.jobs.model import Job
 from core.operations.cleanup import clean_up
 from core.platform import clock
@@ -139,7 +139,7 @@ def test_a_fault_is_not_kept_and_nothing_of_its_request_is(
     with monkeypatch.context() as patch:
         patch.setattr(tasks_api.tasks, "create", create_then_fail)
         assert ada.post("/tasks", {"title": "A"}, headers=KEY).status_code == 500
-    assert (count(app, Task), count(app, KeptAnswer)) == (0, 0)
+    assert (count(app, Task), count(app, StoredAnswer)) == (0, 0)
     assert ada.post("/tasks", {"title": "A"}, headers=KEY).status_code == 201
 
 
@@ -156,7 +156,7 @@ def test_a_crash_before_the_commit_leaves_neither_the_task_nor_the_answer(
         patch.setattr(idempotency, "keep", cut)
         with pytest.raises(PowerCut):
             ada.post("/tasks", {"title": "A"}, headers=KEY)
-    assert (count(app, Task), count(app, KeptAnswer)) == (0, 0)
+    assert (count(app, Task), count(app, StoredAnswer)) == (0, 0)
     assert ada.post("/tasks", {"title": "A"}, headers=KEY).status_code == 201
 
 
@@ -172,14 +172,14 @@ def test_a_crash_after_the_commit_gives_the_answer_that_was_never_sent(app: Flas
 def test_an_answer_is_kept_for_a_day(app: Flask, ada: Person, at: Callable[[str], None]) -> None:
     ada.post("/tasks", {"title": "A"}, headers=KEY)
     with app.app_context(), transaction() as session:
-        session.execute(update(KeptAnswer).values(expires_at=clock.now() + timedelta(seconds=-1)))
+        session.execute(update(StoredAnswer).values(expires_at=clock.now() + timedelta(seconds=-1)))
     assert not is_replay(ada.post("/tasks", {"title": "B"}, headers=KEY))
     assert count(app, Task) == 2
     with app.app_context():
-        kept = db.session.scalars(select(KeptAnswer)).one()
+        kept = db.session.scalars(select(StoredAnswer)).one()
         assert timedelta(hours=23, minutes=59) < kept.expires_at - clock.now() <= timedelta(hours=24)
         with transaction() as session:
-            session.execute(update(KeptAnswer).values(expires_at=clock.now()))
+            session.execute(update(StoredAnswer).values(expires_at=clock.now()))
         assert clean_up(current_settings(), lambda: None)["kept_answers"] == 1
 
 
@@ -214,8 +214,8 @@ def test_a_login_that_is_repeated_gives_the_same_tokens_and_stores_none(app: Fla
     assert second.headers["Cache-Control"] == "no-store"
     token = first.get_json()["access_token"]
     with app.app_context():
-        row = db.session.scalars(select(KeptAnswer)).one()
-        stored = repr([getattr(row, column.key) for column in KeptAnswer.__table__.columns])
+        row = db.session.scalars(select(StoredAnswer)).one()
+        stored = repr([getattr(row, column.key) for column in StoredAnswer.__table__.columns])
     assert token not in stored
     assert token.encode().hex() not in stored
     assert KEY["Idempotency-Key"] not in stored
@@ -286,12 +286,12 @@ def test_a_reservation_is_honoured_until_its_process_must_be_dead(app: Flask, ad
     body = {"username": "ada", "password": PASSWORD}
     ada.post("/auth/login", body, token="", headers=KEY)
     with app.app_context(), transaction() as session:
-        session.execute(update(KeptAnswer).values(answer=None))
+        session.execute(update(StoredAnswer).values(answer=None))
     running = ada.post("/auth/login", body, token="", headers=KEY)
     assert running.status_code == 409
     assert "still being worked on" in running.get_json()["error"]["message"]
     with app.app_context(), transaction() as session:
-        session.execute(update(KeptAnswer).values(created_at=clock.now() - idempotency.ABANDONED_AFTER * 2))
+        session.execute(update(StoredAnswer).values(created_at=clock.now() - idempotency.ABANDONED_AFTER * 2))
     assert ada.post("/auth/login", body, token="", headers=KEY).status_code == 200
 
 
@@ -335,7 +335,7 @@ def test_an_answer_that_nobody_can_read_any_more_is_not_made_up(
 ) -> None:
     ada.post("/tasks", {"title": "A"}, headers=KEY)
     with app.app_context(), transaction() as session:
-        session.execute(update(KeptAnswer).values(answer=b"x" * 100))
+        session.execute(update(StoredAnswer).values(answer=b"x" * 100))
     assert ada.post("/tasks", {"title": "A"}, headers=KEY).status_code == 409
     assert count(app, Task) == 1
 

@@ -12,7 +12,7 @@ from core.audit import rotation
 from core.auth import accounts, lockout
 from core.auth.model import ApiKey
 from core.bootstrap import current_settings
-from core.idempotency.model import KeptAnswer
+from core.idempotency.model import StoredAnswer
 from core.mail.model import MailKind
 from core.mail.preferences import unsubscribe_token
 from core.operations.doctor import Finding, Verdict, examine
@@ -94,7 +94,7 @@ def test_a_repeated_request_is_answered_as_before(app: Flask, ada: Person, rotat
 def test_a_row_of_an_older_release_is_found_by_the_former_secret(app: Flask, ada: Person, rotated: Flask) -> None:
     ada.post("/tasks", BODY, headers=ONCE)
     with app.app_context(), transaction() as session:
-        session.execute(update(KeptAnswer).values(identity=None))
+        session.execute(update(StoredAnswer).values(identity=None))
     assert as_seen_by(rotated, ada).post("/tasks", BODY, headers=ONCE).headers["Idempotency-Replayed"] == "true"
     assert tasks_in(app) == 1
 

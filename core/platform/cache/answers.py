@@ -1,9 +1,9 @@
-"""Answers that were expensive to make, kept for as long as they are true.
+"""Cached answers: expensive to make, and used for as long as they are true.
 
 Every entry carries the stamp of what it was made from (`core.platform.cache.marks`), and is
 found only under the same stamp. So an entry can be old, but never stale, also
 when another process has written; and no entry ever has to be searched for and
-removed in other processes. docs/caching.md lists what is kept.
+removed in other processes. docs/caching.md lists what is cached.
 
 Entries are bytes. In Redis they are signed, so that no program that can write there
 can put words into the mouth of the API, and nothing is ever unpickled.
@@ -35,9 +35,9 @@ from core.platform.database.session import snapshot
 
 log = logging.getLogger("tasklane.cache")
 
-# The longest time that an entry is kept. It is for the memory, not for the truth.
+# The longest time that an entry is cached. It is for the memory, not for the truth.
 SECONDS = 3600
-# What is larger is made anew each time; so many bytes are kept in one process.
+# What is larger is made anew each time; so many bytes are cached in one process.
 MAX_ENTRY_BYTES = 128 * 1024
 MAX_MEMORY_BYTES = 32 * 1024 * 1024
 # How long a request waits for the server at most, and how long it is left alone after a failure.
@@ -146,9 +146,9 @@ class StampedCache:
         self._near_entries.init_app(app, in_memory)
 
     def get(self, key: str, *, stamp: str, near: bool = False) -> bytes | None:
-        """Return what was kept under the key if it was made from the data of this stamp.
+        """Return what was cached under the key if it was made from the data of this stamp.
 
-        What is kept `near` is in this process whatever the configuration: what one
+        What is cached `near` is in this process whatever the configuration: what one
         statement makes again is not worth the way to a server.
         """
         entry: bytes = self._choose(near).get(self._name(key)) or b""
@@ -160,12 +160,12 @@ class StampedCache:
         return value if is_hit else None
 
     def set(self, key: str, value: bytes, *, stamp: str, near: bool = False) -> None:
-        """Keep a value that was made from the data of this stamp, instead of an earlier one."""
+        """Cache a value that was made from the data of this stamp, instead of an earlier one."""
         if len(value) <= MAX_ENTRY_BYTES:
             self._choose(near).set(self._name(key), stamp.encode() + b"\n" + value)
 
     def delete(self, key: str) -> None:
-        """Forget what was kept under the key, where that frees memory of this process.
+        """Drop what was cached under the key, where that frees memory of this process.
 
         A server frees its own, and a write need not wait for it: the stamp differs already.
         """
@@ -173,10 +173,10 @@ class StampedCache:
             self._entries.delete(self._name(key))
 
     def memoized(self, key: str, *topics: Topic, make: Callable[[Session], bytes], condition: str = "") -> bytes:
-        """Return what `make` makes of one state of these tables, kept until anything in them changes.
+        """Return what `make` makes of one state of these tables, cached until anything in them changes.
 
         Under a key there is one entry; `condition` is on what else it depends,
-        such as the day. What `make` raises passes through, and is not kept.
+        such as the day. What `make` raises passes through, and is not cached.
         """
         stamp = f"{changes.stamp(db.session(), *topics)} {condition}"
         value = self.get(key, stamp=stamp)
@@ -201,7 +201,7 @@ class StampedCache:
 
 
 _EDITION = "tasklane.edition"
-# Under this name the web application keeps the counter of look-ups, if there is one.
+# Under this name the web application has the counter of look-ups, if there is one.
 METERS = "tasklane.meters"
 
 

@@ -138,7 +138,7 @@ def snapshot() -> Iterator[Session]:
     """
     session: Session = db.session()
     if session.info.get(WRITING):
-        # What it saw could be kept under a change mark that more changes follow.
+        # What it saw could be cached under a change mark that more changes follow.
         raise RuntimeError("A transaction that writes has no snapshot.")
     if session.in_transaction():
         session.commit()

@@ -23,7 +23,7 @@ def stamp(session: Session, *topics: Topic) -> str:
     """Return a value that differs whenever anything in these tables does.
 
     Where the transaction began by noting all marks it asks nothing. What is read
-    after the stamp may be newer than it, never older; so what is kept under a
+    after the stamp may be newer than it, never older; so what is cached under a
     stamp that still holds is true.
     """
     transaction, marks = session.info.get(_NOTED, (None, ""))
