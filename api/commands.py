@@ -28,7 +28,7 @@ from core.platform.access import OPERATOR, Actor
 from core.platform.config.load import load_settings
 from core.platform.database.base import db
 from core.platform.logs.setup import configure_logging
-from core.platform.process import slots
+from core.platform.process import numbering
 from core.platform.process.pool import announce_ready
 from core.users import service as users
 
@@ -68,7 +68,7 @@ def serve_process(
             db.engine.dispose()
         if exit_with_parent is not None and os.getppid() != exit_with_parent:
             # It was killed, and can tidy up no more.
-            slots.leave(settings.instance_path / "metrics")
+            numbering.leave(settings.instance_path / "metrics")
 
 
 @click.command("reference")

@@ -12,7 +12,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from api.http.serving.shared_counts import Counts
 from core.platform import clock
-from core.platform.process import slots
+from core.platform.process import numbering
 
 
 class Clock:
@@ -58,9 +58,9 @@ def read(folder: Path) -> dict[str, float]:
 
 
 def leave(folder: Path) -> None:
-    """Do as a process that ends: its slots are free again."""
-    while slots._held_here:
-        os.close(slots._held_here.pop())
+    """Do as a process that ends: its numbers are free again."""
+    while numbering._held_here:
+        os.close(numbering._held_here.pop())
 
 
 def test_the_library_reads_what_is_counted_of_all_processes(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ from api.v1.system import VERSION
 from core.jobs import tally
 from core.operations.installation import Operations
 from core.platform.database.base import db
-from core.platform.process import slots
+from core.platform.process import numbering
 
 log = logging.getLogger("tasklane.metrics")
 
@@ -141,7 +141,7 @@ class Meters:
         folder = self._folder
         try:
             if folder is not None and folder.is_dir():
-                slots.free(folder, lambda slot: mark_process_dead(slot, str(folder)))
+                numbering.free(folder, lambda number: mark_process_dead(number, str(folder)))
                 registry = CollectorRegistry()
                 MultiProcessCollector(registry, path=str(folder))
                 return generate_latest(registry)

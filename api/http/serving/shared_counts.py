@@ -18,7 +18,7 @@ from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.multiprocess import mark_process_dead
 
 from core.platform import clock
-from core.platform.process import slots
+from core.platform.process import numbering
 
 # Seconds between two attempts to write to a disk that refuses.
 RETRY_EVERY = 1.0
@@ -34,7 +34,7 @@ class Counts:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
-        self._slot: int | None = None
+        self._number: int | None = None
         self._sheets: dict[str, _Sheet] = {}
         self._tried_at = float("-inf")
         self._is_behind = True
@@ -78,10 +78,12 @@ class Counts:
         if clock.monotonic() - self._tried_at < RETRY_EVERY:
             return
         try:
-            if self._slot is None:
-                self._slot = slots.claim(self._folder, lambda slot: mark_process_dead(slot, str(self._folder)))
+            if self._number is None:
+                self._number = numbering.claim(
+                    self._folder, lambda number: mark_process_dead(number, str(self._folder))
+                )
             for sheet in self._sheets.values():
-                sheet.write_all(self._folder, self._slot)
+                sheet.write_all(self._folder, self._number)
             self._is_behind = False
         except (OSError, RuntimeError):
             # No room, or no number that is free. Counting goes on, and so does everything else.
@@ -107,7 +109,7 @@ class _Value:
         self._counts.change(self._sheet, self._at, value, is_new_value=True)
 
     def get(self) -> float:
-        """Return what this process, and those before it in its slot, have counted."""
+        """Return what this process, and those before it under its number, have counted."""
         return self._sheet.number(self._at)
 
     def set_exemplar(self, exemplar: Any) -> None:
@@ -165,10 +167,10 @@ class _Sheet:
         _write(self._file, self._content[:_HEAD], 0)
         self._written = len(self._content)
 
-    def write_all(self, folder: Path, slot: int) -> None:
+    def write_all(self, folder: Path, number: int) -> None:
         """Bring everything into the file, which is made if there is none. Raises OSError."""
         if self._file is None:
-            self._make(folder / f"{self.name}_{slot}.db")
+            self._make(folder / f"{self.name}_{number}.db")
         else:
             self._written = _HEAD
             self.write_new()

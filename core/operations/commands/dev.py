@@ -18,7 +18,7 @@ from core.operations.demo import accounts as seed
 from core.platform.config.load import ROOT, load_settings
 from core.platform.config.settings import Settings
 from core.platform.database.base import db
-from core.platform.process import embedded, slots
+from core.platform.process import embedded, numbering
 from core.platform.process.changed_files import ChangedFiles
 from core.platform.process.supervisor import Child, Supervisor
 
@@ -55,7 +55,7 @@ def dev(host: str | None, port: int | None, reloads: bool) -> None:
             for each in sockets:
                 each.close()
             supervisor.stop()
-            slots.sweep(settings.instance_path / "metrics")
+            numbering.sweep(settings.instance_path / "metrics")
     if supervisor.has_given_up:
         raise Failure("A part of Tasklane does not stay up; its lines above say why.")
 
@@ -129,7 +129,7 @@ def _start_processes(supervisor: Supervisor, settings: Settings, sockets: Sequen
     yield supervisor.start(
         "web",
         [*MANAGE, "serve-process", *shared, *common],
-        {"PROMETHEUS_MULTIPROC_DIR": str(slots.new_folder(settings.instance_path / "metrics", f"{os.getpid()}"))},
+        {"PROMETHEUS_MULTIPROC_DIR": str(numbering.new_folder(settings.instance_path / "metrics", f"{os.getpid()}"))},
         inherited=descriptors,
         tells_ready=True,
     )

@@ -24,7 +24,7 @@ from core.operations.commands.process import (
 from core.platform.config.load import load_settings
 from core.platform.config.settings import Settings
 from core.platform.logs.setup import configure_logging
-from core.platform.process import slots
+from core.platform.process import numbering
 from core.platform.process.pool import Pool
 
 log = logging.getLogger("tasklane.serve")
@@ -87,7 +87,7 @@ def serve(
     allow_many_files()
     # Set even while metrics are off: SIGHUP may bring settings that switch them on.
     metrics = settings.instance_path / "metrics"
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(slots.new_folder(metrics, f"{os.getpid()}"))
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(numbering.new_folder(metrics, f"{os.getpid()}"))
     descriptors = [each.detach() for each in sockets]
     command = [*MANAGE, "serve-process"]
     command += ["--threads", str(threads)] if threads else []
@@ -107,7 +107,7 @@ def serve(
     )
     die_with_parent(exit_with_parent)
     pool.run()
-    slots.sweep(metrics)
+    numbering.sweep(metrics)
     if pool.has_given_up:
         raise Failure("The web process does not start; its lines above say why.")
 

@@ -1,9 +1,9 @@
 """Small numbers for processes that run at the same time, each given again when its holder is gone.
 
 The library for metrics keeps files for each process. Named by process ids, they
-would become more with every restart, and every scrape slower; named by slots
+would become more with every restart, and every scrape slower; named by numbers
 there are never more than processes at once, and a successor counts on where its
-predecessor stopped. The kernel gives a slot back, also after kill -9.
+predecessor stopped. The kernel gives a number back, also after kill -9.
 """
 
 import fcntl
@@ -17,30 +17,30 @@ from pathlib import Path
 
 # More processes share no port.
 MOST = 256
-# What holds the slots of this process for as long as it lives.
+# File descriptors whose locks hold the numbers of this process for as long as it lives.
 _held_here: list[int] = []
 
 
-def claim(folder: Path, prepare: Callable[[int], None] = lambda slot: None) -> int:
+def claim(folder: Path, prepare: Callable[[int], None] = lambda number: None) -> int:
     """Take the lowest free number for as long as this process lives. `prepare` tidies up behind its last holder.
 
     Raises OSError when the folder cannot be written, RuntimeError when all are taken.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for slot in range(1, MOST + 1):
-        descriptor = _lock(_path(folder, slot))
+    for number in range(1, MOST + 1):
+        descriptor = _lock(_path(folder, number))
         if descriptor is not None:
             # The lock is held until this process ends.
             _held_here.append(descriptor)
-            prepare(slot)
-            return slot
+            prepare(number)
+            return number
     raise RuntimeError(f"More than {MOST} processes share {folder}.")
 
 
 @contextmanager
-def _held(folder: Path, slot: int) -> Iterator[bool]:
-    """Hold a slot for a moment, if no other process does."""
-    descriptor = _lock(_path(folder, slot))
+def _held(folder: Path, number: int) -> Iterator[bool]:
+    """Hold a number for a moment, if no other process does."""
+    descriptor = _lock(_path(folder, number))
     try:
         yield descriptor is not None
     finally:
@@ -49,16 +49,16 @@ def _held(folder: Path, slot: int) -> Iterator[bool]:
 
 
 def free(folder: Path, tidy: Callable[[int], None]) -> None:
-    """Call `tidy` with every slot that no process holds any more. None can take it meanwhile."""
+    """Call `tidy` with every number that no process holds any more. None can take it meanwhile."""
     for path in folder.glob("slot-*"):
-        slot = int(path.name.partition("-")[2])
-        with _held(folder, slot) as is_free:
+        number = int(path.name.partition("-")[2])
+        with _held(folder, number) as is_free:
             if is_free:
-                tidy(slot)
+                tidy(number)
 
 
 def new_folder(parent: Path, name: str) -> Path:
-    """Return where the slots of a new family of processes will be, and remove what dead families have left.
+    """Return where the numbers of a new family of processes will be, and remove what dead families have left.
 
     Creates nothing yet.
     """
@@ -79,10 +79,10 @@ def sweep(parent: Path) -> None:
 
 
 def leave(parent: Path) -> None:
-    """Give back the slots of this process, which is about to end, and remove its family if it was the last."""
+    """Give back the numbers of this process, which is about to end, and remove its family if it was the last."""
     while _held_here:
         os.close(_held_here.pop())
-    # Two that look at each other's slot in the same moment both take it for one that is held.
+    # Two that look at each other's number in the same moment both take it for one that is held.
     for pause in (0.0, random.uniform(0.05, 0.2), random.uniform(0.2, 0.5)):  # noqa: S311
         time.sleep(pause)
         sweep(parent)
@@ -90,8 +90,9 @@ def leave(parent: Path) -> None:
             return
 
 
-def _path(folder: Path, slot: int) -> Path:
-    return folder / f"slot-{slot}"
+def _path(folder: Path, number: int) -> Path:
+    # Named as in earlier releases, whose processes may have numbers in the same folder while a deploy replaces them.
+    return folder / f"slot-{number}"
 
 
 def _lock(path: Path) -> int | None:
