@@ -19,9 +19,10 @@ from core.platform import clock
 from core.platform.access import Role
 from core.platform.config.load import ROOT, load_settings
 from core.platform.config.settings import Settings
-from core.platform.database.base import Base, db
+from core.platform.database.base import db
 from core.platform.logs.lines import JsonLines
 from core.platform.logs.redaction import Redactor
+from tests.support.database import empty
 from tests.support.people import PASSWORD, Person, make_person
 from tests.support.servers import EncryptedRedis, PostgresServer, RedisServer
 
@@ -143,16 +144,6 @@ def application(
     yield app
     with app.app_context():
         db.engine.dispose()
-
-
-def empty(app: Flask) -> None:
-    """Delete every row, in one go: this happens after each of thousands of tests."""
-    everything = ";".join(f"DELETE FROM {table.name}" for table in reversed(Base.metadata.sorted_tables))
-    with app.app_context(), db.engine.begin() as connection:
-        if connection.dialect.name == "sqlite":
-            connection.connection.cursor().executescript(f"BEGIN;{everything};COMMIT")
-        else:
-            connection.exec_driver_sql(everything)
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from sqlalchemy import select
 from core.platform.database.base import db
 from core.posts.model import Post
 from core.tasks.model import Task
-from tests.api.test_matrix import TABLE, World, make_world
 from tests.support.imports import imported, reasons
 from tests.support.people import Person
+from tests.support.world import TABLE, World, make_world
 
 TASK = "/api/v1/tasks/<int:task_id>"
 

@@ -21,13 +21,10 @@ from core.platform import clock, passwords
 from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.users.model import User
+from tests.support.answers import details
 from tests.support.people import PASSWORD, Person, make_person
 
 NEW = {"username": "grace", "email": "grace@example.com", "password": "a long password"}
-
-
-def details(response: Any) -> Any:
-    return response.get_json()["error"]["details"]
 
 
 # --- registration -------------------------------------------------------------

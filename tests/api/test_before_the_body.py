@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 
-from tests.api.test_server import Client, Running
 from tests.support.people import PASSWORD, Person
+from tests.support.sockets import Client, Running
 
 # No answer here depends on the database.
 pytestmark = pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)

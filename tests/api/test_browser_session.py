@@ -15,6 +15,7 @@ from sqlalchemy import update
 from core.auth.model import LoginSession
 from core.platform import clock
 from core.platform.database.session import transaction
+from tests.support.answers import error
 from tests.support.document import CheckedClient
 from tests.support.people import PASSWORD, Person
 
@@ -64,10 +65,9 @@ def cookies(response: Any) -> dict[str, Morsel[str]]:
     return dict(jar)
 
 
-def error(response: Any) -> dict[str, Any]:
-    body: dict[str, Any] = response.get_json()["error"]
-    assert body.pop("request_id")
-    return body
+def refusal(response: Any) -> dict[str, Any]:
+    """Return what was wrong, without the one thing that no two answers share."""
+    return {name: value for name, value in error(response).items() if name != "request_id"}
 
 
 # --- the cookies --------------------------------------------------------------
@@ -131,12 +131,12 @@ def test_a_failed_login_is_the_same_by_every_way_in(app: Flask, ada: Person, adm
     for name, password in [("ada", "wrong"), ("nobody", "wrong"), ("bob", PASSWORD), ("ada", "")]:
         answers.append(Browser(app).log_in(name, password))
         answers.append(basic(Person(app), name, password))
-    first = error(answers[0])
+    first = refusal(answers[0])
     for answer in answers[1:]:
         assert answer.status_code == 401
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
         assert "Set-Cookie" not in answer.headers
-        assert error(answer) == first
+        assert refusal(answer) == first
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_a_change_without_the_right_csrf_token_is_refused(
     body = None if method == "DELETE" else {"title": "Forged", "status": "completed"}
     response = browser.open(method, path, body, csrf=csrf)
     assert response.status_code == 403
-    assert error(response)["code"] == "forbidden"
+    assert refusal(response)["code"] == "forbidden"
     assert ada.get("/tasks").get_json()["data"] == [task]
 
 
@@ -277,7 +277,7 @@ def test_a_broken_cookie_is_401(app: Flask, ada: Person, value: str, method: str
     headers = {"Cookie": header, "X-CSRF-TOKEN": "x"}
     response = Person(app).open(method, "/tasks", {"title": "x"} if method == "POST" else None, headers=headers)
     assert response.status_code == 401
-    assert error(response)["message"]
+    assert refusal(response)["message"]
 
 
 def test_a_refresh_token_is_no_cookie(app: Flask, ada: Person) -> None:
@@ -322,7 +322,7 @@ def test_basic_credentials_in_the_clear_are_refused_unseen(
 ) -> None:
     response = basic(anonymous, "ada", password, environ_overrides={"REMOTE_ADDR": address})
     assert response.status_code == 400
-    assert error(response) == {
+    assert refusal(response) == {
         "message": "Basic credentials are only accepted over HTTPS.",
         "code": "bad_request",
     }

@@ -8,20 +8,12 @@ from flask import Flask
 
 from core.platform.database.session import transaction
 from core.users.model import User
+from tests.support.answers import data, details
 from tests.support.people import Person
-
-
-def data(response: Any) -> Any:
-    assert response.status_code == 200, response.text
-    return response.get_json()["data"]
 
 
 def results(response: Any) -> Any:
     return data(response)["results"]
-
-
-def details(response: Any) -> Any:
-    return response.get_json()["error"]["details"]
 
 
 def titles(person: Person) -> list[str]:

@@ -21,13 +21,13 @@ from core.platform.access import OPERATOR
 from core.platform.database.session import transaction
 from core.platform.preconditions import ANY_STATE
 from core.removal import service as removal
-from tests.api.test_matrix import make_world, permission_of
-from tests.conftest import empty
 from tests.support import hostile
+from tests.support.database import empty
 from tests.support.hostile import Operation, Request
 from tests.support.operations import operations
 from tests.support.upstream import UpstreamServer
 from tests.support.work import run
+from tests.support.world import make_world, permission_of
 
 ABSENT = {
     "<int:task_id>": "999999999",

@@ -8,8 +8,8 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from tests.api.test_matrix import TABLE, World, make_world, routes
 from tests.support.people import Person, make_person
+from tests.support.world import TABLE, World, make_world, routes
 
 STALE = '"0123456789abcdef"'
 READS = [operation for operation in TABLE if operation.startswith("GET ")]

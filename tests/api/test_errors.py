@@ -9,19 +9,10 @@ from flask.testing import FlaskClient
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 
 from core.platform.errors import Unavailable
+from tests.support.answers import error
 from tests.support.people import Person
 
 JSON = {"Content-Type": "application/json"}
-
-
-def error(response: Any) -> Any:
-    assert response.mimetype == "application/json", response.text
-    body = response.get_json()
-    assert set(body) == {"status", "error"}
-    assert body["status"] == "error"
-    assert set(body["error"]) <= {"message", "code", "request_id", "details"}
-    assert body["error"]["request_id"] == response.headers["X-Request-ID"]
-    return body["error"]
 
 
 # --- routing --------------------------------------------------------------------

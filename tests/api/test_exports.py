@@ -4,17 +4,12 @@ from typing import Any
 
 import pytest
 
+from tests.support.answers import details
 from tests.support.people import Person
 
 
 def order(person: Person, kind: str = "tasks", file_format: str = "csv", **more: Any) -> Any:
     return person.post("/exports", {"kind": kind, "format": file_format, **more})
-
-
-def details(response: Any) -> dict[str, list[str]]:
-    assert response.status_code == 422, response.text
-    found: dict[str, list[str]] = response.get_json()["error"]["details"]
-    return found
 
 
 @pytest.mark.parametrize("kind", ["tasks", "posts", "items"])

@@ -17,12 +17,8 @@ from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.tasks import service as tasks
 from core.tasks.model import Task, TaskChange
+from tests.support.answers import data
 from tests.support.people import Person
-
-
-def data(response: Any) -> Any:
-    assert response.status_code < 300, response.text
-    return response.get_json()["data"]
 
 
 def history(person: Person, task: dict[str, Any], query: str = "") -> list[dict[str, Any]]:

@@ -25,8 +25,6 @@ from werkzeug.test import TestResponse
 from core.jobs.model import JobState
 from core.platform.database.base import Base, db
 from core.platform.text import checks
-from tests.api.test_matrix import World
-from tests.api.test_server import Running
 from tests.support import hostile
 from tests.support import hostile_values as values
 from tests.support.document import document_of, operation_of
@@ -34,6 +32,8 @@ from tests.support.hostile import Request
 from tests.support.imports import run, upload
 from tests.support.operations import operations
 from tests.support.people import PASSWORD, Person
+from tests.support.sockets import Running
+from tests.support.world import World
 
 # What refusals are written down in, on purpose.
 RECORDS = {"security_events", "kept_answers", "login_failures"}

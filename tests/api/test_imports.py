@@ -14,15 +14,11 @@ from core.exchange.imports import service as imports
 from core.files.model import StoredFile
 from core.jobs.model import Job
 from core.platform.database.base import db
+from tests.support.answers import details
 from tests.support.imports import counts, imported, reasons, report, run, upload
 from tests.support.people import Person
 
 ROWS = "external_id,title,status,due_date\r\na-1,Water the plants,pending,2026-12-01\r\na-2,Feed the cat,completed,\r\n"
-
-
-def details(response: Any) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = response.get_json()["error"]["details"]
-    return found
 
 
 def tasks(person: Person) -> list[dict[str, Any]]:

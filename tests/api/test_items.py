@@ -16,17 +16,10 @@ from core.platform.database.session import transaction
 from core.platform.errors import Invalid
 from core.platform.text.json_out import dump
 from core.tasks.model import Task
+from tests.support.answers import data, details
 from tests.support.people import Person
 
 JSON = {"Content-Type": "application/json"}
-
-
-def data(response: Any) -> Any:
-    return response.get_json()["data"]
-
-
-def details(response: Any) -> Any:
-    return response.get_json()["error"]["details"]
 
 
 def names(response: Any) -> list[str]:

@@ -18,18 +18,11 @@ from core.platform import clock
 from core.platform.access import SCOPES, Permission, Role
 from core.platform.database.base import db
 from core.platform.database.session import transaction
+from tests.support.answers import data, details
 from tests.support.document import document_of
 from tests.support.people import PASSWORD, Person, make_person
 
 ALL = [str(scope) for scope in SCOPES if scope is not Permission.USERS_ADMIN]
-
-
-def data(response: Any) -> Any:
-    return response.get_json()["data"]
-
-
-def details(response: Any) -> Any:
-    return response.get_json()["error"]["details"]
 
 
 def make_key(person: Person, *scopes: str, **fields: Any) -> dict[str, Any]:

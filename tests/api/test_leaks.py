@@ -20,9 +20,9 @@ from core.auth import service as auth
 from core.platform.access import SCOPES, Permission
 from core.platform.database.session import transaction
 from core.users.model import User
-from tests.api.test_matrix import TABLE, World, permission_of, routes
 from tests.support.people import PASSWORD, Person, make_person
 from tests.support.work import run
+from tests.support.world import TABLE, World, permission_of, routes
 
 # In everything that is marked; the only word of it that requests say.
 FINDABLE = "Quagga"

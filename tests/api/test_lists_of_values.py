@@ -6,10 +6,10 @@ from urllib.parse import urlencode
 import pytest
 from flask import Flask
 
-from tests.api.test_matrix import World
 from tests.support.document import document_of
 from tests.support.operations import operations
 from tests.support.people import Person
+from tests.support.world import World
 
 # No answer here depends on the database.
 pytestmark = pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)

@@ -10,10 +10,10 @@ from sqlalchemy import Table, select
 from core.exchange.columns import COLUMNS as IMPORTED
 from core.exchange.columns import ONLY_IN_ANSWERS, Kind
 from core.platform.database.base import Base, db
-from tests.api.test_matrix import TABLE, make_world
 from tests.support.document import document_of
 from tests.support.imports import counts, imported
 from tests.support.people import Person
+from tests.support.world import TABLE, make_world
 
 # It relays any JSON to another service, and stores nothing.
 RELAYS = {"POST /api/v1/upstreams/<name>/<path:path>"}

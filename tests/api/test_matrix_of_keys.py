@@ -13,9 +13,9 @@ import pytest
 from flask import Flask
 
 from core.platform.access import SCOPES
-from tests.api.test_matrix import TABLE, World, make_world
 from tests.support.imports import run
 from tests.support.people import Person
+from tests.support.world import TABLE, World, make_world
 
 Headers = dict[str, str]
 Ask = Callable[[Person, Headers], Any]

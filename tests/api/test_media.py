@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 from flask import Flask
 
-from tests.api.test_matrix import World
 from tests.support import hostile
 from tests.support.document import document_of
 from tests.support.operations import operations
 from tests.support.people import Person
+from tests.support.world import World
 
 # No answer here depends on the database.
 pytestmark = pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from tests.api.test_matrix import World, make_world
 from tests.support.document import document_of
 from tests.support.people import Person
+from tests.support.world import World, make_world
 
 NOWHERE = 999_999_999
 

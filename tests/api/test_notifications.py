@@ -15,15 +15,11 @@ from core.mail.preferences import unsubscribe_token
 from core.mail.reminders import order_reminders
 from core.platform import clock
 from tests.support import work
+from tests.support.answers import data
 from tests.support.people import Person
 
 PATH = "/auth/me/notifications"
 ALL = {kind.value: True for kind in OPTIONAL}
-
-
-def data(response: Any) -> Any:
-    assert response.status_code == 200, response.text
-    return response.get_json()["data"]
 
 
 def test_everybody_gets_everything_unless_they_say_otherwise(ada: Person, bob: Person) -> None:

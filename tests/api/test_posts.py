@@ -7,15 +7,8 @@ from flask import Flask
 
 from core.platform.database.session import transaction
 from core.users.model import User
+from tests.support.answers import data, details
 from tests.support.people import Person
-
-
-def data(response: Any) -> Any:
-    return response.get_json()["data"]
-
-
-def details(response: Any) -> Any:
-    return response.get_json()["error"]["details"]
 
 
 def titles(response: Any) -> list[str]:

@@ -14,8 +14,8 @@ from core.platform.database.session import transaction
 from core.posts.model import Post
 from core.tasks.model import Task
 from core.users.model import User
-from tests.api.test_stats import NONE, store
 from tests.support.people import Person
+from tests.support.tasks import NONE, store
 
 
 def profile(person: Person, of: Person | None = None, query: str = "") -> Any:

@@ -14,17 +14,9 @@ from core.projects.model import Project, ProjectMember, ProjectRole
 from core.tasks import policy
 from core.tasks.model import Task
 from core.users.model import User
+from tests.support.answers import data, details
 from tests.support.people import Person, make_person
 from tests.support.tasks import analyze
-
-
-def data(response: Any) -> Any:
-    assert response.status_code < 300, response.text
-    return response.get_json()["data"]
-
-
-def details(response: Any) -> Any:
-    return response.get_json()["error"]["details"]
 
 
 @pytest.fixture

@@ -17,11 +17,11 @@ from core.platform.errors import Invalid, Malformed
 from core.platform.logs import redaction
 from core.platform.text import strict_json
 from core.platform.text.faults import MAX_FAULTS, MAX_HINTS, Faults, nearest
-from tests.api.test_matrix import World
 from tests.support import heavy
 from tests.support.hostile import Operation
 from tests.support.operations import operations
 from tests.support.people import Person
+from tests.support.world import World
 
 LARGEST = 20_000
 # Calls of functions written in Python, which cost some 0.1 to 0.3 microseconds each. A megabyte

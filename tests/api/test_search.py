@@ -14,8 +14,8 @@ from core.items.model import Item
 from core.platform.database.session import transaction
 from core.posts.model import Post
 from core.search.terms import parse
-from tests.core.test_search import HOSTILE
 from tests.support.people import Person
+from tests.support.search_words import HOSTILE
 
 
 @pytest.fixture

@@ -22,8 +22,7 @@ from core.projects.model import Project, ProjectMember, ProjectRole
 from core.stats.service import report
 from core.tasks.model import Task, TaskStatus
 from tests.support.people import Person
-
-NONE = {"pending": 0, "in_progress": 0, "completed": 0, "cancelled": 0}
+from tests.support.tasks import NONE, store
 
 
 def stats(person: Person, query: str = "") -> Any:
@@ -36,15 +35,6 @@ def daily(person: Person, query: str) -> dict[str, tuple[int, int]]:
     """Return created and completed of the days on which anything happened."""
     rows = stats(person, query)["per_day"]
     return {row["date"]: (row["created"], row["completed"]) for row in rows if row["created"] or row["completed"]}
-
-
-def store(person: Person, *moments: str, **values: Any) -> None:
-    """Store tasks that were created at these moments, as an import would."""
-    for moment in moments:
-        created = datetime.fromisoformat(moment)
-        row = {"title": "x", "owner_id": person.user_id, "status": "pending", "created_at": created, **values}
-        with person.app.app_context(), transaction() as session:
-            session.execute(insert(Task).values(**row))
 
 
 # --- what is counted ----------------------------------------------------------

@@ -1,20 +1,15 @@
 """First contact: welcome, greeting, echo, health, and the way to Swagger UI."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import text
 
 from core.platform.database.session import transaction
+from tests.support.answers import data
 from tests.support.people import Person
 from tests.support.servers import RedisServer
-
-
-def data(response: Any) -> Any:
-    assert response.status_code == 200, response.text
-    return response.get_json()["data"]
 
 
 def test_the_welcome_lists_the_routes_that_really_exist(app: Flask, anonymous: Person) -> None:

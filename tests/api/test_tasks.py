@@ -6,15 +6,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from tests.support.answers import data, details
 from tests.support.people import Person
-
-
-def data(response: Any) -> Any:
-    return response.get_json()["data"]
-
-
-def details(response: Any) -> Any:
-    return response.get_json()["error"]["details"]
 
 
 def test_a_created_task_is_answered_whole_and_lives_at_its_location(ada: Person) -> None:

@@ -22,15 +22,11 @@ from core.posts.model import Post
 from core.tasks import service as tasks
 from core.tasks.model import Task, TaskChange
 from core.users.model import User
+from tests.support.answers import data
 from tests.support.people import Person
 
 # A word that nothing else in these tests contains.
 CANARY = "quetzalcoatlus"
-
-
-def data(response: Any) -> Any:
-    assert response.status_code < 300, response.text
-    return response.get_json()["data"]
 
 
 def trash(person: Person, query: str = "") -> list[int]:

@@ -24,10 +24,10 @@ from core.platform.config.settings import Settings
 from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.users.repository import UserRepository
-from tests.api.test_matrix import permission_of
 from tests.support.document import CheckedClient, document_of
 from tests.support.servers import RedisServer
 from tests.support.swagger_ui import NOTHING, offered_body, offered_parameter, sample
+from tests.support.world import permission_of
 
 # What can be done needs something that is there: things are made, looked at, changed, and taken away.
 ORDER = ("post", "get", "put", "patch", "delete")

@@ -10,6 +10,7 @@ from flask import Flask
 
 from core.platform import clock
 from core.platform.access import Role
+from tests.support.answers import error
 from tests.support.document import document_of
 from tests.support.people import Person, make_person
 from tests.support.upstream import UpstreamServer
@@ -41,10 +42,6 @@ def relaying(remake_app: Callable[..., Flask], server: UpstreamServer) -> Flask:
 @pytest.fixture
 def eve(relaying: Flask) -> Person:
     return make_person(relaying, "eve")
-
-
-def error(response: Any) -> Any:
-    return response.get_json()["error"]
 
 
 # --- the list -----------------------------------------------------------------------

@@ -20,17 +20,10 @@ from core.projects.model import Project, ProjectMember, ProjectRole
 from core.removal import belongings
 from core.tasks.model import Task
 from core.users.model import User
+from tests.support.answers import data, details
 from tests.support.people import PASSWORD, Person, make_person
 
 NEW = {"username": "grace", "email": "grace@example.com", "password": "a long password"}
-
-
-def data(response: Any) -> Any:
-    return response.get_json()["data"]
-
-
-def details(response: Any) -> Any:
-    return response.get_json()["error"]["details"]
 
 
 def in_parallel(*calls: Callable[[], Any]) -> list[int]:

@@ -4,7 +4,6 @@ import ast
 import importlib
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -14,9 +13,9 @@ from core.jobs.kinds import KINDS, QUEUES
 from core.operations.commands.names import COMMANDS, HIDDEN_COMMANDS
 from core.platform.config.load import ROOT
 from manage import cli
+from tests.support.source_code import PACKAGES, imported, imports, names_imported, sources
 from workers.runner import resolve
 
-PACKAGES = ("api", "core", "workers")
 # Inside core, only the glue may know Flask.
 FLASK_GLUE = {
     "core/bootstrap.py",
@@ -57,21 +56,6 @@ DOMAINS = (
 )
 # Puts the rooms together.
 GLUE = {"core", "core.bootstrap", "core.models"}
-
-
-def sources(package: str) -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted((ROOT / package).rglob("*.py")):
-        yield str(path.relative_to(ROOT)), ast.parse(path.read_text())
-
-
-def imported(node: ast.AST) -> list[str]:
-    if isinstance(node, ast.Import):
-        return [alias.name for alias in node.names]
-    return [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-
-
-def imports(tree: ast.Module) -> list[str]:
-    return [name for node in ast.walk(tree) for name in imported(node)]
 
 
 @pytest.mark.parametrize(
@@ -275,3 +259,14 @@ def test_every_module_can_be_imported() -> None:
     for package in PACKAGES:
         for path, _ in sources(package):
             importlib.import_module(path.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
+
+
+def test_nothing_imports_a_test_or_a_conftest() -> None:
+    """What two of them need is in tests/support, which a change of a test does not change."""
+    wrong = [
+        f"{path} imports {name}"
+        for path, tree in sources("tests")
+        for name in names_imported(tree)
+        if name.startswith("tests.") and any(part.startswith(("test_", "conftest")) for part in name.split("."))
+    ]
+    assert wrong == []

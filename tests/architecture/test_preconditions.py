@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 
-from tests.architecture.test_layers import sources
+from tests.support.source_code import sources
 
 
 def takers() -> Iterator[tuple[str, ast.FunctionDef]]:

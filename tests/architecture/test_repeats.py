@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 
-from tests.architecture.test_layers import PACKAGES, sources
+from tests.support.source_code import PACKAGES, sources
 
 # What is not repeated by itself, and why.
 EXCEPT = {

@@ -3,38 +3,20 @@
 import os
 import threading
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.platform.config.load import KEYS, ROOT, ConfigError, ConfigWarning, embedded_socket, load_settings, masked_url
-from core.platform.config.settings import Settings
+from core.platform.config.load import KEYS, ConfigError, ConfigWarning, embedded_socket, masked_url
 from tests.support.commands import Operator
+from tests.support.settings import Load
 
 GOOD = {
     "JWT_SECRET_KEY": "j" * 32,
     "SECRET_KEY": "s" * 32,
     "DATABASE_URL": "postgres://u:p@db.example:5432/tasklane?sslmode=require",
 }
-
-Load = Callable[..., Settings]
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    (tmp_path / "config.toml").write_text((ROOT / "config.toml").read_text())
-    (tmp_path / "instance").mkdir()
-    return tmp_path
-
-
-@pytest.fixture
-def load(project: Path) -> Load:
-    def run(name: str | None = None, **environ: str) -> Settings:
-        return load_settings(name, environ=environ, root=project)
-
-    return run
 
 
 def test_development_is_the_default_and_needs_nothing(load: Load, project: Path) -> None:

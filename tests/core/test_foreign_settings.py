@@ -1,30 +1,16 @@
 """Settings that look meant, and are another program's, are never ignored in silence."""
 
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from core.platform.config.foreign import ADVICE, FILES, SELECTORS
-from core.platform.config.load import PLAIN_NAMES, ROOT, TEST_NAMES, ConfigError, ConfigWarning, load_settings
-from core.platform.config.settings import Settings
+from core.platform.config.load import PLAIN_NAMES, TEST_NAMES, ConfigError, ConfigWarning
 from tests.support.commands import Operator
+from tests.support.settings import Load
 
-Load = Callable[..., Settings]
 GOOD = {"JWT_SECRET_KEY": "j" * 32, "SECRET_KEY": "s" * 32, "DATABASE_URL": "postgresql://db.example/tasklane"}
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    (tmp_path / "config.toml").write_text((ROOT / "config.toml").read_text())
-    (tmp_path / "instance").mkdir()
-    return tmp_path
-
-
-@pytest.fixture
-def load(project: Path) -> Load:
-    return lambda name=None, **environ: load_settings(name, environ=environ, root=project)
 
 
 @pytest.mark.parametrize(

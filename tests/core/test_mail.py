@@ -30,7 +30,8 @@ from core.platform.database.base import db
 from core.runs.lifecycle import Run
 from tests.support import smtp, work
 from tests.support.people import Person
-from tests.support.smtp import Mailbox, free_port
+from tests.support.ports import free_port
+from tests.support.smtp import Mailbox
 from workers.jobs import emails
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")

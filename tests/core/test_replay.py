@@ -35,7 +35,7 @@ from core.tasks.bulk import BulkOp, Operation
 from core.tasks.model import PRESENT, TRASHED, Task, TaskChange, TaskStatus
 from core.tasks.recording import plain
 from core.users.model import User
-from tests.conftest import empty
+from tests.support.database import empty
 
 TITLES = st.sampled_from(["a", "b", " c ", "ä" * 150])
 VALUES = st.fixed_dictionaries(

@@ -25,6 +25,7 @@ from core.upstreams.breaker import Breaker, BreakerState
 from core.upstreams.cache import fresh_seconds
 from core.upstreams.registry import Registry
 from tests.support.commands import Operator
+from tests.support.settings import Load, new_project
 from tests.support.upstream import Behaviour, Handler, UpstreamServer, connecting
 
 ACTOR = Actor(1, Role.USER)
@@ -734,17 +735,14 @@ def test_threads_that_come_first_share_one_client(connect: Connect) -> None:
 
 # --- configuration --------------------------------------------------------------------------
 
-Load = Callable[..., Settings]
-
 
 @pytest.fixture
 def load(tmp_path: Path) -> Load:
-    (tmp_path / "config.toml").write_text((ROOT / "config.toml").read_text())
-    (tmp_path / "instance").mkdir()
+    project = new_project(tmp_path)
 
     def run(text: str = "", **environ: str) -> Settings:
-        (tmp_path / "instance" / "config.toml").write_text(text)
-        return load_settings("development", environ=environ, root=tmp_path)
+        (project / "instance" / "config.toml").write_text(text)
+        return load_settings("development", environ=environ, root=project)
 
     return run
 

@@ -9,24 +9,17 @@ import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 from dotenv import dotenv_values
 
 from core.platform.config.load import KEYS, PLAIN_NAMES, PREFIX, ROOT, SELECTORS, load_settings
+from tests.support.compose import DEPLOY, compose, filled_in
+from tests.support.ports import free_port
 from tests.support.programs import need
-from tests.support.serving import free_port
 
-DEPLOY = ROOT / "deploy"
 UNITS = sorted(path.name for path in (DEPLOY / "systemd").iterdir())
 COMMANDS = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
-
-
-def compose() -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
-    return found
 
 
 def names_in(text: str) -> set[str]:
@@ -234,17 +227,6 @@ def offered() -> dict[str, str]:
     """Return every variable of env.example, also those that are commented out, with its example."""
     text = (DEPLOY / "env.example").read_text()
     return dict(re.findall(r"^#?([A-Z_]+)=(.*)$", text, re.MULTILINE))
-
-
-def filled_in(given: dict[str, str]) -> dict[str, str]:
-    """Return the environment of the web container, as compose makes it from a .env."""
-
-    def value(found: re.Match[str]) -> str:
-        name, default = found.groups()
-        return given.get(name) or default or ""
-
-    variables: dict[str, str] = compose()["services"]["web"]["environment"]
-    return {name: re.sub(r"\$\{(\w+)(?::-([^}]*)|:\?[^}]*)?\}", value, text) for name, text in variables.items()}
 
 
 def test_compose_passes_on_what_is_offered_and_offers_what_it_passes_on() -> None:

@@ -17,8 +17,9 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.deploy.test_files import compose, filled_in
-from tests.e2e.test_dev import Dev, main_job, wait_until
+from tests.support.compose import compose, filled_in
+from tests.support.dev import Dev, main_job
+from tests.support.processes import wait_for
 from tests.support.programs import need
 from tests.support.servers import PostgresServer, RedisServer
 
@@ -145,7 +146,7 @@ def test_the_image_does_what_compose_asks_of_it(image: str, containers: Containe
     assert containers.finish("migrate") == 0, containers.log.read_text()
     containers.start_all()
     # The worker of compose runs two jobs at once, and each of its processes counts.
-    wait_until(lambda: readiness(containers), lambda ready: ready == ("ok", 2), seconds=90)
+    wait_for(lambda: readiness(containers), lambda ready: ready == ("ok", 2), seconds=90)
     for name in SERVICES:
         family = [containers.inside(name), *containers.inside(name).children(recursive=True)]
         assert {process.uids().real for process in family} == {UID}, name

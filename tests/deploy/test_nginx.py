@@ -20,9 +20,10 @@ import pytest
 import trustme
 
 from core.platform.config.load import ROOT
+from tests.support.ports import free_port
 from tests.support.processes import wait_for
 from tests.support.programs import need
-from tests.support.serving import Service, free_port
+from tests.support.serving import Service
 
 HOST = "tasks.example.com"
 TEMPLATE = ROOT / "deploy" / "nginx" / "tasklane.conf.template"

@@ -6,17 +6,16 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
 from core.platform.config.load import ROOT
-from tests.support.dev import Dev
-from tests.support.processes import free_port
+from tests.support.dev import Dev, main_job
+from tests.support.ports import free_port
+from tests.support.processes import wait_for
 from tests.support.servers import PostgresServer, RedisServer
 
 
@@ -33,49 +32,6 @@ def new_dev(tmp_path: Path) -> Iterator[Callable[..., Dev]]:
     for dev in started:
         if dev.process is not None:
             dev.stop(signal.SIGTERM)
-
-
-def wait_until(read: Callable[[], Any], wanted: Callable[[Any], bool], *, seconds: float = 15) -> Any:
-    deadline = time.monotonic() + seconds
-    while not wanted(value := read()):
-        assert time.monotonic() < deadline, value
-        time.sleep(0.05)
-    return value
-
-
-def main_job(dev: Dev) -> int:
-    """Register, log in, create, read, list, replace, patch, set status, process, follow; return the task's id."""
-    name = f"grace{time.monotonic_ns()}"
-    account = {"username": name, "email": f"{name}@example.com", "password": "a long password"}
-    assert dev.call("POST", "/auth/register", account)[0] == 201
-    dev.log_in(name, "a long password")
-
-    status, answer, headers = dev.call("POST", "/tasks", {"title": "Try it", "description": "Before"})
-    assert status == 201
-    task_id: int = answer["data"]["id"]
-    assert dev.call("GET", headers["Location"])[1]["data"]["title"] == "Try it"
-    assert dev.call("GET", "/tasks?status=pending")[1]["meta"]["pagination"]["total"] == 1
-    assert dev.call("PUT", f"/tasks/{task_id}", {"title": "Tried", "status": "pending"})[0] == 200
-    assert dev.call("PATCH", f"/tasks/{task_id}", {"description": "Before"})[0] == 200
-    assert dev.call("PUT", f"/tasks/{task_id}/status", {"status": "in_progress"})[0] == 200
-
-    status, answer, headers = dev.call("POST", f"/tasks/{task_id}/process")
-    assert status == 202
-    job_url = headers["Location"]
-    job = wait_until(lambda: dev.call("GET", job_url)[1]["data"], lambda job: job["state"] == "succeeded")
-    assert (job["progress"], job["attempts"]) == (100, 1)
-    task = dev.call("GET", f"/tasks/{task_id}")[1]["data"]
-    assert (task["status"], task["description"]) == ("completed", "Before [Processed]")
-
-    jobs = wait_until(
-        lambda: dev.call("GET", "/jobs")[1]["data"], lambda jobs: {job["state"] for job in jobs} == {"succeeded"}
-    )
-    delivered = [job["result"]["delivered_to"] for job in jobs if job["kind"].startswith("email.")]
-    assert len(delivered) == 2
-    for path in delivered:
-        text = (dev.instance / path).read_text()
-        assert f"To: {name} <{name}@example.com>" in text
-    return task_id
 
 
 def test_one_command_runs_everything_and_ctrl_c_ends_it(new_dev: Callable[..., Dev]) -> None:
@@ -99,7 +55,7 @@ def test_one_command_runs_everything_and_ctrl_c_ends_it(new_dev: Callable[..., D
         assert dev.call("GET", "/auth/me")[1]["data"]["role"] == name
     dev.token = ""
     task_id = main_job(dev)
-    wait_until(lambda: dev.call("GET", "/health/ready")[1], lambda ready: ready["workers"] == 1)
+    wait_for(lambda: dev.call("GET", "/health/ready")[1], lambda ready: ready["workers"] == 1)
     for name in ("web", "worker", "scheduler"):
         assert re.search(rf"^{name} +\| .+", dev.log.read_text(), re.MULTILINE), name
 
@@ -134,14 +90,14 @@ def test_a_job_in_progress_does_not_hold_up_ctrl_c_and_is_finished_later(new_dev
     dev.log_in("user", dev.passwords()["user"])
     task_id = dev.call("POST", "/tasks", {"title": "Slow", "description": "Before"})[1]["data"]["id"]
     job_url = dev.call("POST", f"/tasks/{task_id}/process")[2]["Location"]
-    wait_until(lambda: dev.call("GET", job_url)[1]["data"]["state"], lambda state: state == "started")
+    wait_for(lambda: dev.call("GET", job_url)[1]["data"]["state"], lambda state: state == "started")
     code, seconds, left = dev.stop()
     assert (code, left) == (0, [])
     assert seconds < 10
 
     dev.environ["TASKLANE_PROCESSING__STEP_SECONDS"] = "0"
     dev.start()
-    wait_until(lambda: dev.call("GET", job_url)[1]["data"]["state"], lambda state: state == "succeeded")
+    wait_for(lambda: dev.call("GET", job_url)[1]["data"]["state"], lambda state: state == "succeeded")
     assert dev.call("GET", f"/tasks/{task_id}")[1]["data"]["description"] == "Before [Processed]"
 
 
@@ -156,7 +112,7 @@ def test_what_dies_is_started_again(new_dev: Callable[..., Dev]) -> None:
             child.kill()
     task_id = dev.call("POST", "/tasks", {"title": "Meanwhile"})[1]["data"]["id"]
     job_url = dev.call("POST", f"/tasks/{task_id}/process")[2]["Location"]
-    wait_until(lambda: dev.call("GET", job_url)[1]["data"]["state"], lambda state: state == "succeeded", seconds=25)
+    wait_for(lambda: dev.call("GET", job_url)[1]["data"]["state"], lambda state: state == "succeeded", seconds=25)
 
 
 def test_children_do_not_outlive_a_killed_parent_and_the_next_start_works(new_dev: Callable[..., Dev]) -> None:

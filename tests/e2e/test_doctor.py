@@ -23,7 +23,7 @@ from core.platform.database.base import db
 from tests.support.commands import Operator
 from tests.support.dev import Dev
 from tests.support.people import Person
-from tests.support.processes import free_port
+from tests.support.ports import free_port
 from tests.support.servers import RedisServer
 
 Remake = Callable[..., Flask]

@@ -1,6 +1,5 @@
 """A service whose instance folder is on a disk that is full: it serves, and counts on when there is room again."""
 
-import http.client
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -9,10 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.disks import Disk, small_disk
-from tests.support.prometheus import Samples, samples
+from tests.support.prometheus import TOKEN, scrape
 from tests.support.serving import Service
-
-TOKEN = "m" * 40
 
 
 @pytest.fixture
@@ -38,18 +35,6 @@ def service(disk: Disk, tmp_path: Path, new_database_url: Callable[[], str], eng
     yield service
     if service.process is not None:
         service.stop()
-
-
-def scrape(service: Service) -> Samples:
-    client = http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)
-    try:
-        client.request("GET", "/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
-        answer = client.getresponse()
-        text = answer.read().decode()
-        assert answer.status == 200, text
-        return samples(text)
-    finally:
-        client.close()
 
 
 def counted(service: Service, method: str, route: str, status: int) -> float:

@@ -1,28 +1,13 @@
 """A whole `serve` under watch: counters that outlive processes, and a log that machines read."""
 
-import http.client
 import json
 import os
 import signal
 import time
 from pathlib import Path
 
-from tests.support.prometheus import Samples, samples
+from tests.support.prometheus import TOKEN, Samples, scrape
 from tests.support.serving import Service, wait_for_end
-
-TOKEN = "m" * 40
-
-
-def scrape(service: Service) -> Samples:
-    client = http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)
-    try:
-        client.request("GET", "/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
-        answer = client.getresponse()
-        text = answer.read().decode()
-        assert answer.status == 200, text
-        return samples(text)
-    finally:
-        client.close()
 
 
 def answered(found: Samples) -> float:

@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from core.platform.config.load import ROOT
-from tests.e2e.test_dev import Dev, main_job, wait_until
+from tests.support.dev import Dev, main_job
+from tests.support.processes import wait_for
 from tests.support.servers import EncryptedRedis, PostgresServer, RedisServer
 from tests.support.serving import wait_for_end
 
@@ -50,7 +51,7 @@ class Platform(Dev):
         self.wait_until_ready()
 
     def wait_until_ready(self) -> None:
-        wait_until(self.readiness, lambda ready: ready == ("ok", 1), seconds=40)
+        wait_for(self.readiness, lambda ready: ready == ("ok", 1), seconds=40)
 
     def readiness(self) -> tuple[str, int] | None:
         try:

@@ -12,8 +12,8 @@ import psutil
 import pytest
 
 from core.platform.config.load import ROOT
-from tests.e2e.test_dev import wait_until
 from tests.support.dev import Dev
+from tests.support.processes import wait_for
 
 CODE = ("api", "core", "workers", "migrations", "manage.py", "config.toml")
 
@@ -75,7 +75,7 @@ def parts(dev: Dev) -> dict[str, int]:
 
 def lines_after(dev: Dev, count: int) -> list[str]:
     """Wait for a line of dev's own after the first ones, and a little for those that there should not be."""
-    wait_until(lambda: len(dev.own_lines()), lambda found: found > count, seconds=90)
+    wait_for(lambda: len(dev.own_lines()), lambda found: found > count, seconds=90)
     time.sleep(1)
     return dev.own_lines()[count:]
 

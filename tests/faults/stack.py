@@ -29,7 +29,8 @@ from core.platform.database.base import db
 from core.platform.database.session import snapshot, transaction
 from core.tasks.model import Task
 from core.users.model import User
-from tests.support.processes import free_port, kill_all, kill_tree, spawn, wait_for
+from tests.support.ports import free_port
+from tests.support.processes import kill_all, kill_tree, spawn, wait_for
 from tests.support.servers import PostgresServer, RedisServer
 
 USERNAME, PASSWORD = "chaos", "correct horse battery"

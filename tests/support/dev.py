@@ -15,7 +15,8 @@ from typing import Any
 import psutil
 
 from core.platform.config.load import ROOT
-from tests.support.processes import free_port
+from tests.support.ports import free_port
+from tests.support.processes import wait_for
 
 
 class Dev:
@@ -98,3 +99,38 @@ class Dev:
         status, answer, _ = self.call("POST", "/auth/login", {"username": username, "password": password})
         assert status == 200
         self.token = answer["access_token"]
+
+
+def main_job(dev: Dev) -> int:
+    """Register, log in, create, read, list, replace, patch, set status, process, follow; return the task's id."""
+    name = f"grace{time.monotonic_ns()}"
+    account = {"username": name, "email": f"{name}@example.com", "password": "a long password"}
+    assert dev.call("POST", "/auth/register", account)[0] == 201
+    dev.log_in(name, "a long password")
+
+    status, answer, headers = dev.call("POST", "/tasks", {"title": "Try it", "description": "Before"})
+    assert status == 201
+    task_id: int = answer["data"]["id"]
+    assert dev.call("GET", headers["Location"])[1]["data"]["title"] == "Try it"
+    assert dev.call("GET", "/tasks?status=pending")[1]["meta"]["pagination"]["total"] == 1
+    assert dev.call("PUT", f"/tasks/{task_id}", {"title": "Tried", "status": "pending"})[0] == 200
+    assert dev.call("PATCH", f"/tasks/{task_id}", {"description": "Before"})[0] == 200
+    assert dev.call("PUT", f"/tasks/{task_id}/status", {"status": "in_progress"})[0] == 200
+
+    status, answer, headers = dev.call("POST", f"/tasks/{task_id}/process")
+    assert status == 202
+    job_url = headers["Location"]
+    job = wait_for(lambda: dev.call("GET", job_url)[1]["data"], lambda job: job["state"] == "succeeded")
+    assert (job["progress"], job["attempts"]) == (100, 1)
+    task = dev.call("GET", f"/tasks/{task_id}")[1]["data"]
+    assert (task["status"], task["description"]) == ("completed", "Before [Processed]")
+
+    jobs = wait_for(
+        lambda: dev.call("GET", "/jobs")[1]["data"], lambda jobs: {job["state"] for job in jobs} == {"succeeded"}
+    )
+    delivered = [job["result"]["delivered_to"] for job in jobs if job["kind"].startswith("email.")]
+    assert len(delivered) == 2
+    for path in delivered:
+        text = (dev.instance / path).read_text()
+        assert f"To: {name} <{name}@example.com>" in text
+    return task_id

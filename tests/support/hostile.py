@@ -2,7 +2,7 @@
 
 The families are written by hand and say what they must be answered with. What
 an operation is asked for otherwise, so that only this one thing is wrong with
-the request, comes from the table in `tests/api/test_matrix.py`; which
+the request, comes from the table in `tests/support/world.py`; which
 parameters and fields it has comes from the OpenAPI document.
 """
 

@@ -7,9 +7,9 @@ from flask import Flask
 from flask_restx.swagger import extract_path
 from werkzeug.test import EnvironBuilder
 
-from tests.api.test_matrix import TABLE, World
 from tests.support.document import document_of
 from tests.support.hostile import Operation, Request
+from tests.support.world import TABLE, World
 
 
 def credentials(world: World, name: str) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,18 +15,12 @@ from flask import Flask
 
 from core.platform.config.load import ROOT
 from core.platform.config.settings import Settings
+from tests.support.people import Person
 
 Value = TypeVar("Value")
 
 # Seconds. It costs nothing where all is well, and a machine may be busy with something else.
 PATIENCE = 60
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def spawn(
@@ -81,6 +74,10 @@ def wait_for(read: Callable[[], Value], wanted: Callable[[Value], Any], *, secon
         time.sleep(0.05)
         value = read()
     return value
+
+
+def job_of(person: Person, job_id: str) -> Any:
+    return person.get(f"/jobs/{job_id}").get_json()["data"]
 
 
 def children_of(pid: int) -> list[psutil.Process]:

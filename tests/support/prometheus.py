@@ -1,5 +1,6 @@
 """Reading metrics as Prometheus does, and holding them against its own tool where that is installed."""
 
+import http.client
 import json
 import os
 import re
@@ -11,10 +12,14 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from core.platform.config.load import ROOT
+from tests.support.serving import Service
 
 DASHBOARD = ROOT / "deploy" / "grafana" / "tasklane.json"
 ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yml"
 PROMTOOL = shutil.which("promtool")
+
+# With which /metrics may be read.
+TOKEN = "m" * 40
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -67,3 +72,16 @@ def dashboard_queries() -> list[str]:
 def metrics_named_in(text: str) -> set[str]:
     """Return every metric of ours that a text names."""
     return set(re.findall(r"\btasklane_[a-z_]+", text))
+
+
+def scrape(service: Service) -> Samples:
+    """Read the metrics of a running server."""
+    client = http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)
+    try:
+        client.request("GET", "/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
+        answer = client.getresponse()
+        text = answer.read().decode()
+        assert answer.status == 200, text
+        return samples(text)
+    finally:
+        client.close()

@@ -15,6 +15,7 @@ from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.projects.model import Project, ProjectMember, ProjectRole
 from core.users.model import User
+from tests.support.answers import data
 from tests.support.people import Person, make_people, make_person
 
 _numbers = count(1)
@@ -144,18 +145,13 @@ class Crowding:
         return make_person(self.app, f"person.{next(_numbers)}")
 
 
-def _data(answer: Any) -> Any:
-    assert answer.status_code < 300, answer.text
-    return answer.get_json()["data"]
-
-
 def deletions_beside_restores(crowd: Crowding, size: int) -> None:
     """Delete items, projects and accounts to which tasks of the trash refer, while others restore these."""
     boss, leaver = crowd.person(), crowd.person()
     calls: list[Call] = []
     for _ in range(size):
-        item = _data(boss.post("/items", {"name": "Thing", "price": 1}))["id"]
-        project = _data(boss.post("/projects", {"key": new_key("D"), "name": "Thing"}))["id"]
+        item = data(boss.post("/items", {"name": "Thing", "price": 1}))["id"]
+        project = data(boss.post("/projects", {"key": new_key("D"), "name": "Thing"}))["id"]
         tasks = [boss.create_task(item_id=item, project_id=project, assignee_id=leaver.user_id)["id"] for _ in range(2)]
         for task in tasks:
             assert boss.delete(f"/tasks/{task}").status_code == 204
@@ -191,7 +187,7 @@ def account_deletions_beside_members(crowd: Crowding, size: int) -> None:
     boss, heir, calls = crowd.person(), crowd.person(), list[Call]()
     for _ in range(size):
         leaver = crowd.person()
-        project = _data(leaver.post("/projects", {"key": new_key("M"), "name": "Team"}))["id"]
+        project = data(leaver.post("/projects", {"key": new_key("M"), "name": "Team"}))["id"]
         place = f"/projects/{project}/members"
         assert leaver.put(f"{place}/{boss.user_id}", {"role": "owner"}).status_code == 201
         path = f"/users/{leaver.user_id}?transfer_to={heir.user_id}"

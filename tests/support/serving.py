@@ -6,7 +6,6 @@ import os
 import random
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,16 +19,10 @@ from typing import Any
 import psutil
 
 from core.platform.config.load import ROOT
+from tests.support.ports import free_port
 
 CREDENTIALS = {"username": "grace", "password": "a long password"}
 ACCOUNT = {**CREDENTIALS, "email": "grace@example.com"}
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def alive(processes: Iterable[psutil.Process]) -> list[psutil.Process]:

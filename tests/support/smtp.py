@@ -3,13 +3,14 @@
 import asyncio
 import email
 import email.policy
-import socket
 import ssl
 from email.message import EmailMessage
 from typing import Any
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from tests.support.ports import free_port
 
 
 class Mailbox:
@@ -63,13 +64,6 @@ class Mailbox:
     async def handle_QUIT(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         self.commands.append("QUIT")
         return self.answers.get("QUIT", "221 Bye")
-
-
-def free_port() -> int:
-    """Return a port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def start(*, tls: ssl.SSLContext | None = None, port: int | None = None) -> tuple[Mailbox, Controller]:

@@ -10,6 +10,9 @@ from sqlalchemy.orm import Session
 
 from core.platform.database.session import transaction
 from core.tasks.model import Task
+from tests.support.people import Person
+
+NONE = {"pending": 0, "in_progress": 0, "completed": 0, "cancelled": 0}
 
 
 def moment(text: str) -> datetime:
@@ -31,6 +34,15 @@ def store_tasks(app: Flask, rows: Sequence[Mapping[str, Any]]) -> None:
         stored.append(task)
     with app.app_context(), transaction() as session:
         session.execute(insert(Task), stored)
+
+
+def store(person: Person, *moments: str, **values: Any) -> None:
+    """Store tasks that were created at these moments, as an import would."""
+    for moment in moments:
+        created = datetime.fromisoformat(moment)
+        row = {"title": "x", "owner_id": person.user_id, "status": "pending", "created_at": created, **values}
+        with person.app.app_context(), transaction() as session:
+            session.execute(insert(Task).values(**row))
 
 
 def analyze(session: Session) -> None:

@@ -13,16 +13,12 @@ from flask import Flask
 
 from core.platform.config.load import ROOT
 from tests.support.people import Person
-from tests.support.processes import PATIENCE, children_of, kill_tree, log_of, process, wait_for
+from tests.support.processes import PATIENCE, children_of, job_of, kill_tree, log_of, process, wait_for
 from tests.support.servers import RedisServer
 from workers.worker import KILLED
 
 # For what processes do to each other, whatever the database is.
 ON_ONE_ENGINE = pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)
-
-
-def job_of(person: Person, job_id: str) -> Any:
-    return person.get(f"/jobs/{job_id}").get_json()["data"]
 
 
 def process_task(person: Person, **fields: Any) -> tuple[int, str]:

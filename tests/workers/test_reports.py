@@ -26,8 +26,8 @@ from core.runs.lifecycle import Run
 from core.tasks.model import TaskStatus
 from core.users.model import User
 from tests.support.people import Person
+from tests.support.processes import job_of, process, wait_for
 from tests.support.tasks import store_tasks
-from tests.workers.test_processes import job_of, process, wait_for
 from workers.drawing import documents, words
 from workers.runner import run_job
 
