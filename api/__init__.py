@@ -22,7 +22,7 @@ from api.v1 import create_blueprint
 from core.bootstrap import create_core_app, current_settings
 from core.operations import degradation
 from core.platform.config.settings import Settings
-from core.platform.database.types import MAX_ID
+from core.platform.text.checks import MAX_ID
 
 MAX_BODY_BYTES = 1024 * 1024
 

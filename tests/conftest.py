@@ -21,7 +21,7 @@ from core.platform.config.load import ROOT, load_settings
 from core.platform.config.settings import Settings
 from core.platform.database.base import db
 from core.platform.logs.lines import JsonLines
-from core.platform.logs.redaction import Redactor
+from core.platform.text.redaction import Redactor
 from tests.support.database import empty
 from tests.support.people import PASSWORD, Person, make_person
 from tests.support.servers import EncryptedRedis, PostgresServer, RedisServer

@@ -26,7 +26,8 @@ from core.platform.database.base import db
 from core.platform.database.repeats import repeated
 from core.platform.database.trouble import is_away, is_outage
 from core.platform.errors import DomainError, JobFailed
-from core.platform.logs import context, redaction, sentry
+from core.platform.logs import context, sentry
+from core.platform.text import redaction
 from core.runs import lifecycle
 from core.runs.lifecycle import LeaseLost, Run
 

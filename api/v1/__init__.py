@@ -35,6 +35,7 @@ from api.v1 import (
     upstreams,
     users,
 )
+from core.version import VERSION
 
 NAMESPACES = (
     system.ns,
@@ -118,7 +119,7 @@ def create_blueprint() -> Blueprint:
     blueprint = Blueprint("api", __name__, url_prefix="/api")
     api: Any = TasklaneApi(
         blueprint,
-        version=system.VERSION,
+        version=VERSION,
         title="Tasklane",
         description=DESCRIPTION,
         authorizations=AUTHORIZATIONS,

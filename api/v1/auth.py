@@ -26,8 +26,8 @@ from core.bootstrap import current_settings
 from core.platform.access import Permission
 from core.platform.cache.marks.model import Topic
 from core.platform.errors import Invalid, Malformed
-from core.platform.logs.redaction import confide
 from core.platform.text import checks
+from core.platform.text.redaction import confide
 from core.users import service as users
 from core.users.model import User
 

@@ -14,7 +14,7 @@ from api.http.input.takes import takes
 from core.auth import resets
 from core.bootstrap import current_settings
 from core.platform.access import Permission
-from core.platform.logs.redaction import confide
+from core.platform.text.redaction import confide
 
 ns = Namespace("passwords", description="A way back for who has forgotten their password", path="/v1")
 

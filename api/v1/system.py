@@ -16,8 +16,8 @@ from core.operations import health
 from core.platform.access import Permission
 from core.platform.errors import Malformed
 from core.platform.text import checks
+from core.version import VERSION
 
-VERSION = "1.0.0"
 REDACTED = frozenset({"authorization", "cookie", "x-api-key", "proxy-authorization"})
 
 ns = Namespace("system", description="First contact and health", path="/v1")

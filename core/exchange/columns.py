@@ -15,8 +15,8 @@ from enum import StrEnum
 from typing import Any
 
 from core.platform.access import Role
-from core.platform.database.types import MAX_ID
 from core.platform.text import checks
+from core.platform.text.checks import MAX_ID
 from core.tasks.model import TaskStatus
 
 

@@ -19,7 +19,7 @@ from typing import IO, Any
 import xlsxwriter
 
 from core.exchange.columns import AMOUNT, BOOLEAN, DAY, NUMBER, Column, Notation
-from core.platform.process.scratch import scratch_folder
+from core.platform.disk.scratch import scratch_folder
 from core.platform.text.json_out import dump
 
 Columns = Sequence[Column]

@@ -9,8 +9,8 @@ from email.message import EmailMessage
 from pathlib import Path
 
 from core.platform.config.settings import MailSettings, Settings
+from core.platform.disk.private_files import new_private_file, sync_folder
 from core.platform.errors import JobFailed, Unavailable
-from core.platform.process.private_files import new_private_file, sync_folder
 
 FAREWELL_SECONDS = 5
 

@@ -27,7 +27,7 @@ from core.platform.database.base import db
 from core.platform.database.session import hurry
 from core.platform.database.trouble import Trouble, is_mistake, trouble_of
 from core.platform.database.write_check import WriteCheck
-from core.platform.logs.redaction import Redactor
+from core.platform.text.redaction import Redactor
 from core.upstreams import service as upstreams
 from core.upstreams.registry import Registry
 

@@ -20,7 +20,7 @@ from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.platform.logs.context import ContextFilter
 from core.platform.logs.lines import JsonLines, TextLines
-from core.platform.logs.redaction import Redactor
+from core.platform.text.redaction import Redactor
 from tests.support import work
 from tests.support.document import CheckedClient
 from tests.support.people import Person

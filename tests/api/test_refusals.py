@@ -14,8 +14,7 @@ from api.http.input.body import check
 from api.v1.bulk import bulk_in, transfer_in
 from api.v1.tasks import task_in
 from core.platform.errors import Invalid, Malformed
-from core.platform.logs import redaction
-from core.platform.text import strict_json
+from core.platform.text import redaction, strict_json
 from core.platform.text.faults import MAX_FAULTS, MAX_HINTS, Faults, nearest
 from tests.support import heavy
 from tests.support.hostile import Operation

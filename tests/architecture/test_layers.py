@@ -4,6 +4,7 @@ import ast
 import importlib
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import click
@@ -55,7 +56,7 @@ DOMAINS = (
     "runs",
 )
 # Puts the rooms together.
-GLUE = {"core", "core.bootstrap", "core.models"}
+GLUE = {"core", "core.bootstrap", "core.models", "core.version"}
 
 
 @pytest.mark.parametrize(
@@ -106,6 +107,36 @@ def test_every_room_of_the_core_imports_only_what_lies_below_it() -> None:
             allowed = set(rooms[: place.get(own, 0)])
         wrong += [f"{path} imports {other}" for other in sorted(others - allowed)]
     assert wrong == []
+
+
+def modules_of(package: str) -> dict[str, ast.Module]:
+    return {
+        path.removesuffix(".py").removesuffix("/__init__").replace("/", "."): tree for path, tree in sources(package)
+    }
+
+
+@pytest.mark.parametrize("package", ["core", "workers"])
+def test_no_packages_import_each_other_in_a_circle(package: str) -> None:
+    """A module beside sub-packages, such as `core.platform.clock`, counts as a package of its own."""
+    modules = modules_of(package)
+    with_rooms = {name.rpartition(".")[0].rpartition(".")[0] for name in modules}
+
+    def package_of(name: str) -> str:
+        parent = name.rpartition(".")[0]
+        is_package = any(other.startswith(f"{name}.") for other in modules)
+        return name if is_package or parent in with_rooms or not parent else parent
+
+    graph: dict[str, set[str]] = {}
+    for name, tree in modules.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom):
+                for other in (f"{node.module}.{alias.name}" for alias in node.names):
+                    target = other if other in modules else str(node.module)
+                    if target in modules and package_of(target) != package_of(name):
+                        graph.setdefault(package_of(name), set()).add(package_of(target))
+    assert graph
+    # It raises CycleError, which names the circle.
+    assert list(TopologicalSorter(graph).static_order())
 
 
 def test_the_core_knows_flask_only_in_its_glue() -> None:

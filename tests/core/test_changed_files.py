@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from core.platform.process import changed_files
-from core.platform.process.changed_files import ChangedFiles
+from core.platform.disk import changed_files
+from core.platform.disk.changed_files import ChangedFiles
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from core.exchange.formats import write_csv
 from core.exchange.imports import parsers
 from core.exchange.imports.parsers import Format
 from core.platform.access import Role
-from core.platform.database.types import MAX_ID
+from core.platform.text.checks import MAX_ID
 from core.tasks.model import TaskStatus
 
 # Whatever the domain can store: anything but NUL and half a character.

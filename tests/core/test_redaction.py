@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from core.platform.logs.redaction import REDACTED, Redactor, confide, confided, forget_confided, is_secret_name
+from core.platform.text.redaction import REDACTED, Redactor, confide, confided, forget_confided, is_secret_name
 
 C = "c4n4ry/pa+ss_w0rd"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c4n4ry-signature_"

@@ -12,12 +12,12 @@ import pytest
 
 from core.exchange import formats
 from core.platform.config.load import ROOT
-from core.platform.process.scratch import scratch_folder
+from core.platform.disk.scratch import scratch_folder
 
 MAKER = """
 import sys
 from pathlib import Path
-from core.platform.process.scratch import scratch_folder
+from core.platform.disk.scratch import scratch_folder
 with scratch_folder(Path(sys.argv[1]), ".making-") as folder:
     (folder / "half").write_bytes(b"x" * 1000)
     print(folder, flush=True)
@@ -78,7 +78,7 @@ def test_a_workbook_sweeps_away_what_a_killed_one_has_left(tmp_path: Path, monke
 TESTER = """
 import sys
 from pathlib import Path
-from core.platform.process.scratch import new_scratch_folder
+from core.platform.disk.scratch import new_scratch_folder
 print(new_scratch_folder(Path(sys.argv[1]), "tasklane-tests-"), flush=True)
 sys.stdin.read()
 """

@@ -91,7 +91,7 @@ def test_new_code_takes_over_without_a_gap_and_mistakes_take_nothing_down(dev: D
     with Asking(dev) as asking:
         # A change that shows, written as editors do: another file takes the name.
         changed = module.with_name("system.py~")
-        changed.write_text(text.replace('VERSION = "1.0.0"', 'VERSION = "1.0.1"'))
+        changed.write_text(text.replace('"version": VERSION', '"version": "1.0.1"'))
         changed.replace(module)
         assert lines_after(dev, seen) == ["Reloaded: api/v1/system.py changed."]
         after = parts(dev)

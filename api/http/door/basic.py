@@ -5,7 +5,7 @@ from ipaddress import IPv6Address, ip_address
 from flask import request
 
 from core.platform.errors import Malformed
-from core.platform.logs import redaction
+from core.platform.text import redaction
 
 
 def presented_credentials() -> dict[str, str] | None:

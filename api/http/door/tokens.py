@@ -24,8 +24,7 @@ from core.bootstrap import current_settings
 from core.platform import clock
 from core.platform.access import Actor
 from core.platform.errors import ExpiredToken, Forbidden, InvalidToken, Unauthenticated
-from core.platform.logs import redaction
-from core.platform.text import checks
+from core.platform.text import checks, redaction
 
 NOT_VALID = "This token is not valid here."
 KEY_HEADER = "X-API-Key"

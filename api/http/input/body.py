@@ -17,8 +17,7 @@ from jsonschema import Draft4Validator, FormatChecker, ValidationError, validato
 from api.http.input import json, media
 from api.http.input.fields import NOT_BLANK, TRIMMED
 from core.platform.errors import Invalid, Malformed
-from core.platform.logs import redaction
-from core.platform.text import checks
+from core.platform.text import checks, redaction
 from core.platform.text.faults import MAX_FAULTS, Faults
 
 SERVER_OWNED = frozenset(

@@ -9,8 +9,7 @@ from typing import Any
 
 from flask_restx import fields
 
-from core.platform.database.types import MAX_ID
-from core.platform.text.checks import MONEY_LIMIT, NOT_SEEN
+from core.platform.text.checks import MAX_ID, MONEY_LIMIT, NOT_SEEN
 
 # Regular expressions of ECMA 262, as the document has them, but without `\s` alone, which each language understands in
 # its own way, and without `$`, which some take for the end of the last line.

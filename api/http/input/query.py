@@ -16,9 +16,9 @@ from api.http.input.fields import NOT_EMPTY, STORABLE
 from core.bootstrap import current_settings
 from core.platform.database.paging import MAX_PAGE, MAX_PER_PAGE, PageRequest
 from core.platform.database.ranges import OPERATORS, Range
-from core.platform.database.types import MAX_ID
 from core.platform.errors import Invalid, Malformed
 from core.platform.text import checks, zones
+from core.platform.text.checks import MAX_ID
 from core.platform.text.faults import MAX_HINTS, nearest
 
 # A day, or a moment (RFC 3339) whose seconds and zone are optional.

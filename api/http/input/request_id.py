@@ -5,7 +5,8 @@ from uuid import uuid4
 
 from flask import Flask, Response, g, request
 
-from core.platform.logs import context, redaction
+from core.platform.logs import context
+from core.platform.text import redaction
 
 HEADER = "X-Request-ID"
 _SANE = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")

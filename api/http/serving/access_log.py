@@ -8,7 +8,7 @@ from flask import Flask, Response, g, request
 
 from api.http.input.continuation import GO_ON
 from core.platform.logs import context
-from core.platform.logs.redaction import REDACTED, is_secret_name
+from core.platform.text.redaction import REDACTED, is_secret_name
 
 log = logging.getLogger("tasklane.access")
 

@@ -34,11 +34,11 @@ from sqlalchemy import event
 from sqlalchemy.pool import QueuePool
 
 from api.http.serving.shared_counts import Counts
-from api.v1.system import VERSION
 from core.jobs import tally
 from core.operations.installation import Operations
 from core.platform.database.base import db
 from core.platform.process import numbering
+from core.version import VERSION
 
 log = logging.getLogger("tasklane.metrics")
 

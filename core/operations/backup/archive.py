@@ -20,7 +20,7 @@ from typing import IO
 from core.operations.backup.engines import BackupError
 from core.platform import clock
 from core.platform.config.settings import SECRETS
-from core.platform.process.private_files import new_private_file
+from core.platform.disk.private_files import new_private_file
 
 FORMAT = 1
 MANIFEST, DATABASE = "manifest.json", "database"

@@ -13,8 +13,8 @@ from typing import IO, Protocol
 import psycopg
 from sqlalchemy.engine import URL, make_url
 
+from core.platform.disk.private_files import new_empty_file, new_private_file
 from core.platform.process.orphans import dying_with_parent
-from core.platform.process.private_files import new_empty_file, new_private_file
 
 # What a copy for SQLite waits for a writer at most, in seconds.
 PATIENCE = 15.0

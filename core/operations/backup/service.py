@@ -18,8 +18,8 @@ from core.operations.backup.archive import Manifest
 from core.operations.backup.engines import BackupError, engine_of
 from core.platform import clock
 from core.platform.config.settings import SECRETS, Settings
-from core.platform.process.private_files import sync_folder
-from core.platform.process.scratch import scratch_folder
+from core.platform.disk.private_files import sync_folder
+from core.platform.disk.scratch import scratch_folder
 
 
 def make(settings: Settings, target: Path, *, in_folder: bool = False) -> tuple[Path, Manifest]:

@@ -18,8 +18,8 @@ from core.operations.demo import accounts as seed
 from core.platform.config.load import ROOT, load_settings
 from core.platform.config.settings import Settings
 from core.platform.database.base import db
+from core.platform.disk.changed_files import ChangedFiles
 from core.platform.process import embedded, numbering
-from core.platform.process.changed_files import ChangedFiles
 from core.platform.process.supervisor import Child, Supervisor
 
 # How long a person waits for what may be missing: the first jobs, or a worker without its Redis.

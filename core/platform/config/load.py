@@ -28,7 +28,7 @@ from core.platform.config.own_secrets import kept_secret
 from core.platform.config.rules import ConfigError, ConfigWarning, is_in_memory, sqlalchemy_url
 from core.platform.config.settings import MADE, SECRETS, Settings
 from core.platform.config.types import typed
-from core.platform.logs.redaction import is_secret_name
+from core.platform.text.redaction import is_secret_name
 
 ROOT = Path(__file__).resolve().parents[3]
 ENVIRONMENTS = ("development", "testing", "production")

@@ -6,8 +6,8 @@ import secrets
 from pathlib import Path
 
 from core.platform.config.rules import MIN_SECRET_BYTES, ConfigError
-from core.platform.process.private_files import new_private_file, sync_folder
-from core.platform.process.scratch import scratch_folder
+from core.platform.disk.private_files import new_private_file, sync_folder
+from core.platform.disk.scratch import scratch_folder
 
 
 def kept_secret(path: Path) -> str:

@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from core.platform.process.scratch import new_scratch_folder
+from core.platform.disk.scratch import new_scratch_folder
 
 # The values with which each of these leads nowhere.
 LEADING_OUT: dict[str, Any] = {

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection, make_url
 from core.platform.database import outage_log
 from core.platform.database.base import db
 from core.platform.database.trouble import guard_file
-from core.platform.process.private_files import new_empty_file
+from core.platform.disk.private_files import new_empty_file
 
 # How long a transaction waits for what another one has locked. Then its request is answered with
 # 503, and its thread is free for another request.

@@ -9,8 +9,6 @@ from sqlalchemy import BigInteger, DateTime, Dialect, Enum, Integer, Numeric
 from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-MAX_ID = 2**63 - 1
-
 
 class UtcDateTime(TypeDecorator[datetime]):
     """A timezone-aware moment, stored and returned in UTC on every engine."""

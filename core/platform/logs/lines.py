@@ -1,6 +1,6 @@
 """Logging: one line an event, with the request, user and job it belongs to, and without secrets.
 
-What is written goes through `core.platform.logs.redaction` in the formatter, so that it does not
+What is written goes through `core.platform.text.redaction` in the formatter, so that it does not
 matter whether a secret came in the message, its arguments, a traceback or a field.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 from pythonjsonlogger.orjson import OrjsonFormatter
 
 from core.platform.logs.context import ALWAYS, IDS
-from core.platform.logs.redaction import Redactor
+from core.platform.text.redaction import Redactor
 
 _COLOURS = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
 

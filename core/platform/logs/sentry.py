@@ -14,7 +14,7 @@ from core.platform.config.load import secret_values
 from core.platform.config.rules import ConfigError
 from core.platform.config.settings import Settings
 from core.platform.logs import context
-from core.platform.logs.redaction import Redactor
+from core.platform.text.redaction import Redactor
 
 MISSING = "sentry.dsn is set, but the package that it needs is not installed: pip install sentry-sdk"
 FLUSH_SECONDS = 2.0

@@ -15,7 +15,7 @@ from core.platform.config.rules import ConfigError
 from core.platform.config.settings import Settings
 from core.platform.logs.context import ContextFilter
 from core.platform.logs.lines import JsonLines, TextLines
-from core.platform.logs.redaction import Redactor
+from core.platform.text.redaction import Redactor
 
 # Libraries that log needless lines at INFO.
 CHATTY = ("alembic", "concurrent_log_handler", "fontTools", "httpcore", "httpx", "matplotlib", "rq")

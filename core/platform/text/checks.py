@@ -42,6 +42,8 @@ _SEEN = re.compile(
 )
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 USERNAME = re.compile(r"[A-Za-z0-9_.-]{3,80}")
+# The largest number of a row, and the largest whole number that both engines store.
+MAX_ID = 2**63 - 1
 CENT = Decimal("0.01")
 MONEY_LIMIT = Decimal(10**10)
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")

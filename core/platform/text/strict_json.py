@@ -8,9 +8,9 @@ import re
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from core.platform.database.types import MAX_ID
 from core.platform.errors import Invalid, Malformed
 from core.platform.text import checks
+from core.platform.text.checks import MAX_ID
 from core.platform.text.faults import Faults
 
 MAX_DEPTH = 32

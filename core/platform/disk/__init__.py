@@ -1,0 +1,1 @@
+"""Files and folders: private, temporary, watched."""

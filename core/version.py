@@ -1,0 +1,3 @@
+"""The version of Tasklane."""
+
+VERSION = "1.0.0"
