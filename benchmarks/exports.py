@@ -27,8 +27,8 @@ from core.jobs.model import Job
 from core.platform.access import Actor, Role
 from core.platform.config.load import load_settings
 from core.platform.database.base import db
+from core.platform.database.filters import Filter
 from core.platform.database.session import transaction
-from core.tasks.service import TaskFilter
 from tests.support.servers import PostgresServer
 from workers.runner import run_job
 
@@ -76,7 +76,7 @@ def fill(count: int) -> None:
 def run(url: str, folder: str, file_format: str) -> None:
     """Order the export, run its job in this process, and print the figures."""
     with open_app(url, folder).app_context():
-        order = exports.Selection(Kind.TASKS, TaskFilter())
+        order = exports.Selection(Kind.TASKS, Filter())
         job = exports.order(Actor(1, Role.ADMIN), selection=order, file_format=FileFormat(file_format))
         started = time.perf_counter()
         run_job(str(job.id), 0)

@@ -18,6 +18,7 @@ from core.bootstrap import create_core_app
 from core.platform.access import Actor, Role
 from core.platform.config.load import load_settings
 from core.platform.database.base import db
+from core.platform.database.filters import Filter
 from core.platform.database.paging import PageRequest
 from core.platform.database.session import transaction
 from core.tasks import service as tasks
@@ -74,7 +75,7 @@ def page(**changes: object) -> PageRequest:
 
 def deep_cursor(actor: Actor, number: int) -> str:
     """Return the cursor after page `number`."""
-    found = tasks.list_visible(actor, page=page(number=number), narrowed=tasks.TaskFilter())
+    found = tasks.list_visible(actor, page=page(number=number), narrowed=Filter())
     return found.next_cursor or ""
 
 
@@ -82,7 +83,7 @@ def measure(name: str, actor: Actor, deep: int) -> None:
     """Print the times of one person."""
 
     def read(request: PageRequest) -> object:
-        return tasks.list_visible(actor, page=request, narrowed=tasks.TaskFilter())
+        return tasks.list_visible(actor, page=request, narrowed=Filter())
 
     first = median(lambda: read(page(cursor="")))
     cursor = deep_cursor(actor, deep)

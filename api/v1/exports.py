@@ -1,6 +1,6 @@
 """Exports over HTTP."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from flask_restx import Namespace, fields
@@ -8,7 +8,7 @@ from flask_restx.reqparse import RequestParser
 
 from api.http.answers.responses import accepted
 from api.http.door.resource import SecureResource
-from api.http.input import query
+from api.http.input import declared, query
 from api.http.input.fields import Line
 from api.http.input.takes import Input, takes
 from api.v1 import items, posts, tasks, users
@@ -42,23 +42,24 @@ export_in = ns.model(
 )
 
 # What narrows the list of each kind, and so its export.
-LISTS: dict[Kind, tuple[RequestParser, Callable[[Actor, Mapping[str, Any]], Any]]] = {
-    Kind.TASKS: (tasks.list_query, tasks.narrowed),
-    Kind.POSTS: (posts.list_query, posts.narrowed),
-    Kind.ITEMS: (items.list_query, items.narrowed),
-    Kind.USERS: (users.list_query, users.narrowed),
+LISTS: dict[Kind, RequestParser] = {
+    Kind.TASKS: tasks.list_query,
+    Kind.POSTS: posts.list_query,
+    Kind.ITEMS: items.list_query,
+    Kind.USERS: users.list_query,
 }
 
 
 def select(actor: Actor, kind: Kind, filters: Mapping[str, Any], sort: str | None) -> Selection:
     """Return what the actor wants to be exported. Raises Invalid, naming `filters.<name>`."""
-    parser, narrowed = LISTS[kind]
+    parser = LISTS[kind]
     arguments = query.load_filters(parser, filters)
     if actor is OPERATOR:
         people = [argument.name for argument in parser.args if argument.type is query.user_reference]
         if nobody := {f"filters.{name}": ["Nobody is `me` here."] for name in people if arguments.get(name) == "me"}:
             raise Invalid("The filters cannot be used.", details=nobody)
-    return Selection(kind, narrowed(actor, arguments), sort)
+    narrowed = declared.filter_of(exports.SOURCES[kind].filters, arguments, me=actor.user_id)
+    return Selection(kind, narrowed, sort)
 
 
 @ns.route("")

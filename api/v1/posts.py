@@ -1,94 +1,42 @@
 """Posts over HTTP: by themselves, about a task, and of a user."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from flask import url_for
-from flask_restx import Namespace, fields
-from flask_restx.reqparse import RequestParser
+from flask_restx import Namespace
 
 from api.http.answers.cached import cached, cached_page
 from api.http.answers.pages import paged
 from api.http.answers.refusals import refuses
 from api.http.answers.responses import created, no_content, returns
 from api.http.door.resource import SecureResource
-from api.http.input import places, query
-from api.http.input.fields import Id, Line, Moment, NullableId, Prose
+from api.http.input import declared, places
 from api.http.input.takes import takes
-from core.platform.access import Actor, Permission
+from core.platform.access import Permission
 from core.platform.cache.marks.model import Topic
 from core.platform.database.paging import Page
 from core.posts import service as posts
-from core.posts.model import CONTENT_LENGTH, TITLE_LENGTH
+from core.posts.fields import FIELDS
 
 ns = Namespace("posts", description="Publish updates, about a task or about anything", path="/v1")
 
 
-def _title(**options: Any) -> Line:
-    return Line(max_length=TITLE_LENGTH, example="The certificate is renewed", **options)
-
-
-def _content(**options: Any) -> Prose:
-    return Prose(max_length=CONTENT_LENGTH, example="It now ends in March.", **options)
-
-
-post_out = ns.model(
-    "Post",
-    {
-        "id": Id(required=True),
-        "title": _title(required=True),
-        "content": _content(required=True),
-        "user_id": Id(required=True),
-        "author": fields.String(required=True, description="The name of the user.", example="Ada Lovelace"),
-        "task_id": NullableId(required=True),
-        "version": fields.Integer(required=True, description="Grows with every change.", example=1),
-        "created_at": Moment(required=True),
-        "updated_at": Moment(required=True),
-    },
-)
-_required = {"title": _title(required=True), "content": _content(required=True)}
-post_in = ns.model(
-    "PostInput",
-    {**_required, "task_id": NullableId(description="The task that it is about; stays as it is.", example=None)},
-    strict=True,
-)
-# What a post is about decides who sees it, so it cannot be moved under the eyes of its readers.
-post_replacement = ns.model("PostReplacement", _required, strict=True)
-post_patch = ns.model("PostPatch", {"title": _title(), "content": _content()}, strict=True)
-
+post_out = ns.model("Post", declared.answer(FIELDS))
+post_in = ns.model("PostInput", declared.creation(FIELDS), strict=True)
+post_replacement = ns.model("PostReplacement", declared.replacement(FIELDS), strict=True)
+post_patch = ns.model("PostPatch", declared.patch(FIELDS), strict=True)
 
 # Who sees the task sees the posts about it; each shows the name of its author.
 POST_TOPICS = (Topic.POSTS, Topic.USERS, Topic.TASKS, Topic.PROJECT_MEMBERS)
 
 
-def _list_query(*, task_id: bool = False, user_id: bool = False) -> RequestParser:
-    parser = query.list_parser(posts.SORTABLE, posts.DEFAULT_SORT)
-    if task_id:
-        query.add(parser, "task_id", query.integer(), "Only posts about this task.")
-    if user_id:
-        query.add(parser, "user_id", query.user_reference, "Only posts of this user; `me` is the caller.")
-    query.add(parser, "q", query.words, "Only posts whose title or content contains this.")
-    query.add_range(parser, "created_at", query.moment)
-    return parser
-
-
-list_query = _list_query(task_id=True, user_id=True)
-task_list_query = _list_query(user_id=True)
-user_list_query = _list_query(task_id=True)
+list_query = declared.list_parser(posts.FILTERS, posts.DEFAULT_SORT, first=["task_id"])
+task_list_query = list_query.copy().remove_argument("task_id")
+user_list_query = list_query.copy().remove_argument("user_id")
 
 
 def _place(post: Any) -> str:
     return url_for("api.posts_post", post_id=post.id, _external=True)
-
-
-def narrowed(actor: Actor, arguments: Mapping[str, Any]) -> posts.PostFilter:
-    """Return what the parameters of a list of posts narrow it to."""
-    return posts.PostFilter(
-        task_id=arguments.get("task_id"),
-        user_id=query.user_id(arguments, "user_id", me=actor.user_id),
-        q=arguments.get("q"),
-        ranges=query.ranges(arguments, "created_at"),
-    )
 
 
 @ns.route("/posts")
@@ -101,7 +49,8 @@ class PostCollection(SecureResource):
     @paged(post_out)
     def get(self) -> Page:
         """List posts, newest first; those about a task only if the caller sees the task."""
-        return posts.list_visible(self.actor, page=self.page, narrowed=narrowed(self.actor, self.query))
+        wanted = declared.filter_of(posts.FILTERS, self.query, me=self.actor.user_id)
+        return posts.list_visible(self.actor, page=self.page, narrowed=wanted)
 
     @takes(post_in)
     @refuses(403, 409)
@@ -161,7 +110,8 @@ class TaskPostCollection(SecureResource):
     @paged(post_out)
     def get(self, task_id: int) -> Page:
         """List the posts about a task, newest first."""
-        return posts.list_about(self.actor, task_id=task_id, page=self.page, narrowed=narrowed(self.actor, self.query))
+        wanted = declared.filter_of(posts.FILTERS, self.query, me=self.actor.user_id)
+        return posts.list_about(self.actor, task_id=task_id, page=self.page, narrowed=wanted)
 
     @takes(post_replacement)
     @refuses(403, 404, 409)
@@ -182,4 +132,5 @@ class UserPostCollection(SecureResource):
     @paged(post_out)
     def get(self, user_id: int) -> Page:
         """List the posts of a user that the caller may see, newest first."""
-        return posts.list_by(self.actor, user_id=user_id, page=self.page, narrowed=narrowed(self.actor, self.query))
+        wanted = declared.filter_of(posts.FILTERS, self.query, me=self.actor.user_id)
+        return posts.list_by(self.actor, user_id=user_id, page=self.page, narrowed=wanted)

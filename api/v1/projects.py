@@ -1,7 +1,5 @@
 """Projects and their members over HTTP."""
 
-from typing import Any
-
 from flask_restx import Namespace, fields
 
 from api.http.answers.cached import cached, cached_page
@@ -9,59 +7,29 @@ from api.http.answers.pages import paged
 from api.http.answers.refusals import refuses
 from api.http.answers.responses import created, created_or_replaced, no_content, returns
 from api.http.door.resource import SecureResource
-from api.http.input import places, query
-from api.http.input.fields import Id, Line, Moment, NullableLine, NullableText
+from api.http.input import declared, places, query
+from api.http.input.fields import Id, Moment, NullableLine
 from api.http.input.takes import takes
 from core.platform.access import Permission
 from core.platform.cache.marks.model import Topic
 from core.platform.database.paging import Page
 from core.projects import service as projects
-from core.projects.model import DESCRIPTION_LENGTH, NAME_LENGTH, Project, ProjectRole
+from core.projects.fields import FIELDS
+from core.projects.model import Project, ProjectRole
 from core.removal import service as removal
 
 ns = Namespace("projects", description="A team's tasks, and who may do what with them", path="/v1/projects")
 
 
-def _key(**options: Any) -> fields.String:
-    sentence = "2 to 10 capital letters, unique."
-    return fields.String(
-        min_length=2, max_length=10, pattern="^[A-Z]{2,10}$", example="OPS", description=sentence, **options
-    )
-
-
-def _name(**options: Any) -> Line:
-    return Line(max_length=NAME_LENGTH, example="Operations", **options)
-
-
-_optional = {
-    "description": NullableText(max_length=DESCRIPTION_LENGTH, example="Everything that runs."),
-    "archived": fields.Boolean(
-        description="The tasks of an archived project, and the posts about them, can only be read.", example=False
-    ),
-}
 _ROLE = {
     "enum": list(ProjectRole),
     "example": "editor",
     "description": "viewer reads, editor changes tasks, owner manages.",
 }
 
-project_out = ns.model(
-    "Project",
-    {
-        "id": Id(required=True),
-        "key": _key(required=True),
-        "name": _name(required=True),
-        "description": NullableText(required=True),
-        "archived": fields.Boolean(required=True),
-        "version": fields.Integer(required=True, description="Grows with every change.", example=1),
-        "created_at": Moment(required=True),
-        "updated_at": Moment(required=True),
-    },
-)
-project_in = ns.model(
-    "ProjectInput", {"key": _key(required=True), "name": _name(required=True), **_optional}, strict=True
-)
-project_patch = ns.model("ProjectPatch", {"key": _key(), "name": _name(), **_optional}, strict=True)
+project_out = ns.model("Project", declared.answer(FIELDS))
+project_in = ns.model("ProjectInput", declared.creation(FIELDS), strict=True)
+project_patch = ns.model("ProjectPatch", declared.patch(FIELDS), strict=True)
 member_out = ns.model(
     "ProjectMember",
     {
@@ -75,8 +43,7 @@ member_out = ns.model(
 )
 member_in = ns.model("ProjectMemberChange", {"role": fields.String(required=True, **_ROLE)}, strict=True)
 
-list_query = query.list_parser(projects.SORTABLE, "-created_at")
-query.add(list_query, "archived", query.boolean, "Only archived projects, or only the others.")
+list_query = declared.list_parser(projects.FILTERS, projects.DEFAULT_SORT)
 members_query = query.list_parser(projects.MEMBER_SORTABLE, "user_id", identity="user_id")
 
 PROJECT_TOPICS = (Topic.PROJECTS, Topic.PROJECT_MEMBERS)
@@ -92,7 +59,8 @@ class ProjectCollection(SecureResource):
     @paged(project_out)
     def get(self) -> Page:
         """List the caller's projects, newest first; administrators see all."""
-        return projects.list_visible(self.actor, page=self.page, archived=self.query.get("archived"))
+        wanted = declared.filter_of(projects.FILTERS, self.query, me=self.actor.user_id)
+        return projects.list_visible(self.actor, page=self.page, narrowed=wanted)
 
     @takes(project_in)
     @refuses(409)
@@ -125,7 +93,7 @@ class ProjectItem(SecureResource):
     @returns(project_out)
     def put(self, project_id: int) -> Project:
         """Replace a project's settings; what is not given is cleared."""
-        return projects.replace(self.actor, self.expected, project_id=project_id, **self.body)
+        return projects.change(self.actor, self.expected, project_id=project_id, **(projects.CLEARED | self.body))
 
     @takes(project_patch)
     @refuses(403, 404, 409)

@@ -14,7 +14,7 @@ from api.http.input.takes import takes
 from core.platform.access import Permission
 from core.platform.text.zones import UTC_ZONE
 from core.stats import service as stats
-from core.tasks.model import TaskStatus
+from core.tasks.fields import TaskStatus
 
 ns = Namespace("stats", description="What the tasks add up to", path="/v1/stats")
 

@@ -1,111 +1,35 @@
 """Tasks over HTTP."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from flask_restx import Namespace, fields
+from flask_restx import Namespace
 
 from api.http.answers.cached import cached, cached_page
 from api.http.answers.pages import paged
 from api.http.answers.refusals import refuses
 from api.http.answers.responses import accepted, created, no_content, returns
 from api.http.door.resource import SecureResource
-from api.http.input import places, query
-from api.http.input.fields import Id, Line, Moment, NullableDate, NullableId, NullableMoment, NullableText
+from api.http.input import declared, places
 from api.http.input.takes import takes
 from core.jobs.model import Job
-from core.platform.access import Actor, Permission
+from core.platform.access import Permission
 from core.platform.cache.marks.model import Topic
 from core.platform.database.paging import Page
+from core.tasks import processing
 from core.tasks import service as tasks
-from core.tasks.model import DESCRIPTION_LENGTH, TITLE_LENGTH, Task, TaskStatus
+from core.tasks.fields import FIELDS
+from core.tasks.model import Task
 
 ns = Namespace("tasks", description="Create, find, change and process tasks", path="/v1/tasks")
 
-_STATUS = {"enum": list(TaskStatus), "example": "pending"}
-
-
-def _title(**options: Any) -> Line:
-    return Line(max_length=TITLE_LENGTH, example="Renew the TLS certificate", **options)
-
-
-_writable = {
-    "description": NullableText(max_length=DESCRIPTION_LENGTH, example="It ends on the 30th."),
-    "due_date": NullableDate(example="2026-12-01"),
-    "assignee_id": NullableId(description="An active user.", example=None),
-    "project_id": NullableId(description="A project in which the caller may create tasks.", example=None),
-    "item_id": NullableId(description="The item that the task is about.", example=None),
-}
-
-task_out = ns.model(
-    "Task",
-    {
-        "id": Id(required=True),
-        "title": _title(required=True),
-        "description": NullableText(required=True),
-        "status": fields.String(required=True, **_STATUS),
-        "due_date": NullableDate(required=True, example="2026-12-01"),
-        "owner_id": Id(required=True),
-        "assignee_id": NullableId(required=True),
-        "project_id": NullableId(required=True, description="Null for a personal task."),
-        "item_id": NullableId(required=True),
-        "version": fields.Integer(required=True, description="Grows with every change.", example=1),
-        "created_at": Moment(required=True),
-        "updated_at": Moment(required=True),
-        "completed_at": NullableMoment(required=True),
-        "deleted_at": NullableMoment(required=True, description="Null unless the task is in the trash.", example=None),
-    },
-)
-task_in = ns.model(
-    "TaskInput",
-    {"title": _title(required=True), "status": fields.String(default="pending", **_STATUS), **_writable},
-    strict=True,
-)
-task_replacement = ns.model(
-    "TaskReplacement",
-    {"title": _title(required=True), "status": fields.String(required=True, **_STATUS), **_writable},
-    strict=True,
-)
-task_patch = ns.model("TaskPatch", {"title": _title(), "status": fields.String(**_STATUS), **_writable}, strict=True)
-status_in = ns.model("TaskStatusChange", {"status": fields.String(required=True, **_STATUS)}, strict=True)
+task_out = ns.model("Task", declared.answer(FIELDS))
+task_in = ns.model("TaskInput", declared.creation(FIELDS), strict=True)
+task_replacement = ns.model("TaskReplacement", declared.replacement(FIELDS), strict=True)
+task_patch = ns.model("TaskPatch", declared.patch(FIELDS), strict=True)
+status_in = ns.model("TaskStatusChange", declared.replacement(FIELDS, only=["status"]), strict=True)
 
 # What decides who sees which task, and what they see.
 TASK_TOPICS = (Topic.TASKS, Topic.PROJECTS, Topic.PROJECT_MEMBERS)
 
-_MOMENTS = ("created_at", "updated_at", "completed_at")
-
-list_query = query.list_parser(tasks.SORTABLE, tasks.DEFAULT_SORT)
-query.add(list_query, "status", query.one_or_more(TaskStatus), "Only these, comma-separated or repeated.")
-query.add(list_query, "owner_id", query.user_reference, "Only tasks of this user; `me` is the caller.")
-query.add(list_query, "assignee_id", query.user_reference, "Only tasks assigned to this user; `me` is the caller.")
-query.add(list_query, "project_id", query.integer(), "Only tasks of this project.")
-query.add(list_query, "item_id", query.integer(), "Only tasks about this item.")
-query.add(list_query, "overdue", query.boolean, "Whether the due date has passed on an open task.")
-query.add(list_query, "q", query.words, "Only tasks whose title or description contains this.")
-query.add(
-    list_query,
-    "deleted",
-    query.boolean,
-    "True: instead, tasks in the trash that the caller may restore, the last to be deleted first.",
-)
-query.add_range(list_query, "due_date", query.day)
-for _name in _MOMENTS:
-    query.add_range(list_query, _name, query.moment)
-
-
-def narrowed(actor: Actor, arguments: Mapping[str, Any]) -> tasks.TaskFilter:
-    """Return what the parameters of `list_query` narrow a list of tasks to."""
-    return tasks.TaskFilter(
-        status=arguments.get("status"),
-        owner_id=query.user_id(arguments, "owner_id", me=actor.user_id),
-        assignee_id=query.user_id(arguments, "assignee_id", me=actor.user_id),
-        project_id=arguments.get("project_id"),
-        item_id=arguments.get("item_id"),
-        overdue=arguments.get("overdue"),
-        q=arguments.get("q"),
-        deleted=arguments.get("deleted"),
-        ranges=query.ranges(arguments, "due_date", *_MOMENTS),
-    )
+list_query = declared.list_parser(tasks.FILTERS, tasks.DEFAULT_SORT)
 
 
 @ns.route("")
@@ -120,7 +44,8 @@ class TaskCollection(SecureResource):
     @paged(task_out)
     def get(self) -> Page:
         """List tasks, newest first."""
-        return tasks.list_visible(self.actor, page=self.page, narrowed=narrowed(self.actor, self.query))
+        wanted = declared.filter_of(tasks.FILTERS, self.query, me=self.actor.user_id)
+        return tasks.list_visible(self.actor, page=self.page, narrowed=wanted)
 
     @takes(task_in)
     @refuses(403, 409)
@@ -156,7 +81,7 @@ class TaskItem(SecureResource):
     @returns(task_out)
     def put(self, task_id: int) -> Task:
         """Replace a task; what is not given becomes null."""
-        return tasks.replace(self.actor, self.expected, task_id=task_id, **self.body)
+        return tasks.change(self.actor, self.expected, task_id=task_id, **(tasks.CLEARED | self.body))
 
     @takes(task_patch)
     @refuses(403, 404, 409)
@@ -203,4 +128,4 @@ class TaskProcessing(SecureResource):
 
         It appends ` [Processed]` to the description and completes the task.
         """
-        return tasks.start_processing(self.actor, self.expected, task_id=task_id)
+        return processing.start(self.actor, self.expected, task_id=task_id)

@@ -1,6 +1,5 @@
 """Users over HTTP."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from flask_restx import Namespace, fields
@@ -10,133 +9,85 @@ from api.http.answers.pages import paged
 from api.http.answers.refusals import refuses
 from api.http.answers.responses import created, no_content, returns
 from api.http.door.resource import SecureResource
-from api.http.input import places, query
-from api.http.input.fields import (
-    Email,
-    Id,
-    Line,
-    Moment,
-    NullableBoolean,
-    NullableLine,
-    NullableText,
-    NullableWord,
-    Password,
-    Zone,
-)
+from api.http.input import declared, places, query
+from api.http.input.fields import Line, Password
 from api.http.input.takes import takes
 from api.v1 import tasks as task_routes
 from core.auth import accounts
-from core.platform.access import Actor, Permission, Role
+from core.platform.access import Permission
 from core.platform.cache.marks.model import Topic
 from core.platform.database.paging import Page
 from core.removal import service as removal
 from core.tasks import service as tasks
+from core.users import policy
 from core.users import service as users
+from core.users.fields import FIELDS
 from core.users.model import User
 
 ns = Namespace("users", description="Find colleagues, manage accounts", path="/v1/users")
 
-_USERNAME: dict[str, Any] = {"min_length": 3, "max_length": 80, "pattern": r"^[A-Za-z0-9_.-]{3,80}$"}
 _PASSWORD: dict[str, Any] = {"min_length": 8, "max_length": 128, "example": "correct horse battery"}
 _HIDDEN = "Null unless the caller is an administrator."
 
-_TIME_ZONE: dict[str, Any] = {
-    "max_length": 64,
-    "description": "In which days begin and end for this person: a name of the IANA database.",
-    "example": "Europe/Berlin",
-}
-_time_zone = {"time_zone": Zone(**_TIME_ZONE)}
-_rights = {
-    "role": fields.String(enum=list(Role), description="For administrators to set.", example="user"),
-    "is_active": fields.Boolean(description="For administrators to set.", example=True),
-}
+# What people say of themselves, and what administrators say of them.
+_OWN = [name for name in FIELDS.changeable if name not in policy.ADMIN_FIELDS]
+_RIGHTS = [name for name in FIELDS.changeable if name in policy.ADMIN_FIELDS]
 
 
-def _username(example: str, **options: Any) -> dict[str, fields.Raw]:
-    return {"username": Line(example=example, **_USERNAME, **options)}
-
-
-def _profile(name: str, *, email_required: bool = False) -> dict[str, fields.Raw]:
-    """Return what people say of themselves; examples are of somebody of this name.
+def _examples(name: str) -> dict[str, dict[str, Any]]:
+    """Return options of the fields of a body, with examples of somebody of this name.
 
     Each body has somebody of its own, or the one example would be in the way of the next.
     """
-    address = f"{name.partition(' ')[0].lower()}@example.com"
+    first = name.partition(" ")[0].lower()
     return {
-        "email": Email(max_length=120, example=address, required=email_required),
-        "name": NullableLine(min_length=2, max_length=80, example=name),
+        "username": {"cls": Line, "example": first},
+        "email": {"example": f"{first}@example.com"},
+        "name": {"example": name},
     }
 
 
 def registration_fields(name: str) -> dict[str, fields.Raw]:
     """Return what an account begins with; examples are of somebody of this name."""
-    return {
-        **_username(name.partition(" ")[0].lower(), required=True),
-        **_profile(name, email_required=True),
-        "password": Password(required=True, **_PASSWORD),
-        "time_zone": Zone(default="UTC", **_TIME_ZONE),
-    }
+    model = declared.creation(FIELDS, only=_OWN, **_examples(name))
+    zone = model.pop("time_zone")
+    return {**model, "password": Password(required=True, **_PASSWORD), "time_zone": zone}
 
 
-me_fields = {**_profile("Mary Shelley"), **_time_zone}
+me_fields = declared.patch(FIELDS, only=[name for name in _OWN if name != "username"], **_examples("Mary Shelley"))
 
-user_out = ns.model(
-    "User",
-    {
-        "id": Id(required=True),
-        "username": fields.String(required=True, example="ada"),
-        "email": Email(required=True, example="ada@example.com"),
-        "name": NullableLine(required=True, example="Ada Lovelace"),
-        "role": fields.String(required=True, enum=list(Role)),
-        "is_active": fields.Boolean(required=True),
-        "time_zone": fields.String(required=True, example="Europe/Berlin"),
-        "created_at": Moment(required=True),
-        "updated_at": Moment(required=True),
-    },
-)
+# Answers promise less of a text than bodies ask, because not all of them were bodies.
+_SHOWN: dict[str, dict[str, Any]] = {
+    "name": {"min_length": 1, "max_length": None},
+    "username": {"cls": fields.String, "min_length": None, "max_length": None, "pattern": None},
+    "time_zone": {"cls": fields.String, "description": None},
+}
+user_out = ns.model("User", declared.answer(FIELDS, role={"example": None}, **_SHOWN))
+# In lists, some of it is null.
 user_entry_out = ns.model(
     "UserEntry",
     {
-        "id": Id(required=True),
-        "username": fields.String(required=True, example="ada"),
-        "name": NullableLine(required=True, example="Ada Lovelace"),
-        "created_at": Moment(required=True),
-        "email": NullableText(required=True, description=_HIDDEN, example="ada@example.com"),
-        "role": NullableWord(required=True, enum=list(Role), description=_HIDDEN, example="user"),
-        "is_active": NullableBoolean(required=True, description=_HIDDEN, example=True),
+        **declared.answer(FIELDS, only=FIELDS.names(lambda field: field.listed and not field.private), **_SHOWN),
+        **declared.hidden(FIELDS, only=FIELDS.names(lambda field: field.listed and field.private), why=_HIDDEN),
     },
 )
+_rights = declared.patch(FIELDS, only=_RIGHTS)
 user_in = ns.model("UserInput", {**registration_fields("Grace Hopper"), **_rights}, strict=True)
 user_replacement = ns.model(
     "UserReplacement",
-    {
-        **_username("alan", required=True),
-        **_profile("Alan Turing", email_required=True),
-        **_time_zone,
-        **_rights,
-    },
+    {**declared.replacement(FIELDS, only=_OWN, **_examples("Alan Turing")), **_rights},
     strict=True,
 )
 user_patch = ns.model(
-    "UserPatch", {**_username("alan"), **_profile("Alan Turing"), **_time_zone, **_rights}, strict=True
+    "UserPatch", {**declared.patch(FIELDS, only=_OWN, **_examples("Alan Turing")), **_rights}, strict=True
 )
 
-list_query = query.list_parser(users.SORTABLE, users.DEFAULT_SORT)
-query.add(
-    list_query, "q", query.words, "Only people whose username or name contains this; for administrators also email."
-)
-query.add(list_query, "role", query.one_or_more(Role), "Only these, comma-separated or repeated; for administrators.")
-query.add(list_query, "is_active", query.boolean, "Whether the account is active; for administrators.")
+list_query = declared.list_parser(users.FILTERS, users.DEFAULT_SORT, first=["q"])
 
 delete_query = query.parser()
 query.add(delete_query, "transfer_to", query.integer(), "The active user who gets everything that the account has.")
 
 tasks_query = task_routes.list_query.copy().remove_argument("owner_id")
-
-
-def narrowed(actor: Actor, arguments: Mapping[str, Any]) -> users.UserFilter:
-    """Return what the parameters of `list_query` narrow a list of users to."""
-    return users.UserFilter(q=arguments.get("q"), role=arguments.get("role"), is_active=arguments.get("is_active"))
 
 
 @ns.route("")
@@ -155,7 +106,8 @@ class UserCollection(SecureResource):
         Members find active users and see `email`, `role` and `is_active` as
         null; administrators see everything of everybody.
         """
-        return users.list_visible(self.actor, page=self.page, narrowed=narrowed(self.actor, self.query))
+        wanted = declared.filter_of(users.FILTERS, self.query, me=self.actor.user_id)
+        return users.list_visible(self.actor, page=self.page, narrowed=wanted)
 
     @takes(user_in)
     @refuses(409)
@@ -195,7 +147,7 @@ class UserItem(SecureResource):
         `time_zone`, `role` and `is_active` stay unless given, the last two only by administrators;
         an API key needs the scope `users:admin` for it, and for other accounts.
         """
-        return accounts.replace(self.actor, self.expected, user_id=user_id, **self.body)
+        return accounts.change(self.actor, self.expected, user_id=user_id, **(users.CLEARED | self.body))
 
     @takes(user_patch)
     @refuses(404, 409)
@@ -236,5 +188,5 @@ class UserTasks(SecureResource):
         """List the tasks that a user owns and the caller may see, newest first."""
         # The cursor belongs to this user's list as to any other filter.
         page = query.page_request({**self.query, "owner_id": user_id})
-        wanted = task_routes.narrowed(self.actor, self.query)
+        wanted = declared.filter_of(tasks.FILTERS, self.query, me=self.actor.user_id)
         return tasks.list_owned(self.actor, owner_id=user_id, page=page, narrowed=wanted)

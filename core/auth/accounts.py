@@ -1,6 +1,7 @@
 """Accounts: opening them, changing them, and what that does to sessions and keys."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -12,20 +13,22 @@ from core.jobs import service as jobs
 from core.jobs.kinds import EMAIL_WELCOME
 from core.platform import passwords
 from core.platform.access import Actor, Role
+from core.platform.database.declared import blank
 from core.platform.database.repeats import repeated
 from core.platform.database.session import transaction
 from core.platform.errors import Conflict, Forbidden
 from core.platform.preconditions import Expected
 from core.platform.text import checks
 from core.users import policy
-from core.users.model import User, name_of_person
+from core.users.fields import FIELDS
+from core.users.model import User
 from core.users.repository import UserRepository
 from core.users.service import require_another_admin, require_user
 
+_BLANK = blank(User, FIELDS)
 
-def register(
-    *, username: str, email: str, password: str, name: str | None = None, time_zone: str = "UTC", is_open: bool
-) -> User:
+
+def register(*, is_open: bool, password: str, **values: Any) -> User:
     """Create an ordinary account for a newcomer and welcome them by e-mail.
 
     Raises Forbidden if registration is closed, Conflict naming each field that
@@ -33,64 +36,31 @@ def register(
     """
     if not is_open:
         raise Forbidden("Registration is closed here. Ask an administrator for an account.")
-    return create(username=username, email=email, password=password, name=name, time_zone=time_zone)
+    if not policy.ADMIN_FIELDS.isdisjoint(values):
+        raise TypeError("Newcomers choose neither role nor state.")
+    return create(password=password, **values)
 
 
 @repeated
-def create(
-    *,
-    username: str,
-    email: str,
-    password: str,
-    name: str | None = None,
-    role: Role = Role.USER,
-    is_active: bool = True,
-    time_zone: str = "UTC",
-    actor_id: int | None = None,
-) -> User:
-    """Create an account with any role and welcome its owner by e-mail if they can log in.
+def create(*, password: str, actor_id: int | None = None, **values: Any) -> User:
+    """Create an account of the given fields, with any role, and welcome its owner by e-mail if they can log in.
 
     Raises Conflict and Invalid.
     """
+    FIELDS.require_new(values)
     checks.together(
-        lambda: checks.username(username),
-        lambda: checks.email(email),
-        lambda: checks.password(password),
-        lambda: name is None or name_of_person(name),
-        lambda: checks.time_zone("time_zone", time_zone),
+        *(partial(FIELDS[name].check, value) for name, value in values.items()), lambda: checks.password(password)
     )
     password_hash = passwords.hash_password(password)
     with transaction() as session:
-        user = User(
-            username=username,
-            email=email,
-            name=name,
-            password_hash=password_hash,
-            role=Role(role),
-            is_active=is_active,
-            time_zone=time_zone,
-        )
+        user = User(**(_BLANK | values), password_hash=password_hash)
+        user.role = Role(user.role)
         _require_free(session, user)
         UserRepository(session).add(user)
         security.record(session, EventKind.ACCOUNT_CREATED, user_id=user.id, actor_id=actor_id, role=str(user.role))
-        if is_active:
+        if user.is_active:
             jobs.enqueue(session, EMAIL_WELCOME, owner_id=user.id, user_id=user.id)
     return user
-
-
-def replace(
-    actor: Actor,
-    expected: Expected,
-    /,
-    *,
-    user_id: int,
-    username: str,
-    email: str,
-    name: str | None = None,
-    **values: Any,
-) -> User:
-    """Replace what people say of themselves; role, state and time zone stay unless given. Raises like `change`."""
-    return change(actor, expected, user_id=user_id, username=username, email=email, name=name, **values)
 
 
 @repeated
@@ -100,6 +70,7 @@ def change(actor: Actor, expected: Expected, /, *, user_id: int, **values: Any) 
     A deactivation ends all sessions and API keys. Raises NotFound, Forbidden,
     Invalid, and Conflict for what is taken and for the last active administrator.
     """
+    FIELDS.require_writable(values)
     with transaction() as session:
         people = UserRepository(session)
         is_guarded = not policy.ADMIN_FIELDS.isdisjoint(values)

@@ -18,8 +18,8 @@ from core.jobs.kinds import EXPORT
 from core.jobs.model import Job
 from core.platform.access import Actor, Permission
 from core.platform.database.base import db
+from core.platform.database.filters import Filter, Filters
 from core.platform.database.paging import in_order
-from core.platform.database.ranges import filter_from_json, filter_to_json
 from core.platform.database.repeats import repeated
 from core.platform.database.session import streaming, transaction
 from core.platform.errors import Forbidden, Invalid, Malformed
@@ -40,30 +40,30 @@ class Source:
     """Where the rows of a kind come from: the query and the order of its list."""
 
     permission: Permission
-    filter_type: type
+    filters: Filters
     select_visible: Callable[..., Select[Any]]
     sorting: dict[str, Any]
 
 
-def _source(permission: Permission, filter_type: type, service: Any, model: Any) -> Source:
+def _source(permission: Permission, service: Any, model: Any) -> Source:
     sorting = {"sortable": service.SORTABLE, "default_sort": service.DEFAULT_SORT, "identity": model.id}
-    return Source(permission, filter_type, service.select_visible, sorting)
+    return Source(permission, service.FILTERS, service.select_visible, sorting)
 
 
 SOURCES = {
-    Kind.TASKS: _source(Permission.TASKS_READ, tasks.TaskFilter, tasks, Task),
-    Kind.POSTS: _source(Permission.POSTS_READ, posts.PostFilter, posts, Post),
-    Kind.ITEMS: _source(Permission.ITEMS_READ, items.ItemFilter, items, Item),
-    Kind.USERS: _source(Permission.USERS_READ, users.UserFilter, users, User),
+    Kind.TASKS: _source(Permission.TASKS_READ, tasks, Task),
+    Kind.POSTS: _source(Permission.POSTS_READ, posts, Post),
+    Kind.ITEMS: _source(Permission.ITEMS_READ, items, Item),
+    Kind.USERS: _source(Permission.USERS_READ, users, User),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What is exported. `narrowed` is the filter of the kind's list, such as TaskFilter, and `sort` its order."""
+    """What is exported. `narrowed` is for the kind's list, and `sort` its order."""
 
     kind: Kind
-    narrowed: Any
+    narrowed: Filter
     sort: str | None = None
 
 
@@ -86,7 +86,7 @@ def order(actor: Actor, *, selection: Selection, file_format: FileFormat) -> Job
             by=actor,
             what=selection.kind,
             file_format=file_format,
-            filters=filter_to_json(selection.narrowed),
+            filters=selection.narrowed.to_json(),
             sort=selection.sort,
         )
 
@@ -94,7 +94,7 @@ def order(actor: Actor, *, selection: Selection, file_format: FileFormat) -> Job
 def selection_of(payload: Mapping[str, Any]) -> Selection:
     """Return the selection that the payload of a job describes."""
     kind = Kind(payload["what"])
-    return Selection(kind, filter_from_json(SOURCES[kind].filter_type, payload["filters"]), payload["sort"])
+    return Selection(kind, Filter.of_json(payload["filters"]), payload["sort"])
 
 
 def require_orderable(actor: Actor, selection: Selection) -> None:
@@ -118,7 +118,7 @@ OF_PROJECTS = frozenset({Kind.TASKS, Kind.POSTS})
 
 def project_of(selection: Selection) -> int | None:
     """Return the one project whose rows are asked for, or None for all."""
-    project_id: int | None = getattr(selection.narrowed, "project_id", None)
+    project_id: int | None = selection.narrowed.get("project_id")
     return project_id
 
 

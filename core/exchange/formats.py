@@ -18,7 +18,8 @@ from typing import IO, Any
 
 import xlsxwriter
 
-from core.exchange.columns import AMOUNT, BOOLEAN, DAY, NUMBER, Column, Notation
+from core.exchange.columns import Column
+from core.exchange.notations import Cell
 from core.platform.disk.scratch import scratch_folder
 from core.platform.text.json_out import dump
 
@@ -111,13 +112,13 @@ def write_xlsx(stream: IO[bytes], title: str, columns: Columns, rows: Rows) -> i
 def _write_sheets(book: Any, title: str, columns: Columns, rows: Rows) -> int:
     heading = book.add_format({"bold": True})
     day, amount = book.add_format({"num_format": "yyyy-mm-dd"}), book.add_format({"num_format": "0.00"})
-    typed: dict[Notation, Callable[[Any, int, int, Any], bool]] = {
-        NUMBER: _write_number,
-        BOOLEAN: lambda sheet, row, column, value: bool(sheet.write_boolean(row, column, value)),
-        AMOUNT: lambda sheet, row, column, value: bool(sheet.write_number(row, column, float(value), amount)),
-        DAY: lambda sheet, row, column, value: _write_day(sheet, row, column, value, day),
+    typed: dict[Cell, Callable[[Any, int, int, Any], bool]] = {
+        Cell.NUMBER: _write_number,
+        Cell.BOOLEAN: lambda sheet, row, column, value: bool(sheet.write_boolean(row, column, value)),
+        Cell.AMOUNT: lambda sheet, row, column, value: bool(sheet.write_number(row, column, float(value), amount)),
+        Cell.DAY: lambda sheet, row, column, value: _write_day(sheet, row, column, value, day),
     }
-    writers = [typed.get(column.notation) or _text_writer(column) for column in columns]
+    writers = [typed.get(column.notation.cell) or _text_writer(column) for column in columns]
     cut, number, remaining = 0, 0, iter(rows)
     while True:
         part = islice(remaining, SHEET_ROWS - 1)
@@ -164,7 +165,7 @@ def _write_text(sheet: Any, row: int, column: int, value: str) -> bool:
 
 
 def _write_number(sheet: Any, row: int, column: int, value: int) -> bool:
-    if value < _EXACT:
+    if abs(value) < _EXACT:
         return bool(sheet.write_number(row, column, value))
     return _write_text(sheet, row, column, str(value))
 

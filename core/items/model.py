@@ -2,18 +2,15 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
+from core.items.fields import FIELDS
 from core.platform import clock
 from core.platform.database.base import Base
 from core.platform.database.types import BigId, Money, as_created
-from core.platform.text import checks
-
-NAME_LENGTH = 120
-SKU_LENGTH = 64
-DESCRIPTION_LENGTH = 10_000
 
 
 class Item(Base):
@@ -28,10 +25,10 @@ class Item(Base):
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    name: Mapped[str] = mapped_column(String(120))
     price: Mapped[Decimal] = mapped_column(Money)
     description: Mapped[str | None] = mapped_column(Text)
-    sku: Mapped[str | None] = mapped_column(String(SKU_LENGTH))
+    sku: Mapped[str | None] = mapped_column(String(64))
     created_by: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"), index=True)
     version: Mapped[int] = mapped_column(BigId, default=1)
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
@@ -39,22 +36,6 @@ class Item(Base):
 
     __mapper_args__ = {"version_id_col": version}
 
-    @validates("name")
-    def _valid_name(self, key: str, value: str) -> str:
-        return checks.line("name", value, longest=NAME_LENGTH)
-
-    @validates("price")
-    def _valid_price(self, key: str, value: Decimal) -> Decimal:
-        return checks.money("price", value)
-
-    @validates("description")
-    def _valid_description(self, key: str, value: str | None) -> str | None:
-        return (
-            None
-            if value is None
-            else checks.at_most("description", checks.storable("description", value), DESCRIPTION_LENGTH)
-        )
-
-    @validates("sku")
-    def _valid_sku(self, key: str, value: str | None) -> str | None:
-        return None if value is None else checks.line("sku", value, longest=SKU_LENGTH)
+    @validates(*FIELDS.checked)
+    def _valid(self, key: str, value: Any) -> Any:
+        return FIELDS[key].check(value)

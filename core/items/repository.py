@@ -3,11 +3,10 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from core.items.model import Item
-from core.platform.database.matching import contains
 from core.platform.database.statements import find_locked
 
 
@@ -47,9 +46,3 @@ class ItemRepository:
     def select(self, *conditions: ColumnElement[bool]) -> Select[Any]:
         """Return a query for plain rows: a list needs no object graph."""
         return select(*Item.__table__.columns).where(*conditions)
-
-
-def mentions(words: str) -> ColumnElement[bool]:
-    """Return the condition that name, description or SKU contains `words`, whatever the case."""
-    columns = (Item.name, Item.description, Item.sku)
-    return or_(*(contains(column, words) for column in columns))

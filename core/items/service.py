@@ -1,44 +1,39 @@
 """What people do with items."""
 
-from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select
+from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
 from core.items import policy
+from core.items.fields import FIELDS
 from core.items.model import Item
-from core.items.repository import ItemRepository, mentions
+from core.items.repository import ItemRepository
 from core.platform.access import Actor
 from core.platform.database.base import db
+from core.platform.database.declared import blank, cleared, differing, mentions, sortable
+from core.platform.database.filters import WORDS, Extra, Filter, Filters
 from core.platform.database.paging import Page, PageRequest, paginate
-from core.platform.database.ranges import Range
 from core.platform.database.repeats import repeated
 from core.platform.database.session import transaction
 from core.platform.errors import Forbidden, NotFound
 from core.platform.preconditions import Expected
 
-SORTABLE = {name: getattr(Item, name) for name in ("name", "price", "sku", "created_at")}
+SORTABLE = sortable(Item, FIELDS)
 DEFAULT_SORT = "-created_at"
-
-
-@dataclass(frozen=True, slots=True)
-class ItemFilter:
-    """What a list of items is narrowed to. None means: not narrowed by this."""
-
-    created_by: int | None = None
-    sku: str | None = None
-    q: str | None = None
-    ranges: dict[Literal["price", "created_at"], Range] = field(default_factory=dict)
+FILTERS = Filters(
+    Item, FIELDS, Extra("q", WORDS, "Only items whose name, description or SKU contains this.", mentions(Item, FIELDS))
+)
+_BLANK = blank(Item, FIELDS)
+CLEARED = cleared(Item, FIELDS)
 
 
 @repeated
-def create(actor: Actor, *, name: str, price: Decimal, description: str | None = None, sku: str | None = None) -> Item:
-    """Create an item. Raises Conflict if the SKU is taken."""
+def create(actor: Actor, **values: Any) -> Item:
+    """Create an item of the given fields. Raises Conflict if the SKU is taken."""
+    FIELDS.require_new(values)
     with transaction() as session:
-        item = Item(name=name, price=price, description=description, sku=sku, created_by=actor.user_id)
-        return ItemRepository(session).add(item)
+        return ItemRepository(session).add(Item(**(_BLANK | values), created_by=actor.user_id))
 
 
 def get(actor: Actor, *, item_id: int) -> Item:
@@ -53,44 +48,16 @@ def get_by_sku(actor: Actor, *, sku: str) -> Item:
     return _require(ItemRepository(db.session()).find_by_sku(candidates))
 
 
-def list_visible(actor: Actor, *, page: PageRequest, narrowed: ItemFilter) -> Page:
+def list_visible(actor: Actor, *, page: PageRequest, narrowed: Filter) -> Page:
     """Return a page of the items, newest first unless sorted otherwise."""
     session = db.session()
     query = select_visible(session, actor, narrowed)
     return paginate(session, query, page, sortable=SORTABLE, default_sort=DEFAULT_SORT, identity=Item.id)
 
 
-def select_visible(session: Session, actor: Actor, narrowed: ItemFilter) -> Select[Any]:
+def select_visible(session: Session, actor: Actor, narrowed: Filter) -> Select[Any]:
     """Return the query for the items that the actor may see, in no order."""
-    return ItemRepository(session).select(policy.visible_to(actor), *_conditions(narrowed))
-
-
-def _conditions(narrowed: ItemFilter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if narrowed.created_by is not None:
-        conditions.append(Item.created_by == narrowed.created_by)
-    if narrowed.sku is not None:
-        conditions.append(Item.sku == narrowed.sku)
-    if narrowed.q:
-        conditions.append(mentions(narrowed.q))
-    for name, bounds in narrowed.ranges.items():
-        conditions += bounds.conditions(getattr(Item, name))
-    return conditions
-
-
-def replace(
-    actor: Actor,
-    expected: Expected,
-    /,
-    *,
-    item_id: int,
-    name: str,
-    price: Decimal,
-    description: str | None = None,
-    sku: str | None = None,
-) -> Item:
-    """Replace everything that people may set; what is not given becomes null. Raises like `change`."""
-    return change(actor, expected, item_id=item_id, name=name, price=price, description=description, sku=sku)
+    return ItemRepository(session).select(policy.visible_to(actor), *FILTERS.conditions(narrowed))
 
 
 @repeated
@@ -99,12 +66,12 @@ def change(actor: Actor, expected: Expected, /, *, item_id: int, **values: Any) 
 
     Raises NotFound, Forbidden unless the actor created it or is an administrator, and Conflict if the SKU is taken.
     """
+    FIELDS.require_writable(values)
     with transaction() as session:
         item = lock_to_change(actor, session, item_id)
         expected.require(lambda: item)
-        for name, value in values.items():
-            if getattr(item, name) != value:
-                setattr(item, name, value)
+        for name, value in differing(item, values).items():
+            setattr(item, name, value)
     return item
 
 

@@ -1,6 +1,7 @@
 """The post."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, validates
@@ -8,10 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, validates
 from core.platform import clock
 from core.platform.database.base import Base
 from core.platform.database.types import BigId, as_created
-from core.platform.text import checks
-
-TITLE_LENGTH = 200
-CONTENT_LENGTH = 20_000
+from core.posts.fields import FIELDS
 
 
 class Post(Base):
@@ -26,7 +24,7 @@ class Post(Base):
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    title: Mapped[str] = mapped_column(String(TITLE_LENGTH))
+    title: Mapped[str] = mapped_column(String(200))
     content: Mapped[str] = mapped_column(Text)
     user_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"))
     task_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("tasks.id", ondelete="CASCADE"))
@@ -36,10 +34,6 @@ class Post(Base):
 
     __mapper_args__ = {"version_id_col": version}
 
-    @validates("title")
-    def _valid_title(self, key: str, value: str) -> str:
-        return checks.line("title", value, longest=TITLE_LENGTH)
-
-    @validates("content")
-    def _valid_content(self, key: str, value: str) -> str:
-        return checks.body("content", value, longest=CONTENT_LENGTH)
+    @validates(*FIELDS.checked)
+    def _valid(self, key: str, value: Any) -> Any:
+        return FIELDS[key].check(value)

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, func, select
 from sqlalchemy.orm import Session
 
-from core.platform.database.matching import contains
 from core.platform.database.statements import find_locked
 from core.posts.model import Post
 from core.posts.policy import PRESENT
@@ -41,8 +40,3 @@ class PostRepository:
         """Return a query for posts as readers see them, as plain rows."""
         columns = select(*Post.__table__.columns, _AUTHOR)
         return columns.select_from(Post).join(User, User.id == Post.user_id).where(*conditions)
-
-
-def mentions(words: str) -> ColumnElement[bool]:
-    """Return the condition that the title or the content contains `words`, whatever the case."""
-    return or_(contains(Post.title, words), contains(Post.content, words))

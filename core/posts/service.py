@@ -1,62 +1,58 @@
 """What people publish, and read of each other."""
 
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select
+from sqlalchemy import Row, Select
 from sqlalchemy.orm import Session
 
 from core.platform.access import Actor
 from core.platform.database.base import db
+from core.platform.database.declared import blank, differing, mentions, sortable
+from core.platform.database.filters import WORDS, Extra, Filter, Filters
 from core.platform.database.paging import Page, PageRequest, paginate
-from core.platform.database.ranges import Range
 from core.platform.database.repeats import repeated
 from core.platform.database.session import transaction
 from core.platform.errors import Forbidden, Invalid, NotFound
 from core.platform.preconditions import Expected
 from core.posts import policy
+from core.posts.fields import FIELDS
 from core.posts.model import Post
-from core.posts.repository import PostRepository, mentions
+from core.posts.repository import PostRepository
 from core.tasks import service as tasks
 from core.tasks.repository import Access, TaskRepository
 from core.users.repository import UserRepository
 
-SORTABLE = {name: getattr(Post, name) for name in ("title", "created_at", "updated_at")}
+SORTABLE = sortable(Post, FIELDS)
 DEFAULT_SORT = "-created_at"
-
-
-@dataclass(frozen=True, slots=True)
-class PostFilter:
-    """What a list of posts is narrowed to. None means: not narrowed by this."""
-
-    task_id: int | None = None
-    user_id: int | None = None
-    q: str | None = None
-    ranges: dict[Literal["created_at"], Range] = field(default_factory=dict)
+FILTERS = Filters(
+    Post, FIELDS, Extra("q", WORDS, "Only posts whose title or content contains this.", mentions(Post, FIELDS))
+)
+_BLANK = blank(Post, FIELDS)
 
 
 @repeated
-def create(actor: Actor, *, title: str, content: str, task_id: int | None = None) -> Row[Any]:
-    """Publish a post, about a task if one is given.
+def create(actor: Actor, **values: Any) -> Row[Any]:
+    """Publish a post of the given fields, about a task if one is given.
 
     Raises Invalid if there is no such task, Forbidden if the actor may not see it,
     and Conflict if its project is archived.
     """
     with transaction() as session:
-        if task_id is not None:
-            require_subject(actor, TaskRepository(session).find_access(actor, task_id))
-        return _publish(session, actor, title=title, content=content, task_id=task_id)
+        if values.get("task_id") is not None:
+            require_subject(actor, TaskRepository(session).find_access(actor, values["task_id"]))
+        return _publish(session, actor, values)
 
 
 @repeated
-def create_about(actor: Actor, *, task_id: int, title: str, content: str) -> Row[Any]:
+def create_about(actor: Actor, *, task_id: int, **values: Any) -> Row[Any]:
     """Publish a post about the task that is the place of this.
 
     Raises NotFound and Forbidden like reading the task, and Conflict if its project is archived.
     """
     with transaction() as session:
         tasks.require_discussable(actor, TaskRepository(session).find_access(actor, task_id))
-        return _publish(session, actor, title=title, content=content, task_id=task_id)
+        return _publish(session, actor, {**values, "task_id": task_id})
 
 
 def get(actor: Actor, *, post_id: int) -> Row[Any]:
@@ -70,46 +66,33 @@ def get(actor: Actor, *, post_id: int) -> Row[Any]:
     return post
 
 
-def list_visible(actor: Actor, *, page: PageRequest, narrowed: PostFilter) -> Page:
+def list_visible(actor: Actor, *, page: PageRequest, narrowed: Filter) -> Page:
     """Return a page of the posts that the actor may see, newest first unless sorted otherwise."""
     session = db.session()
     query = select_visible(session, actor, narrowed)
     return paginate(session, query, page, sortable=SORTABLE, default_sort=DEFAULT_SORT, identity=Post.id)
 
 
-def select_visible(session: Session, actor: Actor, narrowed: PostFilter) -> Select[Any]:
+def select_visible(session: Session, actor: Actor, narrowed: Filter) -> Select[Any]:
     """Return the query for the posts that the actor may see, in no order."""
-    return PostRepository(session).select(policy.visible_to(actor), *_conditions(narrowed))
+    return PostRepository(session).select(policy.visible_to(actor), *FILTERS.conditions(narrowed))
 
 
-def list_about(actor: Actor, *, task_id: int, page: PageRequest, narrowed: PostFilter) -> Page:
+def list_about(actor: Actor, *, task_id: int, page: PageRequest, narrowed: Filter) -> Page:
     """Return a page of the posts about a task. Raises NotFound and Forbidden like reading the task."""
-    found = list_visible(actor, page=page, narrowed=replace(narrowed, task_id=task_id))
+    found = list_visible(actor, page=page, narrowed=narrowed.narrowed(task_id=task_id))
     if not found.items:
         # Whoever sees a post about a task sees the task, so only an empty page raises the question.
         tasks.get(actor, task_id=task_id)
     return found
 
 
-def list_by(actor: Actor, *, user_id: int, page: PageRequest, narrowed: PostFilter) -> Page:
+def list_by(actor: Actor, *, user_id: int, page: PageRequest, narrowed: Filter) -> Page:
     """Return a page of what a user has posted and the actor may see. Raises NotFound if there is no such user."""
-    found = list_visible(actor, page=page, narrowed=replace(narrowed, user_id=user_id))
+    found = list_visible(actor, page=page, narrowed=narrowed.narrowed(user_id=user_id))
     if not found.items and UserRepository(db.session()).find(user_id) is None:
         raise NotFound("There is no such user.")
     return found
-
-
-def _conditions(narrowed: PostFilter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if narrowed.task_id is not None:
-        conditions.append(Post.task_id == narrowed.task_id)
-    if narrowed.user_id is not None:
-        conditions.append(Post.user_id == narrowed.user_id)
-    if narrowed.q:
-        conditions.append(mentions(narrowed.q))
-    for name, bounds in narrowed.ranges.items():
-        conditions += bounds.conditions(getattr(Post, name))
-    return conditions
 
 
 @repeated
@@ -121,9 +104,8 @@ def change(actor: Actor, expected: Expected, /, *, post_id: int, **values: Any) 
     """
     with transaction() as session:
         post = _require_changeable(session, actor, expected, post_id)
-        for name, value in values.items():
-            if getattr(post, name) != value:
-                setattr(post, name, value)
+        for name, value in differing(post, values).items():
+            setattr(post, name, value)
         return _shown(session, post)
 
 
@@ -159,9 +141,9 @@ def require_subject(actor: Actor, access: Access | None) -> None:
         raise Invalid("The request has invalid fields.", details={"task_id": ["There is no such task."]}) from None
 
 
-def _publish(session: Session, actor: Actor, *, title: str, content: str, task_id: int | None) -> Row[Any]:
-    post = Post(title=title, content=content, user_id=actor.user_id, task_id=task_id)
-    return _shown(session, PostRepository(session).add(post))
+def _publish(session: Session, actor: Actor, values: Mapping[str, Any]) -> Row[Any]:
+    FIELDS.require_new(values)
+    return _shown(session, PostRepository(session).add(Post(**{**_BLANK, **values}, user_id=actor.user_id)))
 
 
 def _shown(session: Session, post: Post) -> Row[Any]:

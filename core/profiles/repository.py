@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 
 from core.posts import policy as posts
 from core.posts.model import Post
-from core.tasks.model import CLOSED, PRESENT, Task, TaskStatus
+from core.tasks.fields import TaskStatus
+from core.tasks.model import CLOSED, PRESENT, Task
 
 
 class ProfileRepository:

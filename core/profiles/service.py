@@ -17,7 +17,8 @@ from core.platform.text import zones
 from core.posts.model import Post
 from core.profiles import policy
 from core.profiles.repository import ProfileRepository
-from core.tasks.model import Task, TaskStatus
+from core.tasks.fields import TaskStatus
+from core.tasks.model import Task
 from core.users.model import User
 from core.users.repository import UserRepository
 

@@ -1,8 +1,8 @@
 """The project and its members."""
 
-import re
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, validates
@@ -10,11 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, validates
 from core.platform import clock
 from core.platform.database.base import Base
 from core.platform.database.types import BigId, as_created, enum_type
-from core.platform.text import checks
-
-KEY = re.compile(r"[A-Z]{2,10}")
-NAME_LENGTH = 120
-DESCRIPTION_LENGTH = 10_000
+from core.projects.fields import FIELDS
 
 
 class ProjectRole(StrEnum):
@@ -37,7 +33,7 @@ class Project(Base):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     key: Mapped[str] = mapped_column(String(10))
-    name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    name: Mapped[str] = mapped_column(String(120))
     description: Mapped[str | None] = mapped_column(Text)
     archived: Mapped[bool] = mapped_column(default=False)
     version: Mapped[int] = mapped_column(BigId, default=1)
@@ -46,17 +42,9 @@ class Project(Base):
 
     __mapper_args__ = {"version_id_col": version}
 
-    @validates("key")
-    def _valid_key(self, key: str, value: str) -> str:
-        return checks.matching("key", value, KEY, "Must be 2 to 10 capital letters A to Z.")
-
-    @validates("name")
-    def _valid_name(self, key: str, value: str) -> str:
-        return checks.line("name", value, longest=NAME_LENGTH)
-
-    @validates("description")
-    def _valid_description(self, key: str, value: str | None) -> str | None:
-        return None if value is None else checks.storable("description", value)
+    @validates(*FIELDS.checked)
+    def _valid(self, key: str, value: Any) -> Any:
+        return FIELDS[key].check(value)
 
 
 class ProjectMember(Base):

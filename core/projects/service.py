@@ -7,17 +7,24 @@ from sqlalchemy.orm import Session
 
 from core.platform.access import Actor
 from core.platform.database.base import db
+from core.platform.database.declared import blank, cleared, sortable
+from core.platform.database.filters import Filter, Filters
 from core.platform.database.paging import Page, PageRequest, paginate
 from core.platform.database.repeats import repeated
 from core.platform.database.session import transaction
 from core.platform.errors import Conflict, DomainError, Forbidden, Invalid, Malformed, NotFound
 from core.platform.preconditions import Expected
 from core.projects import policy
+from core.projects.fields import FIELDS
 from core.projects.model import Project, ProjectMember, ProjectRole
 from core.projects.repository import ProjectRepository
 from core.users.repository import UserRepository
 
-SORTABLE = {name: getattr(Project, name) for name in ("key", "name", "created_at", "updated_at")}
+SORTABLE = sortable(Project, FIELDS)
+DEFAULT_SORT = "-created_at"
+FILTERS = Filters(Project, FIELDS)
+_BLANK = blank(Project, FIELDS)
+CLEARED = cleared(Project, FIELDS)
 MEMBER_SORTABLE = {"role": ProjectMember.role, "created_at": ProjectMember.created_at}
 
 NO_PROJECT = "There is no such project."
@@ -38,11 +45,12 @@ class Membership:
 
 
 @repeated
-def create(actor: Actor, *, key: str, name: str, description: str | None = None, archived: bool = False) -> Project:
-    """Create a project whose owner is the actor. Raises Conflict if the key is taken."""
+def create(actor: Actor, **values: Any) -> Project:
+    """Create a project of the given fields, whose owner is the actor. Raises Conflict if the key is taken."""
+    FIELDS.require_new(values)
     with transaction() as session:
         projects = ProjectRepository(session)
-        project = projects.add(Project(key=key, name=name, description=description, archived=archived))
+        project = projects.add(Project(**(_BLANK | values)))
         projects.add_member(ProjectMember(project_id=project.id, user_id=actor.user_id, role=ProjectRole.OWNER))
     return project
 
@@ -65,42 +73,23 @@ def require_named(actor: Actor, project_id: int, *, refusal: type[DomainError] =
         raise refusal("The project cannot be used.", details={"project_id": [NO_PROJECT]}) from None
 
 
-def list_visible(actor: Actor, *, page: PageRequest, archived: bool | None = None) -> Page:
+def list_visible(actor: Actor, *, page: PageRequest, narrowed: Filter) -> Page:
     """Return a page of the projects that the actor may see."""
     session = db.session()
-    conditions = [policy.visible_to(actor)]
-    if archived is not None:
-        conditions.append(Project.archived.is_(archived))
-    query = ProjectRepository(session).select(*conditions)
-    return paginate(session, query, page, sortable=SORTABLE, default_sort="-created_at", identity=Project.id)
+    query = ProjectRepository(session).select(policy.visible_to(actor), *FILTERS.conditions(narrowed))
+    return paginate(session, query, page, sortable=SORTABLE, default_sort=DEFAULT_SORT, identity=Project.id)
 
 
 @repeated
 def change(actor: Actor, expected: Expected, /, *, project_id: int, **values: Any) -> Project:
     """Change the given settings of a project. Raises NotFound, Forbidden, and Conflict if the key is taken."""
+    FIELDS.require_writable(values)
     with transaction() as session:
         project = lock_to_manage(actor, session, project_id)
         expected.require(lambda: project)
         for name, value in values.items():
             setattr(project, name, value)
     return project
-
-
-def replace(
-    actor: Actor,
-    expected: Expected,
-    /,
-    *,
-    project_id: int,
-    key: str,
-    name: str,
-    description: str | None = None,
-    archived: bool = False,
-) -> Project:
-    """Replace all settings of a project; what is not given is cleared. Raises like `change`."""
-    return change(
-        actor, expected, project_id=project_id, key=key, name=name, description=description, archived=archived
-    )
 
 
 # --- members ----------------------------------------------------------------------

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from core.tasks.model import TaskStatus
+from core.tasks.fields import TaskStatus
 
 
 @dataclass(frozen=True, slots=True)

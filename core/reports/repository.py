@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from core.platform.database.sql_moments import SECOND, microseconds, seconds
 from core.stats.days import Days
-from core.tasks.model import CLOSED, Task, TaskStatus
+from core.tasks.fields import TaskStatus
+from core.tasks.model import CLOSED, Task
 from core.users.model import User
 
 _IS_OPEN = Task.status.not_in(CLOSED)

@@ -24,7 +24,8 @@ from core.reports.repository import ReportRepository
 from core.stats.days import Days, choose
 from core.stats.repository import StatsRepository
 from core.tasks import policy as task_policy
-from core.tasks.model import Task, TaskStatus
+from core.tasks.fields import TaskStatus
+from core.tasks.model import Task
 from core.users.repository import UserRepository
 
 TITLE = "Task report"

@@ -27,7 +27,7 @@ from core.platform.database.base import db
 from core.platform.errors import Conflict, DomainError, Forbidden, Invalid, JobFailed, Malformed, NotFound
 from core.reports import service as reports
 from core.runs import grounds
-from core.tasks import service as tasks
+from core.tasks import processing
 
 Payload = Mapping[str, Any]
 
@@ -61,7 +61,7 @@ def _nothing(actor: Actor, payload: Payload) -> None:
 
 
 def _process(actor: Actor, payload: Payload) -> None:
-    tasks.require_still_processable(actor, db.session(), task_id=payload["task_id"])
+    processing.require_still_possible(actor, db.session(), task_id=payload["task_id"])
 
 
 def _export(actor: Actor, payload: Payload) -> None:

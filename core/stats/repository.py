@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from core.platform.database.sql_moments import microseconds, seconds
 from core.stats.days import Days
-from core.tasks.model import CLOSED, Task, TaskStatus
+from core.tasks.fields import TaskStatus
+from core.tasks.model import CLOSED, Task
 
 
 class StatsRepository:

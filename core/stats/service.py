@@ -20,7 +20,8 @@ from core.stats import policy
 from core.stats.days import Days, choose
 from core.stats.repository import StatsRepository
 from core.tasks import policy as task_policy
-from core.tasks.model import Task, TaskStatus
+from core.tasks.fields import TaskStatus
+from core.tasks.model import Task
 
 MAX_DAYS = 366
 # What the numbers depend on: the tasks, and who may see them.

@@ -19,14 +19,18 @@ from core.jobs.kinds import EMAIL_TASK_CREATED
 from core.platform import clock
 from core.platform.access import Actor
 from core.platform.database.bulk_rows import update_rows, validated
+from core.platform.database.declared import blank
 from core.platform.database.repeats import repeated
 from core.platform.database.session import transaction
 from core.platform.errors import Conflict, DomainError, Forbidden, Invalid, NotFound
-from core.tasks import notices, recording, service
-from core.tasks.model import Task, TaskAction, TaskStatus
+from core.tasks import notices, recording, rules
+from core.tasks.fields import FIELDS, TaskStatus
+from core.tasks.model import Task, TaskAction
 from core.tasks.repository import Access, TaskRepository
 
 MAX_OPERATIONS = 100
+# What the row of a new task has where nothing is given.
+_BLANK = blank(Task, FIELDS)
 
 
 class BulkOp(StrEnum):
@@ -81,7 +85,7 @@ def run(actor: Actor, *, operations: Sequence[Operation], atomic: bool) -> list[
                 actor, sorted({op.task_id for op in operations if op.task_id is not None}), lock=True
             )
         }
-        references = service.References(actor, session, [operation.values for operation in operations])
+        references = rules.References(actor, session, [operation.values for operation in operations])
         plan, outcomes, seen = _Plan(), [], set[int]()
         for operation in operations:
             outcome = Outcome(operation.op, operation.task_id)
@@ -108,7 +112,7 @@ def _decide(
     outcome: Outcome,
     plan: _Plan,
     found: dict[int, Access],
-    references: service.References,
+    references: rules.References,
     seen: set[int],
 ) -> None:
     """Apply the rules to one entry and put its change into the plan; raise why not."""
@@ -127,18 +131,18 @@ def _decide(
         raise Invalid("This task is in the bulk twice.", details={"id": ["Each task may be named once."]})
     seen.add(access.task.id)
     if operation.op is BulkOp.DELETE:
-        service.require_deletable(actor, access)
+        rules.require_deletable(actor, access)
         _require_version(operation, access.task)
         access.task.deleted_at = plan.now
         plan.updates.append(access.task)
         return
-    changed = service.changed_fields(access.task, operation.values)
-    service.require_changeable(actor, access, changed)
+    changed = rules.changed_fields(access.task, operation.values)
+    rules.require_changeable(actor, access, changed)
     _require_version(operation, access.task)
-    references.require({name: changed[name] for name in service.REFERENCES & changed.keys()})
+    references.require(changed)
     outcome.task = access.task
     if changed:
-        service.apply_changes(access.task, changed)
+        rules.apply_changes(access.task, changed)
         plan.updates.append(access.task)
     if "assignee_id" in changed:
         plan.assigned.append(access.task)
@@ -146,12 +150,12 @@ def _decide(
 
 def new_row(actor: Actor, values: Mapping[str, Any], moment: datetime) -> dict[str, Any]:
     """Return the row of a new task of the actor. The values must be what the model takes: see `validated`."""
-    status = TaskStatus(values.get("status", TaskStatus.PENDING))
+    FIELDS.require_new(values)
+    row = {**_BLANK, **values}
+    row["status"] = TaskStatus(row["status"])
     return {
-        **{name: values.get(name) for name in ("description", "due_date", "assignee_id", "project_id", "item_id")},
-        "title": values["title"],
-        "status": status,
-        "completed_at": service.completion(status),
+        **row,
+        "completed_at": rules.completion(row["status"]),
         "owner_id": actor.user_id,
         "version": 1,
         "created_at": moment,
@@ -183,17 +187,8 @@ def _raise_refusals(outcomes: list[Outcome]) -> None:
     )
 
 
-_UPDATED = (
-    "title",
-    "description",
-    "status",
-    "due_date",
-    "assignee_id",
-    "project_id",
-    "item_id",
-    "completed_at",
-    "deleted_at",
-)
+# Whatever a change of a task may have set.
+_UPDATED = (*FIELDS.changeable, "completed_at", "deleted_at")
 
 
 def _write(actor: Actor, session: Session, plan: _Plan) -> None:

@@ -11,18 +11,7 @@ from core.platform import clock
 from core.platform.access import Via
 from core.platform.database.base import Base
 from core.platform.database.types import BigId, as_created, enum_type
-from core.platform.text import checks
-
-TITLE_LENGTH = 150
-DESCRIPTION_LENGTH = 10_000
-
-
-class TaskStatus(StrEnum):
-    PENDING = "pending"
-    IN_PROGRESS = "in_progress"
-    COMPLETED = "completed"
-    CANCELLED = "cancelled"
-
+from core.tasks.fields import FIELDS, TaskStatus
 
 # Nothing more is to be done.
 CLOSED = (TaskStatus.COMPLETED, TaskStatus.CANCELLED)
@@ -60,7 +49,7 @@ class Task(Base):
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    title: Mapped[str] = mapped_column(String(TITLE_LENGTH))
+    title: Mapped[str] = mapped_column(String(150))
     description: Mapped[str | None] = mapped_column(Text)
     status: Mapped[TaskStatus] = mapped_column(
         enum_type(TaskStatus, "status"),
@@ -80,14 +69,9 @@ class Task(Base):
     # Every UPDATE names the version it has read, so a lost update is impossible.
     __mapper_args__ = {"version_id_col": version}
 
-    @validates("title")
-    def _valid_title(self, key: str, value: str) -> str:
-        return checks.line("title", value, longest=TITLE_LENGTH)
-
-    @validates("description")
-    def _valid_description(self, key: str, value: str | None) -> str | None:
-        # No length here: a worker appends to descriptions of any length.
-        return None if value is None else checks.storable("description", value)
+    @validates(*FIELDS.checked)
+    def _valid(self, key: str, value: Any) -> Any:
+        return FIELDS[key].check(value)
 
 
 # What is in the trash exists for nobody, except for whoever may restore it: every query over tasks says one of these.

@@ -3,12 +3,14 @@
 from sqlalchemy import ColumnElement, and_, or_
 
 from core.platform.access import Actor
+from core.platform.fields.declaration import Writer
 from core.projects import policy as projects
 from core.projects.model import ProjectRole
+from core.tasks.fields import FIELDS
 from core.tasks.model import PRESENT, TRASHED, Task
 
 # What an assignee may change on a task that somebody else owns.
-ASSIGNEE_FIELDS = frozenset({"status", "description"})
+ASSIGNEE_FIELDS = frozenset(FIELDS.names(lambda field: field.writer is Writer.ASSIGNEE))
 
 
 def visible_to(actor: Actor) -> ColumnElement[bool]:

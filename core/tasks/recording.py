@@ -13,21 +13,11 @@ from sqlalchemy import insert, inspect
 from sqlalchemy.orm import Session
 
 from core.platform.access import Author
+from core.tasks.fields import FIELDS
 from core.tasks.model import Task, TaskAction, TaskChange
 
 # Everything that a history tells. The version and the moment of a change are with its entry.
-FIELDS = (
-    "title",
-    "description",
-    "status",
-    "due_date",
-    "owner_id",
-    "assignee_id",
-    "project_id",
-    "item_id",
-    "completed_at",
-    "deleted_at",
-)
+TOLD = FIELDS.names(lambda field: field.in_history)
 
 Changes = dict[str, list[Any]]
 Entry = dict[str, Any]
@@ -46,7 +36,7 @@ def changes_of(task: Task) -> Changes:
     """Return what has been set since the task was read or made, and is not stored yet."""
     state = inspect(task)
     changes = {}
-    for name in FIELDS:
+    for name in TOLD:
         found = state.attrs[name].history
         before = plain(found.deleted[0]) if found.deleted else None
         after = plain(found.added[0]) if found.added else before
@@ -62,7 +52,7 @@ def entry(author: Author, action: TaskAction, task: Task, changes: Changes) -> E
 
 def entry_of_new(author: Author, task_id: int, values: Mapping[str, Any]) -> Entry:
     """Return the entry about a task that was inserted with these values, `version` and `created_at` among them."""
-    changes = {name: [None, plain(values[name])] for name in FIELDS if values.get(name) is not None}
+    changes = {name: [None, plain(values[name])] for name in TOLD if values.get(name) is not None}
     created = TaskAction.CREATED
     return row(author, created, changes, task_id=task_id, version=values["version"], at=values["created_at"])
 

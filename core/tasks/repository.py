@@ -4,11 +4,10 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from core.platform.access import Actor
-from core.platform.database.matching import contains
 from core.platform.database.statements import find_locked
 from core.projects.model import Project, ProjectMember, ProjectRole
 from core.tasks.model import PRESENT, TRASHED, Task, TaskChange
@@ -146,8 +145,3 @@ class TaskRepository:
 
 # Nothing of these rows is in the session.
 _BULK = {"synchronize_session": False}
-
-
-def mentions(words: str) -> ColumnElement[bool]:
-    """Return the condition that the title or the description contains `words`, whatever the case."""
-    return or_(contains(Task.title, words), contains(Task.description, words))

@@ -1,6 +1,7 @@
 """The user."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Index, String, func
 from sqlalchemy.orm import Mapped, mapped_column, validates
@@ -9,12 +10,7 @@ from core.platform import clock
 from core.platform.access import Role
 from core.platform.database.base import Base
 from core.platform.database.types import BigId, as_created, enum_type
-from core.platform.text import checks
-
-
-def name_of_person(value: str) -> str:
-    """Return a name as it is kept; raise Invalid for one that cannot be used."""
-    return checks.line("name", value, shortest=2, longest=80)
+from core.users.fields import FIELDS
 
 
 class User(Base):
@@ -38,21 +34,9 @@ class User(Base):
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     updated_at: Mapped[datetime] = mapped_column(default=as_created, onupdate=clock.now)
 
-    @validates("username")
-    def _valid_username(self, key: str, value: str) -> str:
-        return checks.username(value)
-
-    @validates("email")
-    def _valid_email(self, key: str, value: str) -> str:
-        return checks.email(value)
-
-    @validates("name")
-    def _valid_name(self, key: str, value: str | None) -> str | None:
-        return None if value is None else name_of_person(value)
-
-    @validates("time_zone")
-    def _valid_time_zone(self, key: str, value: str) -> str:
-        return checks.time_zone("time_zone", value)
+    @validates(*FIELDS.checked)
+    def _valid(self, key: str, value: Any) -> Any:
+        return FIELDS[key].check(value)
 
 
 # Unique without regard to case; both columns are ASCII where case matters, so

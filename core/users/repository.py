@@ -7,7 +7,6 @@ from sqlalchemy import ColumnElement, Select, and_, func, null, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from core.platform.access import Role
-from core.platform.database.matching import contains
 from core.platform.database.statements import find_locked
 from core.platform.text import checks
 from core.users.model import User
@@ -94,9 +93,3 @@ class UserRepository:
 
     def all(self) -> list[User]:
         return list(self.session.scalars(select(User).order_by(User.id)))
-
-
-def mentions(words: str, *, with_email: bool) -> ColumnElement[bool]:
-    """Return the condition that the username, the name or, if told so, the address contains `words`."""
-    columns = (User.username, User.name, User.email) if with_email else (User.username, User.name)
-    return or_(*(contains(column, words) for column in columns))

@@ -1,31 +1,34 @@
 """Reading accounts. What opens, changes and closes them also ends sessions, so it is in `core.auth.accounts`."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
-from core.platform.access import Actor, Role
+from core.platform.access import Actor
 from core.platform.database.base import db
+from core.platform.database.declared import cleared, mentions, sortable
+from core.platform.database.filters import WORDS, Extra, Filter, Filters
 from core.platform.database.paging import Page, PageRequest, paginate
 from core.platform.errors import Conflict, Forbidden, NotFound
 from core.users import policy
+from core.users.fields import FIELDS
 from core.users.model import User
-from core.users.repository import UserRepository, mentions
+from core.users.repository import UserRepository
 
-SORTABLE = {name: getattr(User, name) for name in ("username", "name", "created_at")}
+SORTABLE = sortable(User, FIELDS)
 DEFAULT_SORT = "username"
+FILTERS = Filters(
+    User,
+    FIELDS,
+    # Among more of them for those who see details.
+    Extra("q", WORDS, "Only people whose username or name contains this; for administrators also email."),
+)
+CLEARED = cleared(User, FIELDS)
+_PRIVATE = frozenset(FIELDS.names(lambda field: field.private))
+# By whether the reader sees details.
+_MENTIONS = {True: mentions(User, FIELDS), False: mentions(User, FIELDS, but=_PRIVATE)}
 LAST_ADMIN = "This is the last active administrator. Make somebody else one first."
-
-
-@dataclass(frozen=True, slots=True)
-class UserFilter:
-    """What a list of users is narrowed to. None means: not narrowed by this."""
-
-    q: str | None = None
-    role: list[Role] | None = None
-    is_active: bool | None = None
 
 
 def get(actor: Actor, *, user_id: int) -> User:
@@ -41,30 +44,25 @@ def get_by_login(login: str) -> User:
     return require_user(UserRepository(db.session()).find_by_login(login))
 
 
-def list_visible(actor: Actor, *, page: PageRequest, narrowed: UserFilter) -> Page:
+def list_visible(actor: Actor, *, page: PageRequest, narrowed: Filter) -> Page:
     """Return a page of the people whom the actor may find, by username unless sorted otherwise. Raises Forbidden."""
     session = db.session()
     query = select_visible(session, actor, narrowed)
     return paginate(session, query, page, sortable=SORTABLE, default_sort=DEFAULT_SORT, identity=User.id)
 
 
-def select_visible(session: Session, actor: Actor, narrowed: UserFilter) -> Select[Any]:
+def select_visible(session: Session, actor: Actor, narrowed: Filter) -> Select[Any]:
     """Return the query for the people whom the actor may find, in no order.
 
     Members learn neither addresses nor roles nor states, so they cannot narrow
     by them: that raises Forbidden.
     """
     with_details = policy.may_see_details(actor)
-    conditions = [policy.visible_to(actor)]
-    if narrowed.q:
-        conditions.append(mentions(narrowed.q, with_email=with_details))
-    if narrowed.role or narrowed.is_active is not None:
-        if not with_details:
-            raise Forbidden("Only administrators may narrow the list by role or is_active.")
-        if narrowed.role:
-            conditions.append(User.role.in_(narrowed.role))
-        if narrowed.is_active is not None:
-            conditions.append(User.is_active.is_(narrowed.is_active))
+    if not with_details and not _PRIVATE.isdisjoint(narrowed.values):
+        raise Forbidden("Only administrators may narrow the list by role or is_active.")
+    conditions = [policy.visible_to(actor), *FILTERS.conditions(narrowed)]
+    if narrowed.get("q"):
+        conditions.append(_MENTIONS[with_details](narrowed.get("q")))
     return UserRepository(session).select(*conditions, with_details=with_details)
 
 

@@ -15,6 +15,7 @@ from core.exchange.imports.work import Import, Match, OnError, Order
 from core.platform.access import Via
 from core.platform.database.base import db
 from core.platform.database.session import transaction
+from core.tasks import processing
 from core.tasks import service as tasks
 from core.tasks.model import Task, TaskChange
 from tests.support.answers import data
@@ -157,7 +158,7 @@ def test_who_has_left_is_null_and_what_they_did_stays(ada: Person, bob: Person, 
 def test_processing_is_told_as_the_work_of_a_job(app: Flask, ada: Person) -> None:
     task = ada.create_task(description="Text")
     with app.app_context(), transaction() as session:
-        tasks.finish_processing(session, replace(ada.actor, via=Via.JOB), task_id=task["id"])
+        processing.finish(session, replace(ada.actor, via=Via.JOB), task_id=task["id"])
     action, via, changed = newest(ada, task)
     assert (action, via) == ("processed", "job")
     assert changed["description"] == ("Text", "Text [Processed]")

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from api.http.input import query
-from core.exchange import columns
+from core.exchange import notations
 from core.platform.text import checks
 from tests.support.people import Person
 
@@ -64,7 +64,7 @@ def test_a_moment_is_the_same_wherever_it_is_read(sent: str) -> None:
     assert checks.moment(sent).isoformat() == GOOD[sent]
     assert query.moment(sent).isoformat() == GOOD[sent]
     assert query.moment(sent.replace("+", " ")).isoformat() == GOOD[sent]
-    assert columns.MOMENT.from_json(sent).isoformat() == GOOD[sent]
+    assert notations.MOMENT.from_json(sent).isoformat() == GOOD[sent]
 
 
 @pytest.mark.parametrize("sent", BAD)

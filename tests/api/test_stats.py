@@ -20,7 +20,8 @@ from core.platform.errors import NotFound
 from core.platform.text import zones
 from core.projects.model import Project, ProjectMember, ProjectRole
 from core.stats.service import report
-from core.tasks.model import Task, TaskStatus
+from core.tasks.fields import TaskStatus
+from core.tasks.model import Task
 from tests.support.people import Person
 from tests.support.tasks import NONE, store
 

@@ -19,7 +19,7 @@ from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.platform.errors import JobFailed
 from core.posts.model import Post
-from core.tasks import service as tasks
+from core.tasks import processing
 from core.tasks.model import Task, TaskChange
 from core.users.model import User
 from tests.support.answers import data
@@ -253,7 +253,7 @@ def test_jobs_and_messages_about_a_deleted_task_say_why_they_fail(app: Flask, ad
     delete(ada, task)
     with app.app_context():
         with transaction() as session, pytest.raises(JobFailed, match="no longer exists"):
-            tasks.finish_processing(session, ada.actor, task_id=task["id"])
+            processing.finish(session, ada.actor, task_id=task["id"])
         with pytest.raises(mail.NotNeeded, match="was deleted"):
             mail.task_created(task_id=task["id"])
 

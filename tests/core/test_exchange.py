@@ -10,42 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.exchange.columns import AMOUNT, BOOLEAN, COLUMNS, DAY, MOMENT, NUMBER, TEXT, Column, Kind, guard, unguard
+from core.exchange.columns import COLUMNS, DECLARED, Column, Kind
 from core.exchange.formats import write_csv
 from core.exchange.imports import parsers
 from core.exchange.imports.parsers import Format
-from core.platform.access import Role
+from core.exchange.notations import AMOUNT, BOOLEAN, DAY, MOMENT, NUMBER, TEXT, guard, unguard, whole
 from core.platform.text.checks import MAX_ID
-from core.tasks.model import TaskStatus
+from tests.support.values import storable, tricky, values_of
 
-# Whatever the domain can store: anything but NUL and half a character.
-storable = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
-# Texts full of what the notation itself is made of.
-tricky = st.text(st.sampled_from("'=+-@\t\r\n \u00a0\uff1d\uff0b\uff0d\uff20\",;a1\ufeff"), max_size=6)
-VALUES: dict[str, st.SearchStrategy[Any]] = {
-    "status": st.sampled_from(TaskStatus),
-    "role": st.sampled_from(Role),
-    "price": st.decimals(0, Decimal("9999999999.99"), places=2),
+ROWS = {
+    kind: st.tuples(st.none() | storable, *(st.none() | values_of(field) for field in fields.in_files))
+    for kind, fields in DECLARED.items()
 }
-BY_NOTATION: list[tuple[Any, st.SearchStrategy[Any]]] = [
-    (TEXT, storable | tricky),
-    (NUMBER, st.integers(1, MAX_ID)),
-    (AMOUNT, st.decimals(0, Decimal("9999999999.99"), places=2)),
-    (DAY, st.dates()),
-    (MOMENT, st.datetimes(timezones=st.just(UTC))),
-    (BOOLEAN, st.booleans()),
-]
-
-
-def values(column: Column) -> st.SearchStrategy[Any]:
-    """Return what a column may hold."""
-    for notation, strategy in BY_NOTATION:
-        if column.notation is notation:
-            return st.none() | strategy
-    return st.none() | VALUES[column.name]
-
-
-ROWS = {kind: st.tuples(*(values(column) for column in columns)) for kind, columns in COLUMNS.items()}
 
 
 @pytest.mark.parametrize("kind", list(Kind))
@@ -213,12 +189,11 @@ def test_a_word_of_another_list_is_refused_with_the_list() -> None:
         status.from_json(7)
 
 
-def test_the_columns_that_imports_set_are_those_that_the_api_lets_people_set() -> None:
-    writable = {kind: [column.name for column in columns if column.writable] for kind, columns in COLUMNS.items()}
-    assert writable == {
-        Kind.TASKS: ["title", "description", "status", "due_date", "assignee_id", "project_id", "item_id"],
-        Kind.POSTS: ["title", "content", "task_id"],
-        Kind.ITEMS: ["name", "price", "description", "sku"],
-        Kind.USERS: ["username", "email", "name", "role", "is_active"],
-    }
-    assert all(columns[0].name == "external_id" for columns in COLUMNS.values())
+def test_a_number_is_written_and_read_within_its_bounds() -> None:
+    priority = whole(-3, 5)
+    assert [priority.from_cell(cell) for cell in ("-3", " 0 ", "5")] == [-3, 0, 5]
+    assert [priority.from_json(value) for value in (-3, 5)] == [-3, 5]
+    for read, wrong in ((priority.from_cell, ["6", "-4", "", "1.0", "x"]), (priority.from_json, [6, -4, "1", True])):
+        for value in wrong:
+            with pytest.raises(ValueError, match=r"^Must be a whole number from -3 to 5\.$"):
+                read(value)

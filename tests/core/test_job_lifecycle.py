@@ -19,6 +19,7 @@ from core.platform.database.session import transaction
 from core.runs import lifecycle
 from core.runs import service as runs
 from core.runs.lifecycle import LeaseLost, Run
+from core.tasks import processing
 from core.tasks import service as tasks
 from core.tasks.model import Task
 from tests.support.people import Person
@@ -144,7 +145,7 @@ def test_the_work_and_its_success_are_one_transaction(app: Flask, ada: Person, t
     with app.app_context():
         run = claim(job_id)
         with run.completing(task_id=task_id) as session:
-            tasks.finish_processing(session, ada.actor, task_id=task_id)
+            processing.finish(session, ada.actor, task_id=task_id)
         done = job(job_id)
         assert (done.state, done.progress, done.result, done.lease_token) == (
             JobState.SUCCEEDED,
@@ -167,7 +168,7 @@ def test_a_run_that_was_given_up_for_dead_stores_nothing(app: Flask, ada: Person
 
         def finish(run: Run) -> None:
             with run.completing() as session:
-                tasks.finish_processing(session, ada.actor, task_id=task_id)
+                processing.finish(session, ada.actor, task_id=task_id)
 
         with pytest.raises(LeaseLost):
             finish(zombie)

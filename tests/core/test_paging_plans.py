@@ -12,10 +12,12 @@ from sqlalchemy.engine import Connection
 
 from core.platform.access import Actor, Role
 from core.platform.database.base import db
+from core.platform.database.filters import Filter
 from core.platform.database.paging import PageRequest
 from core.platform.database.session import transaction
 from core.tasks import service as tasks
-from core.tasks.model import Task, TaskStatus
+from core.tasks.fields import TaskStatus
+from core.tasks.model import Task
 from core.tasks.repository import TaskRepository
 from tests.support.people import Person
 from tests.support.tasks import analyze
@@ -88,11 +90,11 @@ def test_a_cursor_deep_in_the_list_is_found_by_an_index_without_sorting(
     with app.app_context():
         deep = page("", sort)
         for _ in range(4):
-            listed = tasks.list_visible(many, page=deep, narrowed=tasks.TaskFilter())
+            listed = tasks.list_visible(many, page=deep, narrowed=Filter())
             deep = page(listed.next_cursor or "", sort)
         # A cursor far down costs no walk: take the last row but twenty.
         queries.clear()
-        tasks.list_visible(many, page=deep, narrowed=tasks.TaskFilter())
+        tasks.list_visible(many, page=deep, narrowed=Filter())
         statement, parameters = next(query for query in queries if "FROM tasks" in query[0])
         plan = explain(statement, parameters)
     assert "TEMP B-TREE" not in plan
@@ -120,7 +122,7 @@ def test_a_full_trash_costs_the_list_of_everything_else_nothing(
             session.execute(text("UPDATE tasks SET deleted_at = updated_at WHERE id % 2 = 0"))
             analyze(session)
         queries.clear()
-        found = tasks.list_visible(many, page=replace(page("", None), cursor=None), narrowed=tasks.TaskFilter())
+        found = tasks.list_visible(many, page=replace(page("", None), cursor=None), narrowed=Filter())
         asked = [query for query in queries if "FROM tasks" in query[0]]
         counted, listed = [explain(*query) for query in asked]
     assert found.total == ROWS // 2
@@ -144,7 +146,7 @@ def test_the_trash_is_found_by_an_index_of_its_own(
         if by_time:
             TaskRepository(db.session()).list_trashed_before(START + timedelta(days=1), 500)
         else:
-            tasks.list_visible(many, page=page("", None), narrowed=tasks.TaskFilter(deleted=True))
+            tasks.list_visible(many, page=page("", None), narrowed=Filter({"deleted": True}))
         statement, parameters = next(query for query in queries if "FROM tasks" in query[0])
         plan = explain(statement, parameters)
     assert "ix_tasks_deleted_at_id" in plan, plan
@@ -155,7 +157,7 @@ def test_the_own_tasks_of_somebody_are_found_by_their_own_index(
 ) -> None:
     with app.app_context():
         queries.clear()
-        tasks.list_visible(many, page=page("", None), narrowed=tasks.TaskFilter(owner_id=many.user_id + 1))
+        tasks.list_visible(many, page=page("", None), narrowed=Filter({"owner_id": many.user_id + 1}))
         statement, parameters = next(query for query in queries if "FROM tasks" in query[0])
         plan = explain(statement, parameters)
     assert "ix_tasks_owner_id_created_at_id" in plan, plan

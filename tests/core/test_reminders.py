@@ -22,7 +22,8 @@ from core.operations.cleanup import clean_up
 from core.platform import clock
 from core.platform.database.base import db
 from core.platform.database.session import transaction
-from core.tasks.model import Task, TaskStatus
+from core.tasks.fields import TaskStatus
+from core.tasks.model import Task
 from core.tasks.repository import TaskRepository
 from core.users.model import User
 from tests.support import work

@@ -25,26 +25,34 @@ from core.platform.access import Actor, Role
 from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.platform.errors import DomainError, JobFailed
+from core.platform.fields.types import Ref
 from core.platform.preconditions import ANY_STATE
 from core.projects import service as projects
 from core.projects.model import ProjectRole
 from core.removal import service as removal
-from core.tasks import bulk, handover
+from core.tasks import bulk, handover, processing
 from core.tasks import service as tasks
 from core.tasks.bulk import BulkOp, Operation
-from core.tasks.model import PRESENT, TRASHED, Task, TaskChange, TaskStatus
+from core.tasks.fields import FIELDS, TaskStatus
+from core.tasks.model import PRESENT, TRASHED, Task, TaskChange
 from core.tasks.recording import plain
 from core.users.model import User
 from tests.support.database import empty
+from tests.support.values import values_of
 
 TITLES = st.sampled_from(["a", "b", " c ", "ä" * 150])
+GIVEN: dict[str, st.SearchStrategy[Any]] = {
+    "title": TITLES,
+    "description": st.sampled_from(["", "long " * 50, "\U0001f331"]),
+    "due_date": st.dates(date(2026, 1, 1), date(2026, 1, 3)),
+}
+# Everything that people may set; what is referred to has to exist, and is below.
+SET = [field for field in FIELDS if field.is_writable and not isinstance(field.type, Ref)]
 VALUES = st.fixed_dictionaries(
     {},
     optional={
-        "title": TITLES,
-        "description": st.none() | st.sampled_from(["", "long " * 50, "\U0001f331"]),
-        "status": st.sampled_from(list(TaskStatus)),
-        "due_date": st.none() | st.dates(date(2026, 1, 1), date(2026, 1, 3)),
+        field.name: (st.none() if field.nullable else st.nothing()) | GIVEN.get(field.name, values_of(field))
+        for field in SET
     },
 )
 PICK = st.integers(0, 5)
@@ -114,7 +122,12 @@ class Work(RuleBasedStateMachine):
     @rule(who=PICK, task=PICK, title=TITLES, status=st.sampled_from(list(TaskStatus)))
     def replace(self, who: int, task: int, title: str, status: TaskStatus) -> None:
         with contextlib.suppress(DomainError):
-            tasks.replace(self.actor(who), ANY_STATE, task_id=self.task(task), title=title, status=status)
+            tasks.change(
+                self.actor(who),
+                ANY_STATE,
+                task_id=self.task(task),
+                **(tasks.CLEARED | {"title": title, "status": status}),
+            )
 
     @rule(who=PICK, task=PICK)
     def delete(self, who: int, task: int) -> None:
@@ -154,7 +167,7 @@ class Work(RuleBasedStateMachine):
     @rule(who=PICK, task=PICK)
     def process(self, who: int, task: int) -> None:
         with contextlib.suppress(JobFailed), transaction() as session:
-            tasks.finish_processing(session, self.actor(who), task_id=self.task(task))
+            processing.finish(session, self.actor(who), task_id=self.task(task))
 
     @rule(who=PICK, task=PICK, values=VALUES)
     def import_rows(self, who: int, task: int, values: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from core.platform.access import OPERATOR, Actor
 from core.platform.errors import JobFailed
 from core.reports import service as reports
 from core.reports.figures import Figures
-from core.tasks.model import TaskStatus
+from core.tasks.fields import TaskStatus
 from tests.support.people import Person, make_person
 from tests.support.tasks import store_tasks
 

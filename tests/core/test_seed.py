@@ -23,7 +23,8 @@ from core.platform.database.session import transaction
 from core.platform.errors import Conflict
 from core.posts.model import Post
 from core.projects.model import Project, ProjectMember, ProjectRole
-from core.tasks.model import Task, TaskStatus
+from core.tasks.fields import TaskStatus
+from core.tasks.model import Task
 from core.users.model import User
 from tests.support.commands import Operator
 

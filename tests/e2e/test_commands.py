@@ -16,6 +16,7 @@ from core.platform.config.load import load_settings
 from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.platform.preconditions import ANY_STATE
+from core.tasks import processing
 from core.tasks import service as tasks
 from manage import cli
 from tests.support import smtp
@@ -172,7 +173,7 @@ def order(operator: Operator, count: int) -> list[str]:
         ids = []
         for _ in range(count):
             task = tasks.create(ADMIN, title="Water the plants")
-            ids.append(str(tasks.start_processing(ADMIN, ANY_STATE, task_id=task.id).id))
+            ids.append(str(processing.start(ADMIN, ANY_STATE, task_id=task.id).id))
         with transaction() as session:
             session.execute(delete(Job).where(Job.kind != "task.process"))
         db.engine.dispose()

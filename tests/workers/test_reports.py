@@ -23,7 +23,7 @@ from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.reports.figures import Ageing, Figures, Heading, Headline, People, PersonLoad, Point, Week
 from core.runs.lifecycle import Run
-from core.tasks.model import TaskStatus
+from core.tasks.fields import TaskStatus
 from core.users.model import User
 from tests.support.people import Person
 from tests.support.processes import job_of, process, wait_for

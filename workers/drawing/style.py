@@ -6,7 +6,7 @@ from typing import Any
 
 import matplotlib as mpl
 
-from core.tasks.model import TaskStatus
+from core.tasks.fields import TaskStatus
 from workers.drawing.words import families
 
 # Text has a contrast of at least 6:1 to white.

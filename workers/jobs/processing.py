@@ -4,7 +4,7 @@ import time
 
 from core.bootstrap import current_settings
 from core.runs.lifecycle import Run
-from core.tasks import service as tasks
+from core.tasks import processing as tasks
 
 
 def process_task(run: Run, *, task_id: int) -> None:
@@ -18,4 +18,4 @@ def process_task(run: Run, *, task_id: int) -> None:
         if step < settings.steps:
             run.report(step * 100 // settings.steps)
     with run.completing(task_id=task_id) as session:
-        tasks.finish_processing(session, run.actor, task_id=task_id)
+        tasks.finish(session, run.actor, task_id=task_id)

@@ -136,6 +136,14 @@ class NullableLine(_Nullable, Line):
     pass
 
 
+class NullableProse(_Nullable, Prose):
+    pass
+
+
+class NullableMoney(_Nullable, Money):
+    pass
+
+
 class NullableId(_Nullable, Id):
     pass
 

@@ -8,9 +8,10 @@ from typing import IO
 
 import orjson
 
-from core.exchange.columns import guard
 from core.exchange.imports.rows import Entry, Outcome
 from core.exchange.imports.things import Things
+from core.exchange.notations import guard
+from core.platform.fields.types import Type
 
 REPORT = ("row", "line", "external_id", "id", "outcome", "field", "reason")
 
@@ -33,7 +34,9 @@ class Spool:
     """What was understood of the rows, in their order, on the disk, as one line of JSON each."""
 
     def __init__(self, things: Things) -> None:
-        self._restored = things.restored
+        self._types = {
+            field.name: field.type for field in things.fields if type(field.type).restore is not Type.restore
+        }
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - `close` closes it
 
     def add(self, entry: Entry) -> None:
@@ -48,9 +51,9 @@ class Spool:
         for line in self._file:
             entry = Entry(*orjson.loads(line))
             entry.outcome = None if entry.outcome is None else Outcome(entry.outcome)
-            for name, restore in self._restored.items():
+            for name, kind in self._types.items():
                 if entry.values.get(name) is not None:
-                    entry.values[name] = restore(entry.values[name])
+                    entry.values[name] = kind.restore(entry.values[name])
             yield entry
 
     def close(self) -> None:

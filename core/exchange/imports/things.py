@@ -7,8 +7,7 @@ while a file is examined, without locks, and while it is stored, with them.
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import datetime
 from typing import Any, ClassVar
 
 from sqlalchemy import select
@@ -17,21 +16,23 @@ from sqlalchemy.orm import Session
 from core.audit import service as security
 from core.audit.model import EventKind
 from core.auth import accounts
-from core.exchange.columns import Kind
+from core.exchange.columns import DECLARED, Kind
 from core.items import service as items
 from core.items.model import Item
 from core.platform import passwords
 from core.platform.access import Actor, Permission, Role
 from core.platform.database.base import Base
 from core.platform.database.bulk_rows import insert_rows, update_rows, validated
+from core.platform.database.declared import blank, differing
 from core.platform.errors import Conflict, Invalid, NotFound
+from core.platform.fields.declaration import Fields
 from core.platform.preconditions import ANY_STATE
 from core.platform.text import checks
 from core.posts import service as posts
 from core.posts.model import Post
-from core.tasks import bulk, recording
+from core.tasks import bulk, recording, rules
 from core.tasks import service as tasks
-from core.tasks.model import DESCRIPTION_LENGTH, Task, TaskStatus
+from core.tasks.model import Task
 from core.tasks.repository import Access, TaskRepository
 from core.users.model import User
 from core.users.repository import UserRepository
@@ -46,18 +47,28 @@ def _invalid(field: str, sentence: str) -> Invalid:
 class Things(ABC):
     """One kind of thing, as imports see it. One object serves one import."""
 
+    kind: ClassVar[Kind]
     model: ClassVar[type[Base]]
     permission: ClassVar[Permission]
-    required: ClassVar[tuple[str, ...]]
-    # No two rows of a file may have the same of these; the function says what counts as the same.
-    unique: ClassVar[dict[str, Callable[[str], str]]] = {}
-    # What JSON has no type for.
-    restored: ClassVar[dict[str, Callable[[Any], Any]]] = {}
     gone: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        cls.fields = DECLARED[cls.kind]
+        cls.required = cls.fields.required
+        # No two rows of a file may have the same of these; the function says what counts as the same.
+        cls.unique = {field.name: field.unique for field in cls.fields if field.unique and field.column}
+        # Everything that an update may set.
+        cls.columns = tuple(field.name for field in cls.fields.in_files if field.name in cls.fields.changeable)
+
+    fields: ClassVar[Fields]
+    required: ClassVar[tuple[str, ...]]
+    unique: ClassVar[dict[str, Callable[[str], str]]]
+    columns: ClassVar[tuple[str, ...]]
 
     def __init__(self, actor: Actor) -> None:
         self.actor = actor
         self.found: dict[int, Any] = {}
+        self.blank = blank(self.model, self.fields)
 
     def clean(self, values: Values) -> dict[str, Any]:
         """Return the values as they would be stored. Raises Invalid naming every wrong field."""
@@ -79,6 +90,11 @@ class Things(ABC):
     def row(self, values: Values, moment: datetime) -> dict[str, Any]:
         """Return the database row of a new thing."""
 
+    def new(self, values: Values, moment: datetime) -> dict[str, Any]:
+        """Return what the row of a new thing has, whatever its kind."""
+        self.fields.require_new(values)
+        return {**self.blank, **values, "created_at": moment, "updated_at": moment}
+
     def insert(self, session: Session, wanted: Sequence[tuple[Values, datetime]]) -> list[int]:
         """Create things, whose moments grow from each to the next; return their numbers in this order."""
         return insert_rows(session, self.model, [self.row(values, moment) for values, moment in wanted])
@@ -91,11 +107,6 @@ class Things(ABC):
             values = {name: getattr(thing, name) for name in self.columns} | dict(changed)
             rows.append({"id": thing_id, "version": thing.version + 1, "updated_at": now, **values})
         update_rows(session, self.model, rows)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Everything that an update may set."""
-        raise NotImplementedError
 
     def _find(self, thing_id: int) -> Any:
         if thing_id not in self.found:
@@ -115,28 +126,27 @@ class Things(ABC):
 class TaskRows(Things):
     """Tasks; new ones belong to the actor, and nobody gets an e-mail."""
 
+    kind = Kind.TASKS
     model = Task
     permission = Permission.TASKS_WRITE
-    required = ("title",)
-    restored: ClassVar[dict[str, Callable[[Any], Any]]] = {"due_date": date.fromisoformat, "status": TaskStatus}
     gone = "There is no such task."
-    references: tasks.References
+    references: rules.References
 
     def load(self, session: Session, thing_ids: Sequence[int], wanted: Sequence[Values], *, lock: bool) -> None:
         rows = TaskRepository(session).list_access(self.actor, thing_ids, lock=lock) if thing_ids else []
         self.found = {access.task.id: access for access in rows}
-        self.references = tasks.References(self.actor, session, wanted)
+        self.references = rules.References(self.actor, session, wanted)
 
     def require_new(self, values: Values) -> None:
-        self._require_length(values)
+        self.fields.check_sent(values)
         self.references.require(values)
 
     def changed(self, thing_id: int, values: Values) -> dict[str, Any]:
         access: Access = self._find(thing_id)
-        changed = tasks.changed_fields(access.task, values)
-        tasks.require_changeable(self.actor, access, changed)
-        self._require_length(changed)
-        self.references.require({name: changed[name] for name in tasks.REFERENCES & changed.keys()})
+        changed = rules.changed_fields(access.task, values)
+        rules.require_changeable(self.actor, access, changed)
+        self.fields.check_sent(changed)
+        self.references.require(changed)
         return changed
 
     def row(self, values: Values, moment: datetime) -> dict[str, Any]:
@@ -145,7 +155,7 @@ class TaskRows(Things):
     def update(self, session: Session, changes: Mapping[int, Values], now: datetime) -> None:
         touched = [self.found[thing_id].task for thing_id in changes]
         for task in touched:
-            tasks.apply_changes(task, changes[task.id])
+            rules.apply_changes(task, changes[task.id])
         recording.store(session, bulk.write_updates(session, self.actor, touched, now))
 
     def insert(self, session: Session, wanted: Sequence[tuple[Values, datetime]]) -> list[int]:
@@ -155,21 +165,14 @@ class TaskRows(Things):
         recording.store(session, [recording.entry_of_new(self.actor.author, number, row) for number, row in pairs])
         return numbers
 
-    @staticmethod
-    def _require_length(values: Values) -> None:
-        # A worker may have made the present description longer than people may.
-        if values.get("description") is not None:
-            checks.at_most("description", values["description"], DESCRIPTION_LENGTH)
-
 
 class PostRows(Things):
     """Posts; new ones are by the actor."""
 
+    kind = Kind.POSTS
     model = Post
     permission = Permission.POSTS_WRITE
-    required = ("title", "content")
     gone = "There is no such post."
-    columns = ("title", "content")
 
     def load(self, session: Session, thing_ids: Sequence[int], wanted: Sequence[Values], *, lock: bool) -> None:
         self._load_found(session, thing_ids, lock=lock)
@@ -187,32 +190,23 @@ class PostRows(Things):
         posts.require_own(self.actor, post)
         if post.task_id is not None:
             tasks.require_discussable(self.actor, self.subjects.get(post.task_id))
-        changed = {name: value for name, value in values.items() if getattr(post, name) != value}
+        changed = differing(post, values)
         if "task_id" in changed:
             # What a post is about decides who sees it, so it cannot be moved under the eyes of its readers.
             raise _invalid("task_id", "A post stays with what it is about.")
         return changed
 
     def row(self, values: Values, moment: datetime) -> dict[str, Any]:
-        return {
-            **{name: values.get(name) for name in ("title", "content", "task_id")},
-            "user_id": self.actor.user_id,
-            "version": 1,
-            "created_at": moment,
-            "updated_at": moment,
-        }
+        return {**self.new(values, moment), "user_id": self.actor.user_id, "version": 1}
 
 
 class ItemRows(Things):
     """Items; new ones are the actor's."""
 
+    kind = Kind.ITEMS
     model = Item
     permission = Permission.ITEMS_WRITE
-    required = ("name", "price")
-    unique: ClassVar[dict[str, Callable[[str], str]]] = {"sku": str}
-    restored: ClassVar[dict[str, Callable[[Any], Any]]] = {"price": Decimal}
     gone = "There is no such item."
-    columns = ("name", "price", "description", "sku")
 
     def load(self, session: Session, thing_ids: Sequence[int], wanted: Sequence[Values], *, lock: bool) -> None:
         self._load_found(session, thing_ids, lock=lock)
@@ -226,7 +220,7 @@ class ItemRows(Things):
     def changed(self, thing_id: int, values: Values) -> dict[str, Any]:
         item: Item = self._find(thing_id)
         items.require_changeable(self.actor, item)
-        changed = {name: value for name, value in values.items() if getattr(item, name) != value}
+        changed = differing(item, values)
         self._require_free(changed, thing_id)
         return changed
 
@@ -235,23 +229,15 @@ class ItemRows(Things):
             raise Conflict("This sku is already taken.", details={"sku": [checks.TAKEN]})
 
     def row(self, values: Values, moment: datetime) -> dict[str, Any]:
-        return {
-            **{name: values.get(name) for name in self.columns},
-            "created_by": self.actor.user_id,
-            "version": 1,
-            "created_at": moment,
-            "updated_at": moment,
-        }
+        return {**self.new(values, moment), "created_by": self.actor.user_id, "version": 1}
 
 
 class UserRows(Things):
     """Accounts, known by their usernames. A new one has a password that nobody knows."""
 
+    kind = Kind.USERS
     model = User
     permission = Permission.USERS_ADMIN
-    required = ("username", "email")
-    unique: ClassVar[dict[str, Callable[[str], str]]] = {"username": str.lower, "email": str.lower}
-    restored: ClassVar[dict[str, Callable[[Any], Any]]] = {"role": Role}
     gone = "There is no such user."
 
     def __init__(self, actor: Actor) -> None:
@@ -271,7 +257,7 @@ class UserRows(Things):
 
     def changed(self, thing_id: int, values: Values) -> dict[str, Any]:
         user: User = self._find(thing_id)
-        changed = {name: value for name, value in values.items() if getattr(user, name) != value}
+        changed = differing(user, values)
         self._require_free(changed, thing_id)
         return changed
 
@@ -287,16 +273,7 @@ class UserRows(Things):
     def row(self, values: Values, moment: datetime) -> dict[str, Any]:
         # One hash for all, because each takes long on purpose; to log in, they need another one first.
         self._password_hash = self._password_hash or passwords.hash_password(secrets.token_urlsafe(64))
-        return {
-            "username": values["username"],
-            "email": values["email"],
-            "name": values.get("name"),
-            "password_hash": self._password_hash,
-            "role": values.get("role", Role.USER),
-            "is_active": values.get("is_active", True),
-            "created_at": moment,
-            "updated_at": moment,
-        }
+        return {**self.new(values, moment), "password_hash": self._password_hash}
 
     def insert(self, session: Session, wanted: Sequence[tuple[Values, datetime]]) -> list[int]:
         made = super().insert(session, wanted)

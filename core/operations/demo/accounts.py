@@ -11,7 +11,8 @@ from core.platform.access import Actor, Role, Via
 from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.tasks import service as tasks
-from core.tasks.model import Task, TaskStatus
+from core.tasks.fields import TaskStatus
+from core.tasks.model import Task
 from core.users.model import User
 from core.users.repository import UserRepository
 

@@ -27,7 +27,8 @@ from core.platform.database.base import Base, db
 from core.platform.database.session import transaction
 from core.posts.model import Post
 from core.projects.model import Project, ProjectMember, ProjectRole
-from core.tasks.model import Task, TaskStatus
+from core.tasks.fields import TaskStatus
+from core.tasks.model import Task
 from core.users.model import User
 
 YEAR = timedelta(days=365)

@@ -1,0 +1,214 @@
+"""Models and parsers of the API, made of the declarations of a domain's fields."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from flask_restx import fields as restx
+from flask_restx.reqparse import RequestParser
+
+from api.http.input import fields, query
+from core.platform.database.filters import Filter, Filters
+from core.platform.fields import types
+from core.platform.fields.declaration import Absent, AnyOf, Exact, Field, Fields, InRange
+
+Options = dict[str, Any]
+Model = dict[str, restx.Raw]
+
+# How values of a type are shown and sent: as what may not be null, and as what may.
+_CLASSES: dict[type[types.Type], tuple[type[restx.Raw], type[restx.Raw]]] = {
+    types.Line: (fields.Line, fields.NullableLine),
+    types.Prose: (fields.Prose, fields.NullableProse),
+    types.Text: (fields.Text, fields.NullableText),
+    types.Word: (restx.String, fields.NullableWord),
+    types.Email: (fields.Email, fields.NullableText),
+    types.Zone: (fields.Zone, fields.NullableText),
+    types.Label: (restx.String, fields.NullableWord),
+    types.Choice: (restx.String, fields.NullableWord),
+    types.Flag: (restx.Boolean, fields.NullableBoolean),
+    types.Whole: (restx.Integer, fields.NullableInteger),
+    types.Amount: (fields.Money, fields.NullableMoney),
+    types.Day: (fields.Date, fields.NullableDate),
+    types.Moment: (fields.Moment, fields.NullableMoment),
+    types.Id: (fields.Id, fields.NullableId),
+    types.Ref: (fields.Id, fields.NullableId),
+}
+
+
+def _always(of: types.Type) -> Options:
+    """Return what is said of values of a type in bodies and in answers."""
+    match of:
+        case types.Line(longest, shortest):
+            return {"max_length": longest, "min_length": shortest}
+        case types.Prose(longest):
+            return {"max_length": longest}
+        case types.Word(pattern, shortest, longest):
+            return {"min_length": shortest, "max_length": longest, "pattern": f"^{pattern.pattern}$"}
+        case types.Choice(words):
+            return {"enum": list(words)}
+    return {}
+
+
+def _sent(of: types.Type) -> Options:
+    """Return what is said of them in bodies only: what is stored may have come about otherwise."""
+    match of:
+        case types.Text(longest) | types.Email(longest) | types.Zone(longest):
+            return {"max_length": longest}
+        case types.Whole(least, most):
+            return {"min": least, "max": most}
+    return {}
+
+
+# Of these, answers show no example: it is made up of what the field may be.
+_WITHOUT_EXAMPLE = (types.Text, types.Flag)
+
+
+def _given(options: Mapping[str, Any]) -> Options:
+    return {name: value for name, value in options.items() if value is not ...}
+
+
+def shown(field: Field, **changes: Any) -> restx.Raw:
+    """Return a field as answers show it; `changes` are options of Flask-RESTX that differ here, or the `cls`."""
+    options = {
+        **_always(field.type),
+        "required": True,
+        "description": field.description,
+        "example": ... if isinstance(field.type, _WITHOUT_EXAMPLE) else field.example,
+        **changes,
+    }
+    cls = options.pop("cls", None) or _CLASSES[type(field.type)][field.nullable]
+    return cls(**_given(options))
+
+
+def sent(field: Field, **changes: Any) -> restx.Raw:
+    """Return a field as bodies have it; `changes` are options of Flask-RESTX that differ here, or the `cls`."""
+    # Without an example, Swagger UI fills in a number that names nothing.
+    example = None if isinstance(field.type, types.Ref) and field.example is ... else field.example
+    options = {
+        **_always(field.type),
+        **_sent(field.type),
+        "description": field.hint or field.description,
+        "example": example,
+        **changes,
+    }
+    cls = options.pop("cls", None) or _CLASSES[type(field.type)][field.nullable]
+    return cls(**_given(options))
+
+
+def answer(declared: Fields, *, only: Iterable[str] | None = None, **changes: Options) -> Model:
+    """Return the fields of an answer about one thing; `changes` are options by the names of fields."""
+    chosen = None if only is None else tuple(only)
+    return {
+        field.name: shown(field, **changes.get(field.name, {}))
+        for field in declared
+        if chosen is None or field.name in chosen
+    }
+
+
+def hidden(declared: Fields, *, only: Iterable[str], why: str) -> Model:
+    """Return fields of an answer that are null for some of its readers."""
+    return {
+        name: _CLASSES[type(declared[name].type)][True](
+            **_given(
+                {
+                    **_always(declared[name].type),
+                    "required": True,
+                    "description": why,
+                    "example": declared[name].example,
+                }
+            )
+        )
+        for name in only
+    }
+
+
+def creation(declared: Fields, *, only: Iterable[str] | None = None, **changes: Options) -> Model:
+    """Return the fields of the body that creates a thing; `changes` are options by the names of fields."""
+    chosen = declared.writable if only is None else tuple(only)
+    model = {}
+    for field in _in_order(declared, chosen):
+        options = {"required": True} if field.required else {} if field.default is None else {"default": field.default}
+        model[field.name] = sent(field, **{**options, **changes.get(field.name, {})})
+    return model
+
+
+def replacement(declared: Fields, *, only: Iterable[str] | None = None, **changes: Options) -> Model:
+    """Return the fields of the body that replaces all that people may change."""
+    chosen = declared.changeable if only is None else tuple(only)
+    model = {}
+    for field in _in_order(declared, chosen):
+        options = {"required": True} if _is_needed(field) else {}
+        model[field.name] = sent(field, **{**options, **changes.get(field.name, {})})
+    return model
+
+
+def patch(declared: Fields, *, only: Iterable[str] | None = None, **changes: Options) -> Model:
+    """Return the fields of the body that changes some of them."""
+    chosen = declared.changeable if only is None else tuple(only)
+    return {field.name: sent(field, **changes.get(field.name, {})) for field in _in_order(declared, chosen)}
+
+
+def _is_needed(field: Field) -> bool:
+    return field.required or field.absent is Absent.REFUSED
+
+
+def _in_order(declared: Fields, names: Sequence[str]) -> list[Field]:
+    """Return fields with those first that a replacement needs."""
+    return sorted((field for field in declared if field.name in names), key=lambda field: not _is_needed(field))
+
+
+# --- lists ------------------------------------------------------------------------
+
+
+def list_parser(filters: Filters, default_sort: str, *, first: Sequence[str] = ()) -> RequestParser:
+    """Return the parser of a list: pages, sorting, and each filter.
+
+    What is to come `first` comes before the others: generated clients may have arguments without names.
+    """
+    declared = filters.fields
+    parser = query.list_parser(dict.fromkeys(declared.names(lambda field: field.sortable)), default_sort)
+    for name, convert, description in sorted(_parameters(filters), key=lambda parameter: parameter[0] not in first):
+        query.add(parser, name, convert, description)
+    for field in declared:
+        if isinstance(field.filter, InRange):
+            query.add_range(parser, field.name, _converter(field.type))
+    return parser
+
+
+def _parameters(filters: Filters) -> Iterator[tuple[str, query.Converter, str]]:
+    for field in filters.fields:
+        match field.filter:
+            case Exact(description):
+                yield field.name, _converter(field.type), description
+            case AnyOf(description) if isinstance(field.type, types.Choice):
+                yield field.name, query.one_or_more(field.type.words), description
+    for extra in filters.extras:
+        yield extra.name, _converter(extra.type), extra.description
+
+
+def _converter(of: types.Type) -> query.Converter:
+    """Return how a value of a type is read from a query."""
+    match of:
+        case types.Ref("users"):
+            return query.user_reference
+        case types.Ref() | types.Id():
+            return query.integer()
+        case types.Whole(least, most):
+            return query.integer(minimum=least, maximum=most)
+        case types.Line() | types.Word():
+            return query.words
+    return _CONVERTERS[type(of)]
+
+
+_CONVERTERS: dict[type[types.Type], Callable[[str], Any]] = {
+    types.Flag: query.boolean,
+    types.Day: query.day,
+    types.Moment: query.moment,
+    types.Amount: query.amount,
+}
+
+
+def filter_of(filters: Filters, arguments: Mapping[str, Any], *, me: int) -> Filter:
+    """Return what the parameters of a list narrow it to; `me` is the caller."""
+    values = {name: arguments[name] for name in filters.exact if name in arguments}
+    values |= {name: query.user_id(values, name, me=me) for name in filters.of_users if name in values}
+    return Filter(values, query.ranges(arguments, *filters.ranged))

@@ -1,0 +1,108 @@
+"""Filters of lists: what a caller asks for, and the conditions that it means.
+
+The declarations of a domain say by what its list can be narrowed; what is no column (`q`, `overdue`) is an
+`Extra`. `Filters` is made of both once, at import, and the API's parser of the same two.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy import ColumnElement
+
+from core.platform.database.base import Base
+from core.platform.database.json_values import plain, rich
+from core.platform.database.ranges import Range
+from core.platform.fields.declaration import AnyOf, Exact, Fields, InRange
+from core.platform.fields.types import Line, Ref, Type
+
+# Text to look for.
+WORDS = Line(200)
+
+Condition = Callable[[Any], ColumnElement[bool] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What a list is narrowed to: values by the names of its filters, and bounds by those of its fields."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    ranges: Mapping[str, Range] = field(default_factory=dict)
+
+    def get(self, name: str) -> Any:
+        """Return the value for a filter, or None if the list is not narrowed by it."""
+        return self.values.get(name)
+
+    def narrowed(self, **values: Any) -> "Filter":
+        """Return this filter with further values."""
+        return replace(self, values={**self.values, **values})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the filter as plain JSON, for the payload of a job."""
+        bounds = {name: found.bounds for name, found in self.ranges.items()}
+        ranges = {name: {op: plain(value) for op, value in by.items()} for name, by in bounds.items()}
+        return {**{name: value for name, value in self.values.items() if value is not None}, "ranges": ranges}
+
+    @classmethod
+    def of_json(cls, values: Mapping[str, Any]) -> "Filter":
+        """Return the filter that `to_json` has made JSON of."""
+        given = {name: value for name, value in values.items() if name != "ranges"}
+        return cls(
+            given,
+            {
+                name: Range({op: rich(value) for op, value in bounds.items()})
+                for name, bounds in values.get("ranges", {}).items()
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """A filter that is no column. Without a condition, the service itself heeds it."""
+
+    name: str
+    type: Type
+    description: str
+    condition: Condition = lambda value: None
+
+
+class Filters:
+    """The conditions of a list by the names of its filters, in one order for every request."""
+
+    def __init__(self, model: type[Base], fields: Fields, *extras: Extra) -> None:
+        self.fields = fields
+        self.extras = extras
+        self._exact: dict[str, Condition] = {}
+        self._ranged: dict[str, Any] = {}
+        for one in fields:
+            match one.filter:
+                case Exact():
+                    self._exact[one.name] = _equals(getattr(model, one.name))
+                case AnyOf():
+                    self._exact[one.name] = getattr(model, one.name).in_
+                case InRange():
+                    self._ranged[one.name] = getattr(model, one.name)
+        self._exact |= {extra.name: extra.condition for extra in extras}
+        self.exact, self.ranged = tuple(self._exact), tuple(self._ranged)
+        self.of_users = fields.names(lambda one: isinstance(one.filter, Exact) and one.type == Ref("users"))
+
+    def conditions(self, narrowed: Filter) -> Iterable[ColumnElement[bool]]:
+        """Yield what a row must meet. Raises KeyError for a filter that nobody has declared."""
+        for name in narrowed.values.keys() - self._exact.keys() | narrowed.ranges.keys() - self._ranged.keys():
+            raise KeyError(name)
+        for name, condition in self._exact.items():
+            value = narrowed.values.get(name)
+            found = None if value is None else condition(value)
+            if found is not None:
+                yield found
+        for name, column in self._ranged.items():
+            if name in narrowed.ranges:
+                yield from narrowed.ranges[name].conditions(column)
+
+
+def _equals(column: Any) -> Condition:
+    def condition(value: Any) -> ColumnElement[bool]:
+        found: ColumnElement[bool] = column.is_(value) if isinstance(value, bool) else column == value
+        return found
+
+    return condition
