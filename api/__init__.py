@@ -8,19 +8,20 @@ from werkzeug.wrappers import Response as BaseResponse
 from api.cli import FlaskCommands
 from api.http.answers.errors import init_errors
 from api.http.answers.headers import init_headers
+from api.http.answers.json_provider import OrjsonProvider
 from api.http.door.cors import init_cors
 from api.http.door.hosts import init_hosts
 from api.http.door.limits import init_limits
 from api.http.door.tokens import init_tokens
-from api.http.input.json import OrjsonProvider
 from api.http.input.request_id import init_request_ids
 from api.http.input.utf8 import init_utf8
 from api.http.serving.access_log import init_access_log
 from api.http.serving.metrics import init_metrics
 from api.http.serving.waiting import init_waiting
 from api.v1 import create_blueprint
-from core.bootstrap import create_core_app, current_settings
+from core.bootstrap import create_core_app
 from core.operations import degradation
+from core.platform.config.current import current_settings
 from core.platform.config.settings import Settings
 from core.platform.text.checks import MAX_ID
 

@@ -8,6 +8,7 @@ from flask_migrate import Migrate, upgrade
 
 from core import models
 from core.platform.cache.answers import cache
+from core.platform.config.current import bind_settings, current_settings
 from core.platform.config.load import ROOT, load_settings
 from core.platform.config.rules import ConfigError
 from core.platform.config.settings import Settings
@@ -19,7 +20,6 @@ from core.platform.logs.sentry import init_sentry
 from core.platform.logs.setup import configure_logging
 from core.upstreams.registry import Registry
 
-EXTENSION = "tasklane"
 UPSTREAMS = "tasklane.upstreams"
 WRITE_CHECK = "tasklane.write_check"
 
@@ -32,7 +32,7 @@ def create_core_app(config_name: str | None = None, *, settings: Settings | None
     """
     settings = settings or load_settings(config_name)
     app = Flask("tasklane", root_path=str(ROOT), instance_path=str(settings.instance_path), static_folder=None)
-    app.extensions[EXTENSION] = settings
+    bind_settings(app, settings)
     app.extensions[UPSTREAMS] = Registry(settings.upstreams)
     app.extensions[WRITE_CHECK] = WriteCheck()
     app.testing = settings.env == "testing"
@@ -54,12 +54,6 @@ def create_core_app(config_name: str | None = None, *, settings: Settings | None
     # Batch mode rewrites a table where SQLite cannot alter it in place.
     Migrate(app, db, directory=str(ROOT / "migrations"), render_as_batch=True, compare_type=True)
     return app
-
-
-def current_settings() -> Settings:
-    """Return the settings of the application in whose context this runs."""
-    settings: Settings = current_app.extensions[EXTENSION]
-    return settings
 
 
 def current_upstreams() -> Registry:

@@ -14,7 +14,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection
 
 from api import create_app
-from api.http.door.limits import credentials_limiter, limiter
+from api.http.door.limiters import credentials_limiter, limiter
 from core.platform import clock
 from core.platform.access import Role
 from core.platform.config.load import ROOT, load_settings

@@ -5,10 +5,11 @@ import sys
 import click
 from flask import Flask
 
-from core.bootstrap import create_core_app, current_settings
+from core.bootstrap import create_core_app
 from core.jobs.kinds import QUEUES
 from core.operations import degradation
 from core.operations.commands.process import MANAGE, die_with_parent, pool_member_options, share_folder
+from core.platform.config.current import current_settings
 from core.platform.config.load import load_settings
 from core.platform.logs.setup import configure_logging
 from core.platform.process.pool import Pool, announce_ready

@@ -17,10 +17,10 @@ from flask import Flask, current_app
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 from sqlalchemy.exc import SQLAlchemyError
 
-from core.bootstrap import current_settings
 from core.jobs import tally
 from core.jobs.kinds import EMAILS, KINDS
 from core.platform import clock
+from core.platform.config.current import current_settings
 from core.platform.database import outage_log
 from core.platform.database.base import db
 from core.platform.database.repeats import repeated

@@ -9,10 +9,10 @@ from datetime import datetime
 from flask import Flask
 
 from core.audit import rotation
-from core.bootstrap import current_settings
 from core.jobs import schedule
 from core.jobs.schedule import SCHEDULE, Entry
 from core.platform import clock
+from core.platform.config.current import current_settings
 from core.platform.database import outage_log
 from core.platform.database.base import db
 from core.platform.database.trouble import is_outage

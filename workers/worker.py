@@ -20,10 +20,10 @@ from rq.exceptions import StopRequested
 from rq.serializers import JSONSerializer
 from sqlalchemy.exc import SQLAlchemyError
 
-from core.bootstrap import current_settings
 from core.jobs import tally
 from core.jobs.kinds import KINDS
 from core.platform import redis
+from core.platform.config.current import current_settings
 from core.platform.database.base import db
 from core.runs import lifecycle
 from workers.runner import HAND_BACK, TAKEN, TimeLimit, raise_stopping, raise_taken, resolve

@@ -10,11 +10,11 @@ from flask_restx.model import ModelBase
 from api.http.answers.cached import cached
 from api.http.answers.refusals import refuses
 from api.http.answers.responses import created, no_content, returns, returns_bare
-from api.http.door import limits, tokens
+from api.http.door import login_limits, tokens
 from api.http.door.basic import presented_credentials, require_confidential_channel
 from api.http.door.idempotency import Effect
 from api.http.door.resource import SecureResource
-from api.http.input import grants, json, media
+from api.http.input import grants, media
 from api.http.input.body import LACKING, check, load_object
 from api.http.input.fields import Id, Moment, Password
 from api.http.input.forms import urlencoded
@@ -22,11 +22,11 @@ from api.http.input.takes import Input, takes
 from api.v1.users import me_fields, registration_fields, user_out
 from core.auth import accounts
 from core.auth import service as auth
-from core.bootstrap import current_settings
 from core.platform.access import Permission
 from core.platform.cache.marks.model import Topic
+from core.platform.config.current import current_settings
 from core.platform.errors import Invalid, Malformed
-from core.platform.text import checks
+from core.platform.text import checks, strict_json
 from core.platform.text.redaction import confide
 from core.users import service as users
 from core.users.model import User
@@ -139,9 +139,9 @@ def _origin() -> dict[str, Any]:
 @ns.route("/login")
 class Login(SecureResource):
     permissions = {"POST": Permission.PUBLIC}
-    decorators = (limits.limits_logins,)
+    decorators = (login_limits.limits_logins,)
     effect = Effect.RESERVATION
-    count = limits.count_unless_login
+    count = login_limits.count_unless_login
 
     @takes(login_in, or_urlencoded=True, missing_status=400)
     @refuses(401, 429)
@@ -161,22 +161,22 @@ class Login(SecureResource):
         basic = presented_credentials()
         if basic is not None:
             require_confidential_channel()
-            json.require_storable(basic)
+            strict_json.require_storable(basic)
             return basic
         if not grants.is_grant():
             return _read_login(login_in, load_object(media.URLENCODED))
         form = grants.read_grant(urlencoded())
         confide(form.get("password"))
-        json.require_storable(form)
+        strict_json.require_storable(form)
         return _read_login(login_in, form)
 
 
 @ns.route("/session")
 class BrowserSession(SecureResource):
     permissions = {"POST": Permission.PUBLIC, "DELETE": Permission.CREDENTIALS_MANAGE}
-    decorators = (limits.limits_logins,)
+    decorators = (login_limits.limits_logins,)
     effect = Effect.RESERVATION
-    count = limits.count_unless_login
+    count = login_limits.count_unless_login
 
     @takes(session_in, missing_status=400)
     @refuses(401, 429)
@@ -274,7 +274,7 @@ class Me(SecureResource):
 @ns.route("/password")
 class PasswordChange(OfThisSession):
     permissions = {"POST": Permission.CREDENTIALS_MANAGE}
-    count = limits.count_password
+    count = login_limits.count_password
 
     @takes(password_in)
     @no_content

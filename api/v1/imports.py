@@ -9,13 +9,13 @@ from api.http.door.resource import SecureResource
 from api.http.input import query
 from api.http.input.forms import FormParser
 from api.http.input.takes import takes
-from core.bootstrap import current_settings
 from core.exchange.columns import Kind
 from core.exchange.imports import service as imports
 from core.exchange.imports.parsers import Format
 from core.exchange.imports.work import Match, OnError
 from core.jobs.model import Job
 from core.platform.access import Permission
+from core.platform.config.current import current_settings
 
 ns = Namespace("imports", description="Create and change many things from a file", path="/v1/imports")
 

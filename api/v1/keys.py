@@ -14,8 +14,8 @@ from api.http.input.fields import Id, Line, Moment, NullableMoment
 from api.http.input.takes import takes
 from core.auth import keys
 from core.auth.model import KEY_NAME_LENGTH, ApiKey
-from core.bootstrap import current_settings
 from core.platform.access import SCOPES, Permission
+from core.platform.config.current import current_settings
 from core.platform.database.paging import Page
 
 ns = Namespace("keys", description="API keys for scripts", path="/v1/auth/keys")

@@ -7,11 +7,11 @@ from api.http.answers.responses import returns
 from api.http.door.resource import SecureResource
 from api.http.input import places
 from api.http.input.takes import takes
-from core.bootstrap import current_settings
 from core.mail import preferences
 from core.mail.model import OPTIONAL, MailKind
 from core.mail.preferences import Subscription
 from core.platform.access import Permission
+from core.platform.config.current import current_settings
 
 ns = Namespace("notifications", description="Choose what to get by e-mail", path="/v1")
 

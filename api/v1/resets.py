@@ -6,14 +6,14 @@ from flask_restx import Namespace, fields
 
 from api.http.answers.refusals import refuses
 from api.http.answers.responses import no_content, returns
-from api.http.door import limits
+from api.http.door import login_limits
 from api.http.door.resource import SecureResource
 from api.http.input import places
 from api.http.input.fields import Moment, NullableText, Password
 from api.http.input.takes import takes
 from core.auth import resets
-from core.bootstrap import current_settings
 from core.platform.access import Permission
+from core.platform.config.current import current_settings
 from core.platform.text.redaction import confide
 
 ns = Namespace("passwords", description="A way back for who has forgotten their password", path="/v1")
@@ -56,8 +56,8 @@ link_out = ns.model(
 @ns.route("/auth/password/forgotten")
 class ForgottenPassword(SecureResource):
     permissions = {"POST": Permission.PUBLIC}
-    decorators = (limits.limits_resets,)
-    count = limits.count_unless_login
+    decorators = (login_limits.limits_resets,)
+    count = login_limits.count_unless_login
 
     @takes(forgotten_in, missing_status=400)
     @refuses(429)
@@ -75,8 +75,8 @@ class ForgottenPassword(SecureResource):
 @ns.route("/auth/password/reset")
 class PasswordReset(SecureResource):
     permissions = {"POST": Permission.PUBLIC}
-    decorators = (limits.limits_tokens,)
-    count = limits.count_unless_login
+    decorators = (login_limits.limits_tokens,)
+    count = login_limits.count_unless_login
 
     @takes(reset_in, missing_status=400)
     @refuses(429)

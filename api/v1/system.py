@@ -11,9 +11,10 @@ from api.http.door.resource import SecureResource
 from api.http.input import places
 from api.http.input.fields import NullableInteger, NullableText
 from api.http.input.request_id import current_request_id
-from core.bootstrap import current_settings, current_upstreams, current_write_check
+from core.bootstrap import current_upstreams, current_write_check
 from core.operations import health
 from core.platform.access import Permission
+from core.platform.config.current import current_settings
 from core.platform.errors import Malformed
 from core.platform.text import checks
 from core.version import VERSION

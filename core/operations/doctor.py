@@ -16,12 +16,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.audit import rotation
-from core.bootstrap import current_settings, current_upstreams
+from core.bootstrap import current_upstreams
 from core.mail import delivery
 from core.mail.delivery import MailDelayed
 from core.operations import health
 from core.operations.degradation import WITHOUT_REDIS, is_without_redis
 from core.platform import clock, redis
+from core.platform.config.current import current_settings
 from core.platform.config.load import masked_url
 from core.platform.config.rules import MIN_SECRET_BYTES, is_in_memory
 from core.platform.config.settings import SECRETS, Settings

@@ -10,11 +10,11 @@ from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.http.input.json import parse
 from core.items import service as items
 from core.platform.database.session import transaction
 from core.platform.errors import Invalid
 from core.platform.text.json_out import dump
+from core.platform.text.strict_json import parse
 from core.tasks.model import Task
 from tests.support.answers import data, details
 from tests.support.people import Person

@@ -10,7 +10,7 @@ from flask import Flask
 from redis.exceptions import RedisError
 from werkzeug.test import TestResponse
 
-from api.http.door.limits import limiter
+from api.http.door.limiters import limiter
 from core.auth import lockout
 from core.platform.config.load import ConfigError
 from core.platform.config.settings import Settings

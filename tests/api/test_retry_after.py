@@ -12,7 +12,7 @@ from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import RateLimiter
 from werkzeug.test import TestResponse
 
-from api.http.door.limits import credentials_limiter, limiter
+from api.http.door.limiters import credentials_limiter, limiter
 from api.http.door.windows import MovingWindow, SlidingWindow, whole_seconds_until
 from core.auth import lockout
 from tests.support.people import Person

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api.http.serving import connections
+from api.http.serving import listener
 from api.http.serving import server as server_module
 from tests.support.sockets import Application, Running
 
@@ -251,7 +251,7 @@ def test_the_address_of_the_client_is_what_the_trusted_proxies_say(
 def test_a_header_that_comes_drop_by_drop_is_not_waited_for(
     run: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "SILENCE_SECONDS", 0.5)
+    monkeypatch.setattr(listener, "SILENCE_SECONDS", 0.5)
     monkeypatch.setitem(server_module.HARDENED, "cleanup_interval", 0)
     running = run()
     client = running.client()

@@ -21,6 +21,7 @@ from workers.runner import resolve
 FLASK_GLUE = {
     "core/bootstrap.py",
     "core/platform/cache/answers.py",
+    "core/platform/config/current.py",
     "core/platform/database/base.py",
     "core/platform/database/engine.py",
     "core/platform/database/environment_mark.py",
@@ -137,6 +138,25 @@ def test_no_packages_import_each_other_in_a_circle(package: str) -> None:
     assert graph
     # It raises CycleError, which names the circle.
     assert list(TopologicalSorter(graph).static_order())
+
+
+# The rooms of api/http, outermost first: each may import those that stand after it.
+HTTP_ROOMS = ["api.http.serving", "api.http.door", "api.http.answers", "api.http.input", "api.http.documentation"]
+
+
+def test_every_room_of_http_imports_only_those_behind_it() -> None:
+    wrong, seen = [], set()
+    for path, tree in sources("api/http"):
+        own = ".".join(path.removesuffix(".py").split("/")[:3])
+        seen.add(own)
+        behind = HTTP_ROOMS[HTTP_ROOMS.index(own) :] if own in HTTP_ROOMS else []
+        wrong += [
+            f"{path} imports {name}"
+            for name in imports(tree)
+            if name.startswith("api.") and not name.startswith(tuple(behind))
+        ]
+    assert wrong == []
+    assert seen == {*HTTP_ROOMS, "api.http.__init__"}
 
 
 def test_the_core_knows_flask_only_in_its_glue() -> None:

@@ -12,10 +12,10 @@ from functools import partial
 
 from sqlalchemy.exc import OperationalError
 
-from core.bootstrap import current_settings
 from core.mail import service as mail
 from core.mail.delivery import MailDelayed, MailRefused, delivered
 from core.mail.service import Letter, NotNeeded
+from core.platform.config.current import current_settings
 from core.platform.database.base import db
 from core.runs.lifecycle import Run
 

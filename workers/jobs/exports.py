@@ -4,11 +4,11 @@ import tempfile
 from datetime import timedelta
 from typing import Any
 
-from core.bootstrap import current_settings
 from core.exchange import exports
 from core.exchange.formats import LAYOUTS, FileFormat
 from core.files import service as files
 from core.platform import clock
+from core.platform.config.current import current_settings
 from core.platform.errors import Forbidden, JobFailed
 from core.runs.lifecycle import Run
 

@@ -4,10 +4,10 @@ import contextlib
 from datetime import timedelta
 from typing import Any
 
-from core.bootstrap import current_settings
 from core.exchange.imports import service as imports
 from core.exchange.imports.work import Import, ImportRefused, Order, RowsRefused
 from core.files import service as files
+from core.platform.config.current import current_settings
 from core.runs.lifecycle import Run
 
 

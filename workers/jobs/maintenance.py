@@ -1,7 +1,7 @@
 """Jobs that the service orders for itself."""
 
-from core.bootstrap import current_settings
 from core.operations.cleanup import clean_up as forget
+from core.platform.config.current import current_settings
 from core.runs.lifecycle import Run
 
 

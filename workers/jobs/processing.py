@@ -2,7 +2,7 @@
 
 import time
 
-from core.bootstrap import current_settings
+from core.platform.config.current import current_settings
 from core.runs.lifecycle import Run
 from core.tasks import processing as tasks
 

@@ -1,7 +1,7 @@
 """Ordering the reminders that are due; the schedule has this run all day."""
 
-from core.bootstrap import current_settings
 from core.mail.reminders import order_reminders
+from core.platform.config.current import current_settings
 from core.runs.lifecycle import Run
 
 

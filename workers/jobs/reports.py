@@ -7,8 +7,8 @@ from importlib import import_module
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 
-from core.bootstrap import current_settings
 from core.files import service as files
+from core.platform.config.current import current_settings
 from core.reports import service as reports
 from core.reports.figures import Figures
 from core.runs.lifecycle import Run

@@ -16,7 +16,7 @@ from api.http.answers import etags
 from api.http.answers.etags import IF_MATCH, IF_NONE_MATCH
 from api.http.answers.marshalling import representation
 from api.http.documentation import Verb, document, documented_responses
-from core.bootstrap import current_settings
+from core.platform.config.current import current_settings
 from core.platform.errors import PreconditionFailed, PreconditionRequired
 from core.platform.preconditions import ANY_STATE, Expected
 

@@ -5,11 +5,11 @@ from urllib.parse import quote, urlsplit
 from flask import Flask, Response, request
 from werkzeug.sansio.utils import host_is_trusted
 
-from api.http.serving.metrics import PATH as METRICS
 from core.platform.config.settings import Settings
 from core.platform.errors import Malformed
 
 # Balancers and Prometheus ask by address and without TLS, and get nothing that depends on either.
+METRICS = "/metrics"
 PROBES = frozenset({"/health", "/health/ready", "/api/v1/health", "/api/v1/health/ready", METRICS})
 # What a path may contain as it is (RFC 3986, section 3.3).
 _PLAIN = "/!$&'()*+,;=:@-._~"

@@ -9,10 +9,10 @@ from flask import Response, current_app, request
 from flask_limiter.util import get_remote_address
 
 from api.http.answers import errors
-from core.bootstrap import current_settings
 from core.idempotency import service as idempotency
 from core.idempotency.service import AlreadyClaimed, Answer, StillRunning, Ticket
 from core.platform.access import Actor
+from core.platform.config.current import current_settings
 from core.platform.database.repeats import repeated
 from core.platform.database.session import transaction
 from core.platform.database.trouble import asks_for_repetition

@@ -20,9 +20,9 @@ from api.http.answers.responses import on_answer
 from core.auth import keys
 from core.auth import service as auth
 from core.auth.service import Grant
-from core.bootstrap import current_settings
 from core.platform import clock
 from core.platform.access import Actor
+from core.platform.config.current import current_settings
 from core.platform.errors import ExpiredToken, Forbidden, InvalidToken, Unauthenticated
 from core.platform.text import checks, redaction
 

@@ -64,9 +64,6 @@ def _sinks_in(target: int, length: int, before: int, before_left: float, current
     return period_left + length - (target + 1) * length / current
 
 
-STRATEGIES: dict[str, type[RateLimiter]] = {"moving-window": MovingWindow, "sliding-window-counter": SlidingWindow}
-
-
 def whole_seconds_until(moment: float) -> int:
     """Return how many whole seconds to wait to be past a moment for sure, at least one."""
     return max(math.floor(moment - time.time() + ROUNDING_SECONDS) + 1, 1)

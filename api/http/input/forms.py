@@ -15,12 +15,14 @@ from werkzeug.datastructures import FileStorage, Headers
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import MultiPartParser, default_stream_factory
 
-from api.http.input import json, media, utf8
+from api.http.input import media, utf8
 from api.http.input.media import MULTIPART, URLENCODED
 from api.http.input.query import Converter
 from core.platform.errors import Invalid, Malformed
 from core.platform.text import checks
 from core.platform.text.faults import nearest
+from core.platform.text.json_out import dump
+from core.platform.text.strict_json import printable
 
 # Of a form without files, which holds a name and a password: a megabyte has room for half a million fields.
 MAX_URLENCODED_BYTES = 256 * 1024
@@ -99,7 +101,7 @@ def urlencoded() -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in ((name.decode(), value.decode()) for name, value in utf8.pairs(raw)):
         if name in found:
-            raise Malformed("The form cannot be used.", details={json.printable(name): ["Given more than once."]})
+            raise Malformed("The form cannot be used.", details={printable(name): ["Given more than once."]})
         found[name] = value
     return found
 
@@ -113,7 +115,7 @@ def fingerprint(values: Mapping[str, Any]) -> bytes:
             content = hashlib.file_digest(value.stream, "sha256").hexdigest()  # type: ignore[arg-type]
             value.stream.seek(0)
             value = [value.filename, value.mimetype, content]
-        digest.update(json.dump([name, value]))
+        digest.update(dump([name, value]))
     return digest.digest()
 
 
@@ -146,7 +148,7 @@ def _checked(target: FormParser, parts: dict[str, list[Any]]) -> dict[str, Any]:
     details: dict[str, list[str]] = {}
     for name, found in parts.items():
         if name not in arguments:
-            details[json.printable(name)] = [f"Unknown field.{nearest(name, arguments)}"]
+            details[printable(name)] = [f"Unknown field.{nearest(name, arguments)}"]
         elif len(found) > 1:
             details[name] = ["Given more than once."]
         else:

@@ -11,15 +11,16 @@ from zoneinfo import ZoneInfo
 from flask import g, request
 from flask_restx import reqparse
 
-from api.http.input import foreign_names, json
+from api.http.input import foreign_names
 from api.http.input.fields import NOT_EMPTY, STORABLE
-from core.bootstrap import current_settings
+from core.platform.config.current import current_settings
 from core.platform.database.paging import MAX_PAGE, MAX_PER_PAGE, PageRequest
 from core.platform.database.ranges import OPERATORS, Range
 from core.platform.errors import Invalid, Malformed
 from core.platform.text import checks, zones
 from core.platform.text.checks import MAX_ID
 from core.platform.text.faults import MAX_HINTS, nearest
+from core.platform.text.strict_json import printable
 
 # A day, or a moment (RFC 3339) whose seconds and zone are optional.
 MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d)(:\d\d(?:\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII | re.IGNORECASE)
@@ -259,7 +260,7 @@ def load_filters(target: reqparse.RequestParser, given: Mapping[str, Any]) -> di
         try:
             spelled[name] = _as_in_url(value)
         except ValueError as error:
-            details[json.printable(name)] = [str(error)]
+            details[printable(name)] = [str(error)]
     values, found = _read([argument for argument in target.args if argument.name not in _PAGING], spelled, "filter")
     wrong = {f"filters.{name}": sentences for name, sentences in {**found, **details}.items()}
     if wrong:
@@ -290,7 +291,7 @@ def _read(
     for name, text in given.items():
         if name not in known:
             hint = foreign_names.nearest(name, known) if len(details) < MAX_HINTS else ""
-            details[json.printable(name)] = [f"Unknown {noun}.{hint}"]
+            details[printable(name)] = [f"Unknown {noun}.{hint}"]
             continue
         try:
             values[name] = known[name].type(text)

@@ -7,8 +7,8 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from flask import Flask, current_app, request
 from werkzeug.exceptions import HTTPException
 
-from api.http.input import json
 from core.platform.errors import Malformed
+from core.platform.text.strict_json import printable
 
 NOT_UTF8 = "Must be UTF-8."
 REFUSAL = "The request has bytes that are no UTF-8."
@@ -63,7 +63,7 @@ def broken_names(encoded: bytes) -> list[str]:
 
 def refusal(names: Iterable[str]) -> Malformed:
     """Return the refusal of what has these names."""
-    return Malformed(REFUSAL, details={json.printable(name): [NOT_UTF8] for name in names})
+    return Malformed(REFUSAL, details={printable(name): [NOT_UTF8] for name in names})
 
 
 def _names_of(path: bytes) -> list[str]:

@@ -6,15 +6,14 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from flask import Flask, Response, request
 
+from api.http.door.hosts import METRICS
 from api.http.input.continuation import GO_ON
 from api.http.serving.access_log import route, seconds_so_far
-from core.bootstrap import current_settings
 from core.operations import installation
 from core.platform.cache.answers import METERS
+from core.platform.config.current import current_settings
 from core.platform.config.settings import Settings
 from core.platform.errors import Forbidden, InvalidToken, Unauthenticated
-
-PATH = "/metrics"
 
 
 def init_metrics(app: Flask, settings: Settings) -> None:
@@ -36,7 +35,7 @@ def init_metrics(app: Flask, settings: Settings) -> None:
             meters.count_request(request.method, route(), response.status_code, seconds_so_far())
         return response
 
-    @app.get(PATH)
+    @app.get(METRICS)
     def metrics() -> Response:
         """Show the metrics to those who may read them."""
         require_reader(current_settings())

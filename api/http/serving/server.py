@@ -17,7 +17,8 @@ from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.task import ThreadedTaskDispatcher
 
-from api.http.serving.connections import SILENCE_SECONDS, Channel, Listener
+from api.http.serving.connections import Channel
+from api.http.serving.listener import SILENCE_SECONDS, Listener
 
 log = logging.getLogger("tasklane.server")
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from flask import Flask, current_app
 
-from core.bootstrap import current_settings
+from core.platform.config.current import current_settings
 
 MAX_WAIT = 30
 EXTENSION = "tasklane.waiting"

@@ -2,11 +2,11 @@
 
 import click
 
-from core.bootstrap import current_settings
 from core.mail import service as mails
 from core.mail.delivery import MailDelayed, MailRefused
 from core.operations.commands.common import in_app, refusals
 from core.operations.commands.process import Failure
+from core.platform.config.current import current_settings
 
 
 @click.group()

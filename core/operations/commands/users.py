@@ -5,9 +5,9 @@ import sys
 import click
 
 from core.auth import accounts
-from core.bootstrap import current_settings
 from core.operations.commands.common import in_app, refusals
 from core.platform.access import OPERATOR, Role
+from core.platform.config.current import current_settings
 from core.platform.preconditions import ANY_STATE
 from core.removal import service as removal
 from core.users import service as users

@@ -1,0 +1,69 @@
+"""Exchanges with the application: a request, a question before its body, and a refusal that it never sees."""
+
+import logging
+
+from waitress.task import ErrorTask, WSGITask
+
+from api.http.answers import errors, headers
+from api.http.answers.negotiation import JSON
+from api.http.input import request_id
+from api.http.input.continuation import ASKED, GO_ON
+from core.platform.logs import context
+
+log = logging.getLogger("tasklane.server")
+
+
+class Task(WSGITask):
+    """Says `Connection: close` with the last answer on a connection of a process that leaves."""
+
+    def build_response_header(self) -> bytes:
+        if self.channel.is_leaving():
+            self.request.headers["CONNECTION"] = "close"
+        header: bytes = super().build_response_header()
+        return header
+
+
+class Question(Task):
+    """Asks the application whether it wants the body, and answers if it does not."""
+
+    def execute(self) -> None:
+        self.get_environment()[ASKED] = True
+        super().execute()
+
+    def build_response_header(self) -> bytes:
+        # What the client does with the body now is not known, so the next request could not be found.
+        self.set_close_on_finish()
+        self.channel.leaves_unread = True
+        return super().build_response_header()
+
+    def finish(self) -> None:
+        if self.status.startswith(str(GO_ON)):
+            self.channel.ask_for_body()
+        else:
+            super().finish()
+
+
+class Refusal(ErrorTask):
+    """Answers what never reaches the application in the same shape as everything else."""
+
+    def execute(self) -> None:
+        own_id = request_id.choose(self.request.headers.get("X_REQUEST_ID", ""))
+        error = self.request.error
+        body = errors.server_refusal(error.code, own_id)
+        # This thread may have answered somebody before.
+        context.request_id.set(own_id)
+        context.user_id.set(None)
+        context.key_id.set(None)
+        fields = {"status": error.code, "address": self.channel.addr[0]}
+        log.info("Refused before the application saw it: %s %s", error.code, error.reason, extra=fields)
+        self.status = f"{error.code} {error.reason}"
+        self.response_headers += [
+            ("Content-Type", JSON),
+            ("Cache-Control", "no-store"),
+            *headers.ALWAYS.items(),
+            (request_id.HEADER, own_id),
+        ]
+        self.set_close_on_finish()
+        self.channel.leaves_unread = True
+        self.content_length = len(body)
+        self.write(body)
