@@ -8,7 +8,7 @@ from flask_migrate import Migrate, upgrade
 
 from core import models
 from core.platform.cache.answers import cache
-from core.platform.config.current import bind_settings, current_settings
+from core.platform.config.current import bind_settings
 from core.platform.config.load import ROOT, load_settings
 from core.platform.config.rules import ConfigError
 from core.platform.config.settings import Settings
@@ -75,7 +75,6 @@ def upgrade_database() -> None:
 
 __all__ = [
     "create_core_app",
-    "current_settings",
     "current_upstreams",
     "current_write_check",
     "models",

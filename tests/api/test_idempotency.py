@@ -14,12 +14,12 @@ from api.v1 import tasks as tasks_api
 from core.audit.model import LoginFailures
 from core.auth import lockout
 from core.auth import service as auth
-from core.bootstrap import current_settings
 from core.idempotency import service as idempotency
 from core.idempotency.model import StoredAnswer
 from core.jobs.model import Job
 from core.operations.cleanup import clean_up
 from core.platform import clock
+from core.platform.config.current import current_settings
 from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.platform.errors import TooManyAttempts

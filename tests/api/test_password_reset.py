@@ -14,11 +14,11 @@ from sqlalchemy import select, update
 
 from core.auth import resets
 from core.auth.model import ApiKey, LoginSession, PasswordReset
-from core.bootstrap import current_settings
 from core.jobs.model import Job, JobState
 from core.operations.cleanup import clean_up
 from core.platform import clock
 from core.platform.access import Actor, Role
+from core.platform.config.current import current_settings
 from core.platform.config.load import ConfigError
 from core.platform.config.settings import Settings
 from core.platform.database.base import db

@@ -11,11 +11,11 @@ from api.http.door.tokens import KEY_HEADER
 from core.audit import rotation
 from core.auth import accounts, lockout
 from core.auth.model import ApiKey
-from core.bootstrap import current_settings
 from core.idempotency.model import StoredAnswer
 from core.mail.model import MailKind
 from core.mail.preferences import unsubscribe_token
 from core.operations.doctor import Finding, Verdict, examine
+from core.platform.config.current import current_settings
 from core.platform.config.load import ConfigError, load_settings
 from core.platform.database.base import db
 from core.platform.database.session import transaction

@@ -12,9 +12,9 @@ from sqlalchemy import event, select, update
 
 from core.audit.model import KnownAddress, LoginFailures, SecurityEvent
 from core.auth import accounts, lockout
-from core.bootstrap import current_settings
 from core.operations.cleanup import clean_up
 from core.platform import clock
+from core.platform.config.current import current_settings
 from core.platform.config.load import ConfigError, load_settings
 from core.platform.database.base import db
 from core.platform.database.session import transaction

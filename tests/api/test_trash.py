@@ -10,11 +10,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from core.bootstrap import current_settings
 from core.mail import service as mail
 from core.mail.repository import MailRepository
 from core.operations.cleanup import clean_up
 from core.platform import clock
+from core.platform.config.current import current_settings
 from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.platform.errors import JobFailed

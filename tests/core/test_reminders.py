@@ -12,7 +12,6 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, insert, select, update
 
-from core.bootstrap import current_settings
 from core.jobs import schedule
 from core.jobs.model import Job, JobState
 from core.mail import reminders
@@ -20,6 +19,7 @@ from core.mail.model import TaskReminder
 from core.mail.reminders import due_dates, order_reminders
 from core.operations.cleanup import clean_up
 from core.platform import clock
+from core.platform.config.current import current_settings
 from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.tasks.fields import TaskStatus

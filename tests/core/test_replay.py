@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from sqlalchemy import select, update
 
-from core.bootstrap import current_settings
 from core.exchange.columns import Kind
 from core.exchange.imports.parsers import Format
 from core.exchange.imports.work import Import, Match, OnError, Order
@@ -22,6 +21,7 @@ from core.items import service as items
 from core.operations.cleanup import clean_up
 from core.platform import clock
 from core.platform.access import Actor, Role
+from core.platform.config.current import current_settings
 from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.platform.errors import DomainError, JobFailed

@@ -13,7 +13,6 @@ from flask import Flask
 from sqlalchemy import select
 
 from core.auth.model import LoginSession, RefreshToken
-from core.bootstrap import current_settings
 from core.files import service as files
 from core.jobs import schedule
 from core.jobs.kinds import CLEAN_UP
@@ -22,6 +21,7 @@ from core.jobs.repository import JobRepository
 from core.jobs.schedule import SCHEDULE, Entry, Missed
 from core.operations.cleanup import clean_up
 from core.platform import clock
+from core.platform.config.current import current_settings
 from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.tasks.model import Task

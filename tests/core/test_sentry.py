@@ -22,7 +22,7 @@ import flask_migrate
 from api import create_app
 from core.platform.logs import sentry
 from core.platform.logs.setup import configure_logging
-from core.bootstrap import current_settings
+from core.platform.config.current import current_settings
 
 app = create_app()
 with app.app_context():

@@ -122,7 +122,7 @@ def test_the_routes_are_listed(operator: Operator) -> None:
 
 def test_a_shell_runs_in_the_application(operator: Operator) -> None:
     done = operator.process(
-        "shell", text="from core.bootstrap import current_settings; print(current_settings().env)\n"
+        "shell", text="from core.platform.config.current import current_settings; print(current_settings().env)\n"
     )
     assert "development" in done.stdout
 

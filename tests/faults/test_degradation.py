@@ -22,10 +22,10 @@ from sqlalchemy import event, select
 from sqlalchemy.engine import make_url
 from werkzeug.test import TestResponse
 
-from core.bootstrap import current_settings
 from core.jobs.model import Job, JobState
 from core.operations import doctor, health
 from core.platform import clock
+from core.platform.config.current import current_settings
 from core.platform.database import engine, session
 from core.platform.database.base import db
 from core.platform.redis import SCHEDULER_KEY
