@@ -16,10 +16,10 @@ from core.jobs import lifecycle
 from core.mail.reminders import order_reminders
 from core.platform import clock
 from core.platform.database.session import transaction
-from tests.api.test_matrix import TABLE, make_world
-from tests.conftest import empty
+from tests.support.database import empty
 from tests.support.imports import run, upload
 from tests.support.people import Person
+from tests.support.world import TABLE, make_world
 
 LOCKING = re.compile(r" FROM (\w+) .*?FOR ((?:NO KEY |KEY )?(?:UPDATE|SHARE).*)$")
 
