@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, text, update
+from sqlalchemy import null, select, text, update
 
 from core.jobs.kinds import KINDS
 from core.jobs.model import Job, JobState
@@ -310,6 +310,21 @@ def test_a_file_of_what_somebody_may_no_longer_see_is_not_handed_out(
     ok(world.admin.get(f"/jobs/{world.job_id}/result"))
     assert world.ada.put(world.membership, {"role": "viewer"}).status_code == 201
     ok(world.bob.get(f"/jobs/{world.job_id}/result"))
+
+
+@pytest.mark.parametrize("order", [export, report])
+def test_a_file_whose_job_remembers_no_grounds_asks_what_its_order_would(
+    world: World, order: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for a file of a version that remembered none."""
+    monkeypatch.setattr("workers.jobs.reports._drawing", Drawing)
+    ordered(world, order, removed)
+    assert run(world.ada.app, world.job_id).state is JobState.SUCCEEDED
+    with world.ada.app.app_context(), transaction() as session:
+        session.execute(update(Job).values(grounds=null()))
+    ok(world.bob.get(f"/jobs/{world.job_id}/result"))
+    removed(world)
+    assert world.bob.get(f"/jobs/{world.job_id}/result").status_code == 403
 
 
 def test_a_file_that_an_administrator_had_made_is_not_for_who_is_none_any_more(world: World) -> None:

@@ -320,6 +320,21 @@ def test_a_key_that_was_ended_does_not_come_back(app: Flask, ada: Person, admin:
     assert use("GET", "/auth/me").status_code == 401
 
 
+def test_a_key_that_has_ended_keeps_its_moment_when_all_of_them_end(app: Flask, ada: Person, admin: Person) -> None:
+    first, second = make_key(ada), make_key(ada)
+    assert ada.delete(f"/auth/keys/{first['id']}").status_code == 204
+
+    def ends() -> dict[int, datetime | None]:
+        with app.app_context():
+            return {row.id: row.revoked_at for row in db.session.scalars(select(ApiKey))}
+
+    before = ends()
+    assert admin.patch(f"/users/{ada.user_id}", {"is_active": False}).status_code == 200
+    after = ends()
+    assert after[first["id"]] == before[first["id"]] is not None
+    assert (before[second["id"]], after[second["id"]] is not None) == (None, True)
+
+
 def test_a_revoked_key_is_gone_and_the_others_stay(app: Flask, ada: Person) -> None:
     made, kept = make_key(ada), make_key(ada)
     path = f"/auth/keys/{made['id']}"

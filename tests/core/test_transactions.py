@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from core.platform.access import Actor
 from core.platform.database.base import db
-from core.platform.database.session import transaction
+from core.platform.database.session import snapshot, transaction
 from core.platform.database.statements import find_locked
 from core.platform.errors import Conflict, NotFound
 from core.platform.preconditions import ANY_STATE
@@ -81,6 +81,20 @@ def test_an_error_rolls_everything_back(app: Flask, ada: Person) -> None:
         with pytest.raises(NotFound):
             fail()
         assert db.session.scalar(select(Task.title)) == "Water the plants"
+
+
+def test_a_snapshot_ends_with_what_fails_in_it(app: Flask, ada: Person) -> None:
+    """Else what follows would read that old state, or a transaction that PostgreSQL has given up."""
+
+    def fail() -> None:
+        with snapshot() as session:
+            assert session.scalar(select(User.username)) == "ada"
+            raise NotFound("Something else is missing.")
+
+    with app.app_context():
+        with pytest.raises(NotFound):
+            fail()
+        assert not db.session().in_transaction()
 
 
 def test_a_service_inside_a_transaction_joins_it(app: Flask, ada: Person) -> None:
