@@ -9,8 +9,8 @@ from flask_migrate import Migrate, upgrade
 from core import models
 from core.platform.cache.answers import cache
 from core.platform.config.current import bind_settings
+from core.platform.config.errors import ConfigError
 from core.platform.config.load import ROOT, load_settings
-from core.platform.config.rules import ConfigError
 from core.platform.config.settings import Settings
 from core.platform.database.base import db
 from core.platform.database.engine import init_db

@@ -2,7 +2,7 @@
 
 import logging
 
-from core.platform.config.load import embedded_socket
+from core.platform.config.derived import embedded_socket
 from core.platform.config.settings import Settings
 
 log = logging.getLogger("tasklane.start")

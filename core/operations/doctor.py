@@ -23,9 +23,10 @@ from core.operations import health
 from core.operations.degradation import WITHOUT_REDIS, is_without_redis
 from core.platform import clock, redis
 from core.platform.config.current import current_settings
-from core.platform.config.load import masked_url
-from core.platform.config.rules import MIN_SECRET_BYTES, is_in_memory
+from core.platform.config.rules import MIN_SECRET_BYTES
+from core.platform.config.secret_values import masked_url
 from core.platform.config.settings import SECRETS, Settings
+from core.platform.config.urls import is_in_memory
 from core.platform.database.base import db
 from core.platform.database.sqlite_files import RESTORE, flaw_of, is_damage
 from core.platform.database.write_check import WriteCheck

@@ -20,7 +20,8 @@ from core.jobs.kinds import EMAILS
 from core.jobs.model import JobState
 from core.jobs.repository import JobRepository
 from core.platform import clock, redis
-from core.platform.config.load import ROOT, secret_values
+from core.platform.config.load import ROOT
+from core.platform.config.secret_values import secret_values
 from core.platform.config.settings import Settings
 from core.platform.database import outage_log
 from core.platform.database.base import db

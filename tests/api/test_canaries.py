@@ -14,7 +14,7 @@ from flask import Flask
 from sqlalchemy import select, text
 
 from core.jobs.model import Job
-from core.platform.config.load import secret_values
+from core.platform.config.secret_values import secret_values
 from core.platform.config.settings import Settings
 from core.platform.database.base import db
 from core.platform.database.session import transaction

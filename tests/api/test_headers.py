@@ -8,7 +8,8 @@ import pytest
 from flask import Flask
 
 from api.http.door.cors import SENT_HEADERS, SHOWN_HEADERS
-from core.platform.config.load import ConfigError, load_settings
+from core.platform.config.errors import ConfigError
+from core.platform.config.load import load_settings
 from tests.support.people import Person
 
 ORIGIN = "https://app.example.com"

@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from api.http.door.limiters import limiter
 from core.auth import lockout
-from core.platform.config.load import ConfigError
+from core.platform.config.errors import ConfigError
 from core.platform.config.settings import Settings
 from core.platform.errors import Unavailable
 from tests.support.people import PASSWORD, Person

@@ -12,7 +12,8 @@ from sqlalchemy import select
 from core.jobs import tally
 from core.jobs.kinds import KINDS
 from core.jobs.model import Job
-from core.platform.config.load import ROOT, ConfigError, load_settings
+from core.platform.config.errors import ConfigError
+from core.platform.config.load import ROOT, load_settings
 from core.platform.database.base import db
 from tests.support import work
 from tests.support.people import Person, make_person

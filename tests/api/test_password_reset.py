@@ -19,7 +19,7 @@ from core.operations.cleanup import clean_up
 from core.platform import clock
 from core.platform.access import Actor, Role
 from core.platform.config.current import current_settings
-from core.platform.config.load import ConfigError
+from core.platform.config.errors import ConfigError
 from core.platform.config.settings import Settings
 from core.platform.database.base import db
 from core.platform.database.session import transaction

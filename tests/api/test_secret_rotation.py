@@ -16,7 +16,8 @@ from core.mail.model import MailKind
 from core.mail.preferences import unsubscribe_token
 from core.operations.doctor import Finding, Verdict, examine
 from core.platform.config.current import current_settings
-from core.platform.config.load import ConfigError, load_settings
+from core.platform.config.errors import ConfigError
+from core.platform.config.load import load_settings
 from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.tasks.model import Task

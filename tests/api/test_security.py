@@ -15,7 +15,8 @@ from core.auth import accounts, lockout
 from core.operations.cleanup import clean_up
 from core.platform import clock
 from core.platform.config.current import current_settings
-from core.platform.config.load import ConfigError, load_settings
+from core.platform.config.errors import ConfigError
+from core.platform.config.load import load_settings
 from core.platform.database.base import db
 from core.platform.database.session import transaction
 from tests.support.people import PASSWORD, Person

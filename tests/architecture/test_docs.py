@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from core.platform.config import reference
-from core.platform.config.load import KEYS, ROOT
+from core.platform.config.keys import KEYS
+from core.platform.config.load import ROOT
 
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")))
 # A path of the repository in backticks, with the name of something in it if there is a colon.

@@ -12,7 +12,7 @@ from core.bootstrap import create_core_app
 from core.platform import clock
 from core.platform.cache import answers as caching
 from core.platform.cache.answers import REDIS_PAUSE, RedisBytes, cache
-from core.platform.config.load import ConfigError
+from core.platform.config.errors import ConfigError
 from core.platform.config.settings import Settings
 from core.platform.redis import connect
 from tests.support.servers import RedisServer

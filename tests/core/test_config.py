@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
-from core.platform.config.load import KEYS, ConfigError, ConfigWarning, embedded_socket, masked_url
+from core.platform.config.derived import embedded_socket
+from core.platform.config.errors import ConfigError, ConfigWarning
+from core.platform.config.keys import KEYS
+from core.platform.config.secret_values import masked_url
 from tests.support.commands import Operator
 from tests.support.settings import Load
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from core.platform.config.errors import ConfigError, ConfigWarning
 from core.platform.config.foreign import ADVICE, FILES, SELECTORS
-from core.platform.config.load import PLAIN_NAMES, TEST_NAMES, ConfigError, ConfigWarning
+from core.platform.config.keys import PLAIN_NAMES, TEST_NAMES
 from tests.support.commands import Operator
 from tests.support.settings import Load
 

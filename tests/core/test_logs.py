@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from core.platform.config.load import ROOT, ConfigError, load_settings
+from core.platform.config.errors import ConfigError
+from core.platform.config.load import ROOT, load_settings
 from core.platform.config.settings import Settings
 from core.platform.logs import context
 from core.platform.logs.setup import configure_logging

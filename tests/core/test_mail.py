@@ -24,7 +24,7 @@ from core.jobs.model import Job, JobState
 from core.mail import service as mails
 from core.mail.compose import compose
 from core.mail.delivery import MailDelayed, MailRefused, delivered
-from core.platform.config.load import ConfigError
+from core.platform.config.errors import ConfigError
 from core.platform.config.settings import Settings
 from core.platform.database.base import db
 from core.runs.lifecycle import Run

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from core.platform.config.load import ROOT, ConfigError, load_settings
+from core.platform.config.errors import ConfigError
+from core.platform.config.load import ROOT, load_settings
 from core.platform.logs.sentry import MISSING, init_sentry
 
 # In a process of its own, because the library changes the whole process it is started in.

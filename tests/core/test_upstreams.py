@@ -15,7 +15,9 @@ import pytest
 from core.platform import clock
 from core.platform.access import Actor, Role
 from core.platform.cache.memory import MemoryCache
-from core.platform.config.load import ROOT, ConfigError, ConfigWarning, is_secret, is_url, load_settings
+from core.platform.config.errors import ConfigError, ConfigWarning
+from core.platform.config.keys import is_secret, is_url
+from core.platform.config.load import ROOT, load_settings
 from core.platform.config.settings import Settings
 from core.platform.config.upstreams import UpstreamSettings
 from core.platform.errors import Conflict, DomainError, Forbidden, Malformed, NotFound, Unavailable

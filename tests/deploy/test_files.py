@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
-from core.platform.config.load import KEYS, PLAIN_NAMES, PREFIX, ROOT, SELECTORS, load_settings
+from core.platform.config.keys import KEYS, PLAIN_NAMES, PREFIX, SELECTORS
+from core.platform.config.load import ROOT, load_settings
 from tests.support.compose import DEPLOY, compose, filled_in
 from tests.support.ports import free_port
 from tests.support.programs import need

@@ -9,7 +9,8 @@ from core.operations.backup.archive import Manifest
 from core.operations.backup.engines import BackupError
 from core.operations.commands.process import Failure
 from core.operations.health import known_revisions
-from core.platform.config.load import load_settings, masked_url
+from core.platform.config.load import load_settings
+from core.platform.config.secret_values import masked_url
 
 
 @click.command()

@@ -12,8 +12,9 @@ from sqlalchemy.exc import DatabaseError, DBAPIError
 from core.bootstrap import create_core_app
 from core.operations.commands.process import Failure
 from core.operations.health import reason_of
-from core.platform.config.load import load_settings, masked_url
-from core.platform.config.rules import ConfigError
+from core.platform.config.errors import ConfigError
+from core.platform.config.load import load_settings
+from core.platform.config.secret_values import masked_url
 from core.platform.database.trouble import is_outage
 from core.platform.errors import DomainError
 from core.platform.process.embedded import EmbeddedError

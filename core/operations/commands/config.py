@@ -5,7 +5,9 @@ import json
 import click
 
 from core.platform.config import reference as config_reference
-from core.platform.config.load import KEYS, is_secret, is_url, load_settings, masked_url
+from core.platform.config.keys import KEYS, is_secret, is_url
+from core.platform.config.load import load_settings
+from core.platform.config.secret_values import masked_url
 
 
 @click.command()

@@ -5,7 +5,8 @@ import os
 import secrets
 from pathlib import Path
 
-from core.platform.config.rules import MIN_SECRET_BYTES, ConfigError
+from core.platform.config.errors import ConfigError
+from core.platform.config.rules import MIN_SECRET_BYTES
 from core.platform.disk.private_files import new_private_file, sync_folder
 from core.platform.disk.scratch import scratch_folder
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.platform.config.load import ENVIRONMENTS, KEYS, PLAIN_NAMES, PREFIX, ROOT, is_secret
+from core.platform.config.keys import ENVIRONMENTS, KEYS, PLAIN_NAMES, PREFIX, is_secret
+from core.platform.config.load import ROOT
 
 _KEY = re.compile(r"(?P<name>\w+) = (?P<value>\"[^\"]*\"|\[[^\]]*\]|[^#\s]+)\s*(?:#\s*(?P<text>.*))?")
 

@@ -2,7 +2,7 @@
 
 from typing import Any, get_args, get_origin
 
-from core.platform.config.rules import ConfigError
+from core.platform.config.errors import ConfigError
 
 
 def typed(key: str, kind: Any, value: Any, source: str, *, is_secret: bool) -> Any:

@@ -13,7 +13,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError
 
-from core.platform.config.rules import ConfigError
+from core.platform.config.errors import ConfigError
 
 # Numbers for the header of SQLite, in which an application says what its file is.
 _NUMBERS = {"development": 0x746C_6476, "testing": 0x746C_7473, "production": 0x746C_7072}

@@ -10,8 +10,8 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from core.platform.config.load import secret_values
-from core.platform.config.rules import ConfigError
+from core.platform.config.errors import ConfigError
+from core.platform.config.secret_values import secret_values
 from core.platform.config.settings import Settings
 from core.platform.logs import context
 from core.platform.text.redaction import Redactor

@@ -10,8 +10,8 @@ from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import TextIO
 
-from core.platform.config.load import secret_values
-from core.platform.config.rules import ConfigError
+from core.platform.config.errors import ConfigError
+from core.platform.config.secret_values import secret_values
 from core.platform.config.settings import Settings
 from core.platform.logs.context import ContextFilter
 from core.platform.logs.lines import JsonLines, TextLines

