@@ -1,4 +1,4 @@
-"""Documentation of a verb: what Flask-RESTX writes of it into the OpenAPI document."""
+"""Documentation of a verb, from which Flask-RESTX makes the OpenAPI document."""
 
 from collections.abc import Callable
 from typing import Any

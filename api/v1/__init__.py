@@ -13,6 +13,7 @@ from api.http.answers.swagger_page import swagger_page
 from api.http.door.tokens import KEY_HEADER
 from api.http.input.media import document_patches
 from api.v1 import (
+    audit,
     auth,
     bulk,
     exports,
@@ -28,7 +29,6 @@ from api.v1 import (
     reports,
     resets,
     search,
-    security,
     stats,
     system,
     tasks,
@@ -51,7 +51,7 @@ NAMESPACES = (
     posts.ns,
     items.ns,
     search.ns,
-    security.ns,
+    audit.ns,
     stats.ns,
     profiles.ns,
     exports.ns,
@@ -96,7 +96,7 @@ class TasklaneApi(Api):
 
     @cached_property
     def _document(self) -> dict[str, Any]:
-        """What is the same whoever asks."""
+        """The part of the document that is the same for every caller."""
         return with_error_samples(document_patches(super().__schema__))
 
     def error_router(self, original_handler: Callable[[Exception], Response], e: Exception) -> Response:

@@ -8,7 +8,7 @@ from flask_restx.reqparse import RequestParser
 
 from api.http.answers.responses import accepted
 from api.http.door.resource import SecureResource
-from api.http.input import declared, query
+from api.http.input import arguments, declared, query
 from api.http.input.fields import Line
 from api.http.input.takes import Input, takes
 from api.v1 import items, posts, tasks, users
@@ -53,13 +53,13 @@ LISTS: dict[Kind, RequestParser] = {
 def select(actor: Actor, kind: Kind, filters: Mapping[str, Any], sort: str | None) -> Selection:
     """Return what the actor wants to be exported. Raises Invalid, naming `filters.<name>`."""
     parser = LISTS[kind]
-    arguments = query.load_filters(parser, filters)
+    given = arguments.load_filters(parser, filters)
     if actor is OPERATOR:
         people = [argument.name for argument in parser.args if argument.type is query.user_reference]
-        if nobody := {f"filters.{name}": ["Nobody is `me` here."] for name in people if arguments.get(name) == "me"}:
+        if nobody := {f"filters.{name}": ["Nobody is `me` here."] for name in people if given.get(name) == "me"}:
             raise Invalid("The filters cannot be used.", details=nobody)
-    narrowed = declared.filter_of(exports.SOURCES[kind].filters, arguments, me=actor.user_id)
-    return Selection(kind, narrowed, sort)
+    wanted = declared.filter_of(exports.SOURCES[kind].filters, given, me=actor.user_id)
+    return Selection(kind, wanted, sort)
 
 
 @ns.route("")

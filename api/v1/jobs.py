@@ -10,7 +10,7 @@ from api.http.answers.pages import paged
 from api.http.answers.refusals import refuses
 from api.http.answers.responses import accepted, no_content, returns_polled
 from api.http.door.resource import SecureResource
-from api.http.input import places, query
+from api.http.input import arguments, places, query
 from api.http.input.fields import Moment, NullableId, NullableInteger, NullableMoment, NullableObject, NullableText
 from api.http.input.takes import takes
 from api.http.serving.waiting import MAX_WAIT, current_leaving, waiting
@@ -87,7 +87,7 @@ class JobCollection(SecureResource):
             page=self.page,
             kind=self.query.get("kind"),
             state=self.query.get("state"),
-            created_at=query.ranges(self.query, "created_at").get("created_at"),
+            created_at=arguments.ranges(self.query, "created_at").get("created_at"),
         )
 
 
@@ -135,7 +135,7 @@ class JobRetry(SecureResource):
     @refuses(403, 404, 409)
     @accepted
     def post(self, job_id: str) -> Job:
-        """Have a failed or cancelled job tried again.
+        """Retry a failed or cancelled job.
 
         It gets as many new attempts as its kind has; `attempts` goes on counting. Whoever
         could not order it now is refused (403), and so is a job whose owner could not (409).

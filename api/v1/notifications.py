@@ -1,4 +1,4 @@
-"""What people get by e-mail, over HTTP."""
+"""Preferences for e-mails, over HTTP."""
 
 from flask_restx import Namespace, fields
 

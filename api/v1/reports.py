@@ -38,7 +38,7 @@ class ReportCollection(SecureResource):
     @refuses(403)
     @accepted
     def post(self) -> Job:
-        """Have a report drawn on the tasks that the caller can see.
+        """Draw a report on the tasks that the caller can see.
 
         Needs the permission tasks:read as well. The job's result is a PDF, and the same
         charts as one PNG: status split, burn-up, throughput a week, work per person, and

@@ -1,4 +1,4 @@
-"""A way back for who has forgotten their password."""
+"""Password resets over HTTP."""
 
 from typing import Any
 

@@ -64,7 +64,7 @@ query.add(search_query, "limit", query.integer(maximum=MAX_PER_PAGE), "Hits on a
 
 @ns.route("")
 class Search(SecureResource):
-    """What the caller may see and can find."""
+    """Tasks, posts and items that the caller may see, by their words."""
 
     permissions = {"GET": Permission.SEARCH_READ}
 

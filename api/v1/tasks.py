@@ -124,7 +124,7 @@ class TaskProcessing(SecureResource):
     @refuses(403, 404, 409)
     @accepted
     def post(self, task_id: int) -> Job:
-        """Have a worker process a task.
+        """Process a task in the background.
 
         It appends ` [Processed]` to the description and completes the task.
         """

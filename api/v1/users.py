@@ -9,7 +9,7 @@ from api.http.answers.pages import paged
 from api.http.answers.refusals import refuses
 from api.http.answers.responses import created, no_content, returns
 from api.http.door.resource import SecureResource
-from api.http.input import declared, places, query
+from api.http.input import arguments, declared, places, query
 from api.http.input.fields import Line, Password
 from api.http.input.takes import takes
 from api.v1 import tasks as task_routes
@@ -187,6 +187,6 @@ class UserTasks(SecureResource):
     def get(self, user_id: int) -> Page:
         """List the tasks that a user owns and the caller may see, newest first."""
         # The cursor belongs to this user's list as to any other filter.
-        page = query.page_request({**self.query, "owner_id": user_id})
+        page = arguments.page_request({**self.query, "owner_id": user_id})
         wanted = declared.filter_of(tasks.FILTERS, self.query, me=self.actor.user_id)
         return tasks.list_owned(self.actor, owner_id=user_id, page=page, narrowed=wanted)

@@ -177,7 +177,7 @@ _ENDINGS = {
 
 @repeated
 def retry(actor: Actor, *, job_id: UUID) -> Job:
-    """Have a failed or cancelled job tried again, with all attempts of its kind.
+    """Retry a failed or cancelled job, with all attempts of its kind.
 
     That is as good as a new order, so it asks what an order would. Raises NotFound,
     Forbidden for another's job and for what the actor may not order, and Conflict

@@ -17,7 +17,7 @@ from api.http.answers import etags
 from api.http.answers.conditional import not_modified
 from api.http.answers.negotiation import preferred_type
 from api.http.documentation import Verb
-from api.http.input.query import plain_query
+from api.http.input.arguments import plain_query
 from core.platform import clock
 from core.platform.access import Actor
 from core.platform.cache.answers import cache
@@ -67,7 +67,7 @@ def cached_page(*topics: Topic) -> Callable[[Verb], Verb]:
                 response.headers["ETag"] = tag
                 return response
 
-            # A cursor ends at a moment of its own, which no mark tells.
+            # A cursor ends at a moment of its own, of which no mark knows.
             return make() if request.args.get("cursor") else _find_or_make(question, stamp, make)
 
         return answer

@@ -39,7 +39,7 @@ def respond(error: Exception) -> Response:
 def _count_refusal(error: Exception) -> None:
     meters = current_app.extensions.get(METERS)
     if meters is not None:
-        # What the limiters do not refuse was refused because somebody guesses at an account.
+        # A refusal of no limiter is one of the lock of an account that is guessed at.
         limit = error.limit.scope if isinstance(error, RateLimitExceeded) else "lockout"
         meters.count_refusal(str(limit))
 

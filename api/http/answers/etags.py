@@ -1,4 +1,4 @@
-"""Entity tags (RFC 9110, section 8.8.3): how a representation is named, and how headers name several."""
+"""Entity tags (RFC 9110, section 8.8.3): names of representations, and headers that name several."""
 
 import hashlib
 import re
@@ -34,7 +34,7 @@ def weak(*parts: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Tags:
-    """What a header names: any representation at all, or one of these."""
+    """Tags that a header names: any at all, or one of these."""
 
     tags: frozenset[str]
     is_any: bool = False

@@ -1,6 +1,6 @@
-"""Failures: what may be told of an exception of any layer.
+"""Failures: the part of an exception, of any layer, that a caller may see.
 
-Nothing of an unexpected one is told but the request id, by which it is found
+Of an unexpected one that is nothing but the request id, by which it is found
 in the log.
 """
 
@@ -61,7 +61,7 @@ INTERNAL = ("internal_error", "Something went wrong. The request id helps to fin
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What an error answer says."""
+    """Content of an error answer."""
 
     status: int
     code: str
@@ -72,7 +72,7 @@ class Failure:
 
 
 def describe(error: Exception) -> Failure:
-    """Return what may be told of an exception."""
+    """Return the part of an exception that the caller may see."""
     if isinstance(error, domain.DomainError):
         status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
         headers = headers_of(status)
@@ -108,7 +108,7 @@ def _from_framework(error: HTTPException) -> Failure:
         message = ELSEWHERE
     if status >= 500:
         log.error("Unexpected error", exc_info=error)
-    headers = headers_of(status) | getattr(error, "told", {})
+    headers = headers_of(status) | getattr(error, "extra_headers", {})
     for name, value in error.get_headers():
         if name in ("Allow", "Content-Range", "Retry-After"):
             headers[name] = value

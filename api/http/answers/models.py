@@ -1,4 +1,4 @@
-"""Models of what every answer has around its data: envelopes, pages, errors, accepted jobs."""
+"""Models of the envelopes around data, and of pages, errors and accepted jobs."""
 
 from typing import Any
 

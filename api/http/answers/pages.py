@@ -13,7 +13,7 @@ from api.http.answers.marshalling import json_response, marshal
 from api.http.answers.models import envelope
 from api.http.answers.responses import answering
 from api.http.documentation import Verb
-from api.http.input.query import plain_query
+from api.http.input.arguments import plain_query
 from core.platform import clock
 from core.platform.database.paging import Page
 from core.platform.text.json_out import dump

@@ -1,6 +1,6 @@
 """Decorators that make an answer of what a verb returns: marshalled once, enveloped, documented.
 
-Each both shapes the answer and tells Swagger about it, so that the document
+Each both shapes the answer and documents it, so that the document
 cannot say something else than the code does.
 """
 
@@ -23,7 +23,7 @@ _CHANGES = "answer_changes"
 
 
 def on_answer(change: Callable[[Response], None]) -> None:
-    """Have `change` applied to the answer of the verb that is running, such as setting a cookie."""
+    """Apply `change` to the answer of the verb that is running, such as setting a cookie."""
     if _CHANGES not in g:
         setattr(g, _CHANGES, [])
     getattr(g, _CHANGES).append(change)
@@ -32,7 +32,7 @@ def on_answer(change: Callable[[Response], None]) -> None:
 def answering(
     shape: Callable[[Any], Response], status: int, text: str, model: ModelBase | None, **headers: str
 ) -> Callable[[Verb], Verb]:
-    """Make what a verb returns an answer by `shape`, and tell Swagger of it."""
+    """Make what a verb returns an answer by `shape`, and document it."""
 
     def decorate(verb: Verb) -> Verb:
         @wraps(verb)

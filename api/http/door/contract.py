@@ -1,4 +1,4 @@
-"""Contract of a verb: what the document says of every operation because it passes the door."""
+"""Contract of a verb: the refusals, headers and credentials that each operation has because it passes the door."""
 
 from api.http.answers import conditional
 from api.http.answers.downloads import is_download

@@ -1,4 +1,4 @@
-"""Which pages of other origins may call the API from a browser."""
+"""Pages of other origins that may call the API from a browser (CORS)."""
 
 from flask import Flask, Response, request
 from flask_cors import CORS

@@ -1,4 +1,4 @@
-"""By which names and in which way people may reach the service."""
+"""Names under which the service may be called, and the redirect from http to https."""
 
 from urllib.parse import quote, urlsplit
 
@@ -34,7 +34,7 @@ def init_hosts(app: Flask, settings: Settings) -> None:
 
 
 def _came_by_http(settings: Settings) -> bool:
-    """Return whether a trusted proxy says so. Nobody else could: this process itself speaks only http."""
+    """Return whether a trusted proxy says so. This process itself speaks only http, so it cannot know."""
     return settings.trusted_proxies > 0 and not request.is_secure and "X-Forwarded-Proto" in request.headers
 
 
@@ -45,5 +45,5 @@ def _redirect(settings: Settings) -> Response:
     path = quote(request.path, safe=_PLAIN)
     query = quote(request.query_string, safe=f"{_PLAIN}?%")
     location = f"https://{host}{path}?{query}" if query else f"https://{host}{path}"
-    # Which Host came is decided by whoever asks, so nobody may keep this for others.
+    # The Host is of the client's choice, so no cache may keep this for other clients.
     return Response(status=308, headers={"Location": location, "Cache-Control": "no-store"})

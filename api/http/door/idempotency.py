@@ -38,7 +38,7 @@ PARAMETER = {
 
 
 class Effect(Enum):
-    """Where the effect of a POST is: decides how its answer is stored for a repetition."""
+    """Place of the effect of a POST: it decides how the answer is stored for a repetition."""
 
     # In the database alone: the answer is stored in the same transaction as the change.
     TRANSACTION = "transaction"
@@ -69,7 +69,7 @@ def answer_once(answer: Callable[[], Response], *, effect: Effect, actor: Actor 
             return _reserve_and_answer(ticket, answer, scopes)
         return _answer_in_transaction(ticket, answer, scopes)
     except AlreadyClaimed:
-        # Somebody else was faster, and is done: they held the key until then.
+        # Another request with this key was faster, and is done: it held the key until then.
         kept = idempotency.find(ticket)
         if kept is None:
             raise StillRunning from None
@@ -98,7 +98,7 @@ def _answer_in_transaction(ticket: Ticket, answer: Callable[[], Response], scope
             idempotency.keep(session, ticket, _kept(response, scopes))
     except (AlreadyClaimed, StillRunning):
         raise
-    except Exception as error:  # `errors` knows what to say of it, and logs what nobody expects
+    except Exception as error:  # `errors` makes a refusal of it, and logs the unexpected
         if asks_for_repetition(error):
             raise
         # The change was undone. The refusal is kept by itself, so that a repetition hears the same.
@@ -144,7 +144,7 @@ def _keep(ticket: Ticket, response: Response, scopes: Scopes) -> None:
 
 
 def _pass_on(refusal: Exception | None) -> None:
-    """Let who runs the request hear that somebody was refused what is not theirs: it is recorded there."""
+    """Raise a Forbidden once more: the resource records it."""
     if isinstance(refusal, Forbidden):
         raise refusal
 

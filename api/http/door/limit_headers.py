@@ -29,7 +29,7 @@ class Limit:
 
 
 def concerns(*limits: Limit) -> None:
-    """Note that the answer to this request has to tell of these limits."""
+    """Note these limits for the headers of the answer to this request."""
     g.limits_asked = (*g.get("limits_asked", ()), *limits)
 
 

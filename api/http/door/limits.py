@@ -67,7 +67,7 @@ def count_request(actor: Actor | None) -> None:
 def _count_the_rest(response: Response) -> Response:
     """Count what was answered before anybody was verified, such as an unknown path.
 
-    What a limit has refused already counts nowhere, and tells of that limit alone.
+    A request that a limit has refused counts nowhere else, and its answer is about that limit alone.
     """
     is_ours = request.path.startswith("/api/v1") and not is_preflight()
     if g.get("is_counted") or response.status_code == 429 or not is_ours:

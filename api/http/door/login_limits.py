@@ -35,7 +35,7 @@ def limits_resets(view: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def limits_tokens(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Count the POSTs to a view, where nobody has to be known, as attempts to log in from this address."""
+    """Count the POSTs to a public view as attempts to log in from this address."""
     return _limited(view, _FROM_ADDRESS)
 
 
@@ -73,7 +73,7 @@ def address_limit() -> str:
 
 
 def password_limit() -> str:
-    """Return how often somebody may tell their old password."""
+    """Return how often a caller may send their old password."""
     return current_settings().auth.password_limit
 
 
@@ -82,11 +82,11 @@ _PASSWORDS = Limit(credentials_limiter, password_limit, "password", caller_key)
 
 @credentials_limiter.shared_limit(_PASSWORDS.value, scope=_PASSWORDS.scope, key_func=_PASSWORDS.key)
 def _count_password() -> None:
-    """Count this attempt to tell a password, or raise RateLimitExceeded."""
+    """Count this attempt to send a password, or raise RateLimitExceeded."""
 
 
 def count_password(actor: Actor | None) -> None:
-    """Count an attempt of a verified caller to tell their password. Raises RateLimitExceeded."""
+    """Count an attempt of a verified caller to send their password. Raises RateLimitExceeded."""
     g.limited_actor = actor
     g.is_counted = True
     concerns(_PASSWORDS)

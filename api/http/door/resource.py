@@ -20,7 +20,7 @@ from api.http.documentation import Verb
 from api.http.door import idempotency, limits, tokens
 from api.http.door.contract import document_operation
 from api.http.door.idempotency import Effect
-from api.http.input import continuation, query
+from api.http.input import arguments, continuation
 from api.http.input.body import load_body
 from api.http.input.forms import fingerprint, load_form
 from api.http.input.takes import Input, input_of
@@ -113,7 +113,7 @@ class SecureResource(Resource):
         except Exception:
             type(self).count(None)
             raise
-        # Whoever is told to go on comes back with the body, and is counted then.
+        # A client that is asked for its body sends it in the same request, which is counted then.
         if not continuation.is_asked():
             type(self).count(actor)
         if actor is not None:
@@ -155,8 +155,8 @@ class SecureResource(Resource):
 
     @property
     def page(self) -> PageRequest:
-        """Which page of a list the caller asks for."""
-        return query.page_request(self.query)
+        """The page of a list that the caller asks for."""
+        return arguments.page_request(self.query)
 
 
 def _require_answerable(verb: Verb) -> None:

@@ -63,7 +63,7 @@ def _rotate_keys(manager: JWTManager, secrets: list[str]) -> None:
 
 
 def _key_id(secret: str) -> str:
-    """Return the name of a key, which tells nothing of it."""
+    """Return the name of a key, from which the key cannot be found."""
     return hashlib.sha256(b"tasklane jwt key " + secret.encode()).hexdigest()[:16]
 
 
@@ -123,7 +123,7 @@ def issue_cookies(grant: Grant, *, remember: bool) -> dict[str, Any]:
 
 
 def clear_cookies() -> None:
-    """Have the coming answer remove the cookies of a browser session."""
+    """Remove the cookies of a browser session with the coming answer."""
 
     def unset_cookies(response: Response) -> None:
         for name in (SESSION_COOKIE, CSRF_COOKIE):

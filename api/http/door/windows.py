@@ -1,4 +1,4 @@
-"""How requests are counted: exactly as to when one more is let in, and while Redis is away, too.
+"""Windows in which requests are counted: exact as to when one more is let in, and there while Redis is away, too.
 
 The library's own forecasts are guesses: whoever comes back when they say is
 refused again. The counting stays the library's.
@@ -16,9 +16,9 @@ from redis.exceptions import RedisError
 
 from core.platform import redis
 
-# Seconds until somebody finds out whether a Redis that was away is still away.
+# Seconds until the next request tries a Redis that was away.
 PAUSE = 2.0
-# Redis rounds what it tells of a window to fractions of this.
+# Redis rounds the times of a window to fractions of this.
 ROUNDING_SECONDS = 0.001
 
 log = logging.getLogger("tasklane.limits")

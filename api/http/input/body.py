@@ -65,10 +65,10 @@ def check(model: ModelBase, value: dict[str, Any], *, missing_status: int = 422)
         missing = missing or error.validator == "required"
         note_fault(error, faults)
     if faults:
-        told: dict[str, Any] = {"details": faults.details, "unnamed": faults.unnamed}
+        named: dict[str, Any] = {"details": faults.details, "unnamed": faults.unnamed}
         if missing and missing_status == 400:
-            raise Malformed(LACKING, **told)
-        raise Invalid("The request has invalid fields.", **told)
+            raise Malformed(LACKING, **named)
+        raise Invalid("The request has invalid fields.", **named)
     for name, convert in shape.converters.items():
         if value.get(name) is not None:
             value[name] = convert(value[name])

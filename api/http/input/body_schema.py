@@ -38,7 +38,7 @@ def _is_moment(value: object) -> bool:
 
 @_formats.checks("email", raises=Invalid)
 def _is_email(value: object) -> bool:
-    # What is blank or too long is told as that.
+    # A value that is blank or too long has a fault of its own already.
     return not isinstance(value, str) or not 0 < len(value) <= 120 or bool(checks.email(value))
 
 
@@ -48,7 +48,7 @@ def _is_time_zone(value: object) -> bool:
 
 
 class Shape:
-    """What is known of a model before any request comes."""
+    """Facts of a model that are worked out once, before any request comes."""
 
     def __init__(self, model: ModelBase) -> None:
         self.trimmed = frozenset(name for name, field in model.items() if getattr(field, "trim", False))

@@ -6,7 +6,7 @@ from typing import Any
 from flask_restx import fields as restx
 from flask_restx.reqparse import RequestParser
 
-from api.http.input import fields, query
+from api.http.input import arguments, fields, query
 from core.platform.database.filters import Filter, Filters
 from core.platform.fields import types
 from core.platform.fields.declaration import Absent, AnyOf, Exact, Field, Fields, InRange
@@ -207,8 +207,8 @@ _CONVERTERS: dict[type[types.Type], Callable[[str], Any]] = {
 }
 
 
-def filter_of(filters: Filters, arguments: Mapping[str, Any], *, me: int) -> Filter:
+def filter_of(filters: Filters, given: Mapping[str, Any], *, me: int) -> Filter:
     """Return what the parameters of a list narrow it to; `me` is the caller."""
-    values = {name: arguments[name] for name in filters.exact if name in arguments}
-    values |= {name: query.user_id(values, name, me=me) for name in filters.of_users if name in values}
-    return Filter(values, query.ranges(arguments, *filters.ranged))
+    values = {name: given[name] for name in filters.exact if name in given}
+    values |= {name: arguments.user_id(values, name, me=me) for name in filters.of_users if name in values}
+    return Filter(values, arguments.ranges(given, *filters.ranged))

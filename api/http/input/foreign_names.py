@@ -1,4 +1,4 @@
-"""What somebody meant who uses a name of another API."""
+"""Names of other APIs, and the name that is meant by each here."""
 
 import re
 from collections.abc import Collection

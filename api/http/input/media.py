@@ -1,4 +1,4 @@
-"""Which media types and encodings a body may have, and what is said to who sends another (RFC 9110, 15.5.16)."""
+"""Media types and encodings of bodies, and the refusal of others (RFC 9110, section 15.5.16)."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ class WrongType(UnsupportedMediaType):
         super().__init__()
         self.sentence = f"The body must be {' or '.join(types)}."
         # RFC 5789, section 3.1, has a header of its own for PATCH.
-        self.told = {"Accept": ", ".join(types)} | (
+        self.extra_headers = {"Accept": ", ".join(types)} | (
             {"Accept-Patch": ", ".join(types)} if request.method == "PATCH" else {}
         )
 
@@ -32,7 +32,7 @@ class WrongEncoding(UnsupportedMediaType):
 
     def __init__(self) -> None:
         super().__init__()
-        self.told = {"Accept-Encoding": "identity"}
+        self.extra_headers = {"Accept-Encoding": "identity"}
 
 
 def require_json(*others: str) -> None:

@@ -1,4 +1,4 @@
-"""Declaration of what a verb takes: the document shows it, and the door reads it so."""
+"""Declaration of the input of a verb: the document shows it, and the door reads it so."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,13 +11,14 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.http.documentation import Verb, document
 from api.http.input import continuation, media
+from api.http.input.arguments import load_query
 from api.http.input.forms import FRAMING_BYTES, FormParser, limit_size
-from api.http.input.query import NO_PARAMETERS, load_query
+from api.http.input.query import NO_PARAMETERS
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """What a verb takes: nothing, unless it says so with `takes`."""
+    """Input that a verb takes: none, unless it says so with `takes`."""
 
     body: ModelBase | None = None
     form: FormParser | None = None
@@ -58,7 +59,7 @@ def takes(
 ) -> Callable[[Verb], Verb]:
     """Declare what a verb takes: a JSON body of this model or a form with a file, and parameters in its query.
 
-    `any_query` welcomes every parameter, because somebody else reads them; the text of such a
+    `any_query` welcomes every parameter, because an upstream reads them; the text of such a
     verb says what becomes of them. `or_urlencoded` takes a form without files beside JSON.
     `missing_status` answers a body without its required fields.
     """

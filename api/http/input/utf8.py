@@ -1,4 +1,4 @@
-"""What a URL or a form says is UTF-8, or the request is refused; the framework would put other signs in its place."""
+"""UTF-8 in URLs and forms: any other bytes are refused, where the framework would put other signs in their place."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice

@@ -1,4 +1,4 @@
-"""Connections of waitress: answered before a body that nobody wants, and heard out after a refusal."""
+"""Connections of waitress: answered before a body that is not wanted, and read to the end after a refusal."""
 
 import socket
 import time
@@ -20,7 +20,7 @@ class Channel(HTTPChannel):
     error_task_class = Refusal
     parser_class = Parser
     close_when_flushed: bool
-    # Whether the client may still be sending what nobody will read.
+    # Whether the client may still be sending what will not be read.
     leaves_unread = False
     _heard_until: float | None = None
     _heard_bytes = 0
@@ -80,7 +80,7 @@ class Channel(HTTPChannel):
         return self._heard_until is not None
 
     def is_heard_enough(self, now: float) -> bool:
-        """Whether a client that was told the end has had the time to hear it."""
+        """Whether the client has had the time to read the last answer."""
         return self._heard_until is not None and self._heard_until < now
 
     def is_leaving(self) -> bool:

@@ -50,7 +50,7 @@ class Refusal(ErrorTask):
         own_id = request_id.choose(self.request.headers.get("X_REQUEST_ID", ""))
         error = self.request.error
         body = errors.server_refusal(error.code, own_id)
-        # This thread may have answered somebody before.
+        # This thread may have answered another caller before.
         context.request_id.set(own_id)
         context.user_id.set(None)
         context.key_id.set(None)

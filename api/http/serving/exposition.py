@@ -151,7 +151,7 @@ class Meters:
 
 
 def _share() -> Path | None:
-    """Have the library count in files that the other web processes read. Return their folder."""
+    """Let the library count in files that the other web processes read. Return their folder."""
     if not os.environ.get(FOLDER_VARIABLE):
         return None
     folder = Path(os.environ[FOLDER_VARIABLE])
@@ -160,7 +160,7 @@ def _share() -> Path | None:
 
 
 class _Snapshot:
-    """What was found out for this one answer."""
+    """Gauges that are measured for this one answer, and not counted."""
 
     def __init__(self, operations: Operations) -> None:
         self._operations = operations

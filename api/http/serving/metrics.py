@@ -1,4 +1,4 @@
-"""Whether there is /metrics, and who may read it. What it shows is in `api.http.serving.exposition`."""
+"""The path /metrics: whether it is there, and who may read it. Its content is made in `exposition.py`."""
 
 import hmac
 import importlib

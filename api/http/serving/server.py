@@ -47,7 +47,7 @@ HARDENED: dict[str, Any] = {
 
 
 class Server:
-    """Serves an application on sockets that listen already, until it is told to stop.
+    """Serves an application on sockets that listen already, until `stop` is called.
 
     `on_drain` is called when the end begins, so that answers which wait for
     something come at once. After `drain_seconds` whatever is left is cut.

@@ -21,7 +21,7 @@ def init_waiting(app: Flask) -> None:
 
 
 def end_waiting(app: Flask) -> None:
-    """Have everybody who waits answered at once, now and from now on: this process leaves."""
+    """Answer every caller who waits at once, now and from now on: this process leaves."""
     leaving: threading.Event = app.extensions[LEAVING]
     leaving.set()
 

@@ -5,10 +5,10 @@ from flask_restx import Namespace, fields
 from api.http.answers.pages import paged
 from api.http.answers.refusals import refuses
 from api.http.door.resource import SecureResource
-from api.http.input import query
+from api.http.input import arguments, query
 from api.http.input.fields import Id, Moment, NullableId, NullableText
 from api.http.input.takes import takes
-from core.audit import service as security
+from core.audit import service as audit
 from core.audit.model import EventKind
 from core.platform.access import Permission
 from core.platform.database.paging import Page
@@ -29,7 +29,7 @@ event_out = ns.model(
     },
 )
 
-list_query = query.list_parser(security.SORTABLE, "-at")
+list_query = query.list_parser(audit.SORTABLE, "-at")
 query.add(list_query, "kind", query.one_or_more(EventKind), "Only these, comma-separated or repeated.")
 query.add(list_query, "user_id", query.user_reference, "Only those of this account; `me` is the caller.")
 query.add_range(list_query, "at", query.moment)
@@ -47,10 +47,10 @@ class SecurityEventCollection(SecureResource):
 
         Logins and refusals, ended sessions, keys, passwords, roles. Kept for a while only.
         """
-        return security.list_visible(
+        return audit.list_visible(
             self.actor,
             page=self.page,
             kind=self.query.get("kind"),
-            user_id=query.user_id(self.query, "user_id", me=self.actor.user_id),
-            at=query.ranges(self.query, "at").get("at"),
+            user_id=arguments.user_id(self.query, "user_id", me=self.actor.user_id),
+            at=arguments.ranges(self.query, "at").get("at"),
         )
