@@ -16,7 +16,7 @@ def is_asked() -> bool:
 
 
 def go_on() -> Response:
-    """Return the answer on which the server asks the client for the body. The request is counted when it comes with it."""
+    """Return the answer on which the server asks for the body. The request is counted when it comes with it."""
     g.is_counted = True
     response: Response = current_app.response_class(status=GO_ON)
     return response
