@@ -51,8 +51,8 @@ def create_core_app(config_name: str | None = None, *, settings: Settings | None
         with app.app_context():
             keep_tests_away(db.engine)
     cache.init_app(app, settings)
-    # Batch mode rewrites a table where SQLite cannot alter it in place.
-    Migrate(app, db, directory=str(ROOT / "migrations"), render_as_batch=True, compare_type=True)
+    # A draft alters tables in place: a batch would copy the table, and lose its triggers.
+    Migrate(app, db, directory=str(ROOT / "migrations"), render_as_batch=False, compare_type=True)
     return app
 
 
