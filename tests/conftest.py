@@ -1,5 +1,6 @@
 """Fixtures: real databases, a real Redis-protocol server, and people who use the API."""
 
+import gc
 import logging
 import re
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from sqlalchemy.engine import Connection
 
 from api import create_app
 from api.http.door.limiters import credentials_limiter, limiter
+from api.v1 import NAMESPACES
 from core.platform import clock
 from core.platform.access import Role
 from core.platform.config.load import ROOT, load_settings
@@ -23,11 +25,9 @@ from core.platform.database.base import db
 from core.platform.logs.lines import JsonLines
 from core.platform.text.redaction import Redactor
 from tests.support.database import empty
+from tests.support.engines import engines_of
 from tests.support.people import PASSWORD, Person, make_person
 from tests.support.servers import EncryptedRedis, PostgresServer, RedisServer
-
-ENGINES = ("sqlite", "postgresql")
-
 
 # What needs a server that is no part of Python.
 SERVERS = {"postgres", "redis_server", "own_redis_server", "engine_name"}
@@ -39,6 +39,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(ROOT / "tests").parts[0]
         if folder in ("api", "architecture", "core") and not SERVERS & set(getattr(item, "fixturenames", ())):
             item.add_marker("quick")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what needs a database on both engines, unless its file (tests/support/engines.py) or the test chooses."""
+    marks = metafunc.definition.iter_markers("parametrize")
+    if "engine_name" in metafunc.fixturenames and not any("engine_name" in mark.args[0] for mark in marks):
+        file = metafunc.definition.path.relative_to(ROOT / "tests").as_posix()
+        metafunc.parametrize("engine_name", engines_of(file), indirect=True, scope="session")
+
+
+def pytest_collection_finish() -> None:
+    """Have no collection of garbage look at thousands of tests and all that was imported, over and over."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture(autouse=True)
@@ -102,7 +117,7 @@ def encrypted_redis(own_redis_server: RedisServer) -> Iterator[EncryptedRedis]:
     door.close()
 
 
-@pytest.fixture(scope="session", params=ENGINES)
+@pytest.fixture(scope="session")
 def engine_name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -134,16 +149,29 @@ def make_settings(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Set
 
 
 @pytest.fixture(scope="session")
+def _applications() -> Iterator[dict[str, Flask]]:
+    made: dict[str, Flask] = {}
+    yield made
+    for app in made.values():
+        with app.app_context():
+            db.engine.dispose()
+
+
+@pytest.fixture(scope="session")
 def application(
-    new_database_url: Callable[[], str], make_settings: Callable[..., Settings], redis_server: RedisServer
-) -> Iterator[Flask]:
-    """The web application on a migrated database, once for each engine."""
-    app = create_app(settings=make_settings(new_database_url(), redis_server.url))
-    with app.app_context():
-        flask_migrate.upgrade()
-    yield app
-    with app.app_context():
-        db.engine.dispose()
+    engine_name: str,
+    new_database_url: Callable[[], str],
+    make_settings: Callable[..., Settings],
+    redis_server: RedisServer,
+    _applications: dict[str, Flask],
+) -> Flask:
+    """The web application on a migrated database, once for each engine, in whatever order tests ask for them."""
+    if engine_name not in _applications:
+        app = create_app(settings=make_settings(new_database_url(), redis_server.url))
+        with app.app_context():
+            flask_migrate.upgrade()
+        _applications[engine_name] = app
+    return _applications[engine_name]
 
 
 @pytest.fixture
@@ -178,6 +206,14 @@ def remake_app(app: Flask, make_settings: Callable[..., Settings]) -> Iterator[C
         other.extensions["tasklane.upstreams"].close()
         with other.app_context():
             db.engine.dispose()
+        _forget(other)
+
+
+def _forget(app: Flask) -> None:
+    """Let go of an application. Namespaces belong to the process, and would keep all that they were ever added to."""
+    blueprint = app.blueprints["api"]
+    for namespace in NAMESPACES:
+        namespace.apis = [api for api in namespace.apis if api.app is not blueprint]
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from flask import Flask
 
 from core.auth import accounts
 from core.platform.errors import Invalid
+from tests.support.engines import on_sqlite
 from tests.support.imports import run, upload
 from tests.support.people import Person
 
@@ -32,7 +33,7 @@ FAULTS: list[tuple[str, str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
+@on_sqlite
 @pytest.mark.parametrize(("method", "path", "body"), FAULTS)
 def test_all_faults_of_a_body_are_named_at_once(admin: Person, method: str, path: str, body: dict[str, Any]) -> None:
     refused = admin.open(method, path.format(me=admin.user_id), body)
@@ -44,7 +45,7 @@ def test_all_faults_of_a_body_are_named_at_once(admin: Person, method: str, path
     )
 
 
-@pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
+@on_sqlite
 @pytest.mark.parametrize("address", BAD_ADDRESSES)
 def test_an_address_is_judged_with_everything_else(anonymous: Person, address: str) -> None:
     body = {"username": "ada", "password": "short", "email": address}
@@ -55,7 +56,7 @@ def test_an_address_is_judged_with_everything_else(anonymous: Person, address: s
     }
 
 
-@pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
+@on_sqlite
 def test_commands_hear_of_all_faults_too(app: Flask) -> None:
     with app.app_context(), pytest.raises(Invalid) as caught:
         accounts.create(username="a b", email="nobody", password="short", name="x", time_zone="Mars")

@@ -22,6 +22,7 @@ from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.users.model import User
 from tests.support.answers import details
+from tests.support.engines import on_both
 from tests.support.people import PASSWORD, Person, make_person
 
 NEW = {"username": "grace", "email": "grace@example.com", "password": "a long password"}
@@ -85,6 +86,7 @@ def test_a_registration_with_a_wrong_field_is_invalid(anonymous: Person, field: 
     assert list(details(response)) == [field]
 
 
+@on_both
 @pytest.mark.parametrize(
     ("taken", "fields"),
     [
@@ -105,6 +107,7 @@ def test_an_internal_mail_domain_is_welcome(anonymous: Person) -> None:
     assert anonymous.post("/auth/register", {**NEW, "email": "grace@corp.local"}).status_code == 201
 
 
+@on_both
 def test_of_many_registrations_of_one_name_at_once_one_succeeds(app: Flask, anonymous: Person) -> None:
     codes: list[int] = []
 
@@ -135,6 +138,7 @@ def test_a_login_answers_in_the_shape_of_oauth(ada: Person) -> None:
     assert (answer["token_type"], answer["expires_in"]) == ("Bearer", 900)
 
 
+@on_both
 @pytest.mark.parametrize("name", ["ada", "ADA", "ada@example.com", "Ada@Example.com", " ada "])
 def test_a_username_or_an_address_logs_in(ada: Person, anonymous: Person, name: str) -> None:
     assert anonymous.post("/auth/login", {"username": name, "password": PASSWORD}).status_code == 200
@@ -295,6 +299,7 @@ def test_using_a_refresh_token_twice_ends_the_whole_session(ada: Person) -> None
     assert ada.get("/auth/me", token=other["access_token"]).status_code == 200
 
 
+@on_both
 def test_of_twenty_parallel_refreshes_one_wins_and_the_session_ends(app: Flask, ada: Person) -> None:
     codes: list[int] = []
 
@@ -488,6 +493,7 @@ def test_an_internationalised_address_logs_in_as_it_was_registered(anonymous: Pe
         assert anonymous.post("/auth/login", {"username": name, "password": NEW["password"]}).status_code == 200
 
 
+@on_both
 def test_a_login_that_races_a_password_change_is_refused(ada: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     real = passwords.verify_password
 
@@ -506,6 +512,7 @@ def test_a_login_that_races_a_password_change_is_refused(ada: Person, monkeypatc
     assert ada.log_in().status_code == 401
 
 
+@on_both
 @pytest.mark.parametrize("operation", ["login", "password"])
 def test_a_hash_that_was_renewed_meanwhile_proves_as_much(
     app: Flask, ada: Person, monkeypatch: pytest.MonkeyPatch, operation: str

@@ -12,9 +12,6 @@ from tests.support.document import document_of
 from tests.support.imports import run, upload
 from tests.support.people import PASSWORD, Person
 
-# Which text is blank does not depend on the engine.
-pytestmark = pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
-
 NEW_USER = {"username": "grace", "email": "grace@example.com", "password": "a long password"}
 # The field, and what is sent with it.
 FIELDS: list[tuple[str, str, str, dict[str, Any]]] = [

@@ -23,6 +23,7 @@ from core.platform.preconditions import ANY_STATE
 from core.removal import service as removal
 from tests.support import hostile
 from tests.support.database import empty
+from tests.support.engines import on_sqlite
 from tests.support.hostile import Operation, Request
 from tests.support.operations import operations
 from tests.support.upstream import UpstreamServer
@@ -338,7 +339,7 @@ SPECIAL: dict[tuple[str, int], Provoke] = {
 
 
 # Which statuses there are does not depend on the engine.
-@pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
+@on_sqlite
 def test_every_documented_status_can_be_reached(
     app: Flask, remake_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """The OpenAPI document: complete, consistent, and true of what is served."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -158,3 +159,9 @@ def test_the_document_is_made_of_models_with_unique_names() -> None:
 def test_the_written_reference_is_the_one_made_from_the_document(app: Flask) -> None:
     """Refresh it by `manage.py reference > docs/api.md`."""
     assert (ROOT / "docs" / "api.md").read_text() == reference.markdown(app)
+
+
+def test_no_setting_changes_the_document(app: Flask, remake_app: Callable[..., Flask]) -> None:
+    """So tests hold the answers of every application against one."""
+    other = remake_app(ratelimit_enabled=True, metrics__enabled=True, cors_origins=["https://a.b"])
+    assert other.test_client().get("/api/swagger.json").get_json() == document_of(app)

@@ -5,16 +5,12 @@ from collections import Counter
 from copy import deepcopy
 from typing import Any
 
-import pytest
 import schemathesis
 from flask import Flask
 from jsonschema import Draft4Validator
 from swagger_spec_validator import validator20
 
 from tests.support.document import document_of
-
-# The document does not depend on the engine.
-pytestmark = pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
 
 VERBS = ("get", "post", "put", "patch", "delete")
 

@@ -7,9 +7,6 @@ from flask import Flask
 
 from tests.support.people import PASSWORD, Person
 
-# No answer here depends on the database.
-pytestmark = pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
-
 MEANT = {
     "/tasks": {
         "limit": "per_page",

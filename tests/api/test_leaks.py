@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import pytest
 from flask import Flask, Response
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
@@ -20,6 +19,7 @@ from core.auth import service as auth
 from core.platform.access import SCOPES, Permission
 from core.platform.database.session import transaction
 from core.users.model import User
+from tests.support.engines import on_sqlite
 from tests.support.people import PASSWORD, Person, make_person
 from tests.support.work import run
 from tests.support.world import TABLE, World, permission_of, routes
@@ -176,7 +176,7 @@ def words_in(response: TestResponse) -> set[str]:
 
 
 # Who may see what is decided in the same statements on both engines; the counts below are of both.
-@pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
+@on_sqlite
 def test_nobody_is_told_a_word_that_is_not_for_them(app: Flask) -> None:
     world = Secrets(app)
     # Whoever may read it does, or nothing here would prove anything.

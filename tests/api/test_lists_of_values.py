@@ -3,16 +3,12 @@
 import re
 from urllib.parse import urlencode
 
-import pytest
 from flask import Flask
 
 from tests.support.document import document_of
 from tests.support.operations import operations
 from tests.support.people import Person
 from tests.support.world import World
-
-# No answer here depends on the database.
-pytestmark = pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
 
 SPELLINGS = [
     "status=pending,in_progress",

@@ -13,6 +13,7 @@ import pytest
 from flask import Flask
 
 from core.platform.access import SCOPES
+from tests.support.engines import on_sqlite
 from tests.support.imports import run
 from tests.support.people import Person
 from tests.support.world import TABLE, World, make_world
@@ -171,7 +172,7 @@ def key_of(person: Person, scopes: Iterable[str]) -> Headers:
     return {"X-API-Key": ok(made)["data"]["key"]}
 
 
-@pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)  # What a key includes is no question of the engine.
+@on_sqlite  # What a key includes is no question of the engine.
 @pytest.mark.parametrize("name", WAYS)
 def test_a_key_needs_every_scope_of_what_it_leads_to(app: Flask, name: str) -> None:
     found = WAYS[name]

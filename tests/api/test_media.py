@@ -14,9 +14,6 @@ from tests.support.operations import operations
 from tests.support.people import Person
 from tests.support.world import World
 
-# No answer here depends on the database.
-pytestmark = pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
-
 ENCODINGS = ["gzip", "br", "deflate", "zstd", "compress", "x-unknown", "identity, gzip", "GZIP", "aes128gcm"]
 
 

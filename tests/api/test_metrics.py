@@ -16,6 +16,7 @@ from core.platform.config.errors import ConfigError
 from core.platform.config.load import ROOT, load_settings
 from core.platform.database.base import db
 from tests.support import work
+from tests.support.engines import on_both
 from tests.support.people import Person, make_person
 from tests.support.prometheus import (
     ALERTS,
@@ -166,6 +167,7 @@ def test_kept_answers_refusals_and_connections_are_counted(remake_app: Callable[
     assert {app.test_client().get("/metrics").status_code for _ in range(10)} == {200}
 
 
+@on_both
 def test_jobs_are_told_as_the_database_and_the_workers_know_them(measured: Flask, monkeypatch: Any) -> None:
     ada = make_person(measured, "carol")
     for _ in range(3):

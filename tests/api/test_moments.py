@@ -8,6 +8,7 @@ import pytest
 from api.http.input import query
 from core.exchange import notations
 from core.platform.text import checks
+from tests.support.engines import on_sqlite
 from tests.support.people import Person
 
 GOOD = {
@@ -74,7 +75,7 @@ def test_what_is_no_moment_is_none_anywhere(sent: str) -> None:
             read(sent)
 
 
-@pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
+@on_sqlite
 def test_bodies_and_queries_take_what_dotnet_and_go_write(ada: Person) -> None:
     task = ada.create_task()
     for sent in ("2030-11-20T09:30:00.1234567Z", "2030-11-20t09:30:00.123456789z", "2030-11-20T10:30:00.1234567+01:00"):

@@ -16,6 +16,7 @@ from core.mail.reminders import order_reminders
 from core.platform import clock
 from tests.support import work
 from tests.support.answers import data
+from tests.support.engines import on_both
 from tests.support.people import Person
 
 PATH = "/auth/me/notifications"
@@ -81,6 +82,7 @@ def cause(kind: MailKind, ada: Person, bob: Person) -> None:
             assert order_reminders(hour=0) == 1
 
 
+@on_both
 @pytest.mark.parametrize("kind", OPTIONAL)
 def test_each_kind_is_sent_only_while_it_is_wanted(
     app: Flask, ada: Person, bob: Person, outbox: Path, kind: MailKind

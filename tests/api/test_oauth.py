@@ -9,8 +9,6 @@ from flask import Flask
 from tests.support.people import PASSWORD, Person
 
 GRANT = {"grant_type": "password", "username": "ada", "password": PASSWORD}
-# What is said does not depend on the engine.
-pytestmark = pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
 FORM = "application/x-www-form-urlencoded"
 
 

@@ -26,6 +26,7 @@ from core.platform.database.session import transaction
 from core.platform.errors import Forbidden
 from core.users.model import User
 from tests.support import work
+from tests.support.engines import on_both
 from tests.support.people import PASSWORD, Person, make_person
 
 NEW = "an even longer one"
@@ -125,6 +126,7 @@ def test_what_was_asked_and_done_is_recorded(
     ]
 
 
+@on_both
 def test_a_token_works_once(app: Flask, ada: Person, anonymous: Person, outbox: Path) -> None:
     forget(anonymous)
     token = mailed_token(app, outbox)
@@ -163,6 +165,7 @@ def test_a_token_ends_after_half_an_hour(app: Flask, ada: Person, anonymous: Per
     assert ada.log_in().status_code == 200
 
 
+@on_both
 @pytest.mark.parametrize("way", ["password", "address", "deactivation"])
 def test_whatever_changes_the_account_ends_its_tokens(
     app: Flask, ada: Person, anonymous: Person, admin: Person, outbox: Path, way: str
@@ -179,6 +182,7 @@ def test_whatever_changes_the_account_ends_its_tokens(
     assert reset(anonymous, token).status_code == 422
 
 
+@on_both
 def test_an_account_that_is_deleted_leaves_no_token(
     app: Flask, ada: Person, anonymous: Person, admin: Person, outbox: Path
 ) -> None:
@@ -302,6 +306,7 @@ def test_a_message_that_is_too_late_is_not_sent(app: Flask, ada: Person, anonymo
     assert reasons(app) == ["The link would have expired before it was sent."]
 
 
+@on_both
 def test_tokens_that_are_over_are_forgotten(app: Flask, ada: Person, anonymous: Person, outbox: Path) -> None:
     forget(anonymous)
     mailed_token(app, outbox)

@@ -21,6 +21,7 @@ from core.platform.config.load import load_settings
 from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.tasks.model import Task
+from tests.support.engines import on_both
 from tests.support.people import Person
 
 ONCE = {"Idempotency-Key": "first try"}
@@ -92,6 +93,7 @@ def test_a_repeated_request_is_answered_as_before(app: Flask, ada: Person, rotat
     assert tasks_in(app) == 1
 
 
+@on_both
 def test_a_row_of_an_older_release_is_found_by_the_former_secret(app: Flask, ada: Person, rotated: Flask) -> None:
     ada.post("/tasks", BODY, headers=ONCE)
     with app.app_context(), transaction() as session:
@@ -112,6 +114,7 @@ def test_without_the_former_secret_it_is_refused_and_not_done_again(
     assert tasks_in(app) == before
 
 
+@on_both
 def test_while_both_secrets_are_in_force_a_request_is_done_once(app: Flask, ada: Person, rotated: Flask) -> None:
     assert as_seen_by(rotated, ada).post("/tasks", BODY, headers=ONCE).status_code == 201
     assert ada.post("/tasks", BODY, headers=ONCE).status_code == 409, "an old process cannot read what a new one kept"

@@ -19,6 +19,7 @@ from core.platform.config.errors import ConfigError
 from core.platform.config.load import load_settings
 from core.platform.database.base import db
 from core.platform.database.session import transaction
+from tests.support.engines import on_both
 from tests.support.people import PASSWORD, Person
 
 ELSEWHERE = {"REMOTE_ADDR": "192.0.2.7"}
@@ -60,6 +61,7 @@ def test_a_refusal_for_a_name_without_an_account_names_nobody_and_not_the_name(
     assert "my secret" not in stored
 
 
+@on_both
 def test_everybody_sees_the_events_of_their_own_account_only(ada: Person, bob: Person, admin: Person) -> None:
     ada.log_in(WRONG)
     bob.log_in(WRONG)
@@ -162,6 +164,7 @@ def test_ended_sessions_are_recorded(ada: Person, admin: Person) -> None:
     ]
 
 
+@on_both
 def test_a_refusal_stays_one_when_it_cannot_be_recorded(
     app: Flask, ada: Person, admin: Person, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -188,6 +191,7 @@ def test_a_refusal_stays_one_when_it_cannot_be_recorded(
     assert ada.post("/tasks", {"title": "New"}).status_code == 201
 
 
+@on_both
 def test_old_events_are_forgotten(app: Flask, ada: Person) -> None:
     ada.log_in(WRONG)
     ada.log_in()
@@ -221,6 +225,7 @@ def try_in(app: Flask, name: str, address: str) -> Any:
     return Person(app).post("/auth/login", body, environ_base={"REMOTE_ADDR": address})
 
 
+@on_both
 def test_many_wrong_passwords_from_many_addresses_lock_the_name_for_a_while(
     app: Flask, ada: Person, admin: Person
 ) -> None:
@@ -247,6 +252,7 @@ def test_an_operator_who_sets_a_password_ends_the_lock(app: Flask, ada: Person) 
     assert try_in(app, "ada", "203.0.113.6").status_code == 200
 
 
+@on_both
 def test_a_lock_passes_grows_and_never_lasts_long(app: Flask, ada: Person) -> None:
     lengths = []
     guess(app, "ada", lockout.FREE_FAILURES)
@@ -278,6 +284,7 @@ def test_a_name_without_an_account_is_locked_alike(app: Flask, ada: Person) -> N
     assert texts[0] == texts[1]
 
 
+@on_both
 def test_parallel_failures_are_all_counted(app: Flask, ada: Person) -> None:
     threads = [threading.Thread(target=guess, args=(app, "ada", 1)) for _ in range(8)]
     for thread in threads:

@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from core.platform.database.session import transaction
 from tests.support.answers import data
+from tests.support.engines import on_both
 from tests.support.people import Person
 from tests.support.servers import RedisServer
 
@@ -137,6 +138,7 @@ def test_without_redis_the_service_is_degraded_but_ready(
     assert response.get_json()["workers"] is None
 
 
+@on_both
 def test_without_a_database_the_service_is_not_ready(remake_app: Callable[..., Flask]) -> None:
     person = Person(remake_app(database_url="postgresql://nobody@127.0.0.1:1/none"))
     response = person.get("/health/ready")
@@ -151,6 +153,7 @@ def test_without_a_database_the_service_is_not_ready(remake_app: Callable[..., F
     assert "127.0.0.1" not in refused.text
 
 
+@on_both
 def test_an_unmigrated_database_is_not_ready(
     remake_app: Callable[..., Flask], new_database_url: Callable[[], str]
 ) -> None:
@@ -159,6 +162,7 @@ def test_an_unmigrated_database_is_not_ready(
     assert response.get_json()["checks"]["migrations"] == "pending"
 
 
+@on_both
 def test_a_database_that_a_newer_release_has_migrated_is_ready(app: Flask, anonymous: Person) -> None:
     with app.app_context(), transaction() as session:
         known = session.scalar(text("SELECT version_num FROM alembic_version"))

@@ -10,9 +10,6 @@ from werkzeug.test import TestResponse
 
 from tests.support.people import Person
 
-# No answer here depends on the database.
-pytestmark = pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
-
 NOT_UTF8 = {
     "no byte of UTF-8": "%FF",
     "Latin-1": "caf%E9",

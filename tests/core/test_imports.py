@@ -35,6 +35,7 @@ from core.posts.model import Post
 from core.tasks.fields import TaskStatus
 from core.tasks.model import Task
 from core.users.model import User
+from tests.support.engines import on_sqlite
 from tests.support.imports import counts, exported, imported, reasons, report, writable
 from tests.support.people import Person, make_person, password_hash
 
@@ -455,6 +456,7 @@ BROKEN: dict[str, tuple[str, bytes, str]] = {
 }
 
 
+@on_sqlite
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_broken_file_fails_the_job_with_a_sentence(app: Flask, ada: Person, case: str) -> None:
     form, content, sentence = BROKEN[case]
@@ -576,6 +578,7 @@ BAD_ROWS: dict[str, tuple[str, bytes, str, str]] = {
 }
 
 
+@on_sqlite
 @pytest.mark.parametrize("case", BAD_ROWS)
 def test_a_bad_row_does_not_spoil_the_next(app: Flask, ada: Person, case: str) -> None:
     form, content, field, reason = BAD_ROWS[case]
@@ -664,6 +667,7 @@ def test_a_number_is_a_name_as_it_was_written(app: Flask, ada: Person) -> None:
     assert counts(imported(ada, "external_id,title\n9007199254740993,a\n1.50,b\n")) == {"unchanged": 2}
 
 
+@on_sqlite
 def test_no_space_before_a_quote_gets_into_the_data(app: Flask, ada: Person) -> None:
     imported(ada, b'title, description\n"a", "b"\nc,  d\n')
     assert stored(app, Task, "description") == [("b",), ("  d",)]
@@ -690,12 +694,14 @@ def test_an_endless_quote_is_named_and_never_held() -> None:
     assert peak < 10 * 1024 * 1024
 
 
+@on_sqlite
 def test_quoted_line_breaks_are_kept_and_lines_are_counted(app: Flask, ada: Person) -> None:
     job = imported(ada, b'title,description\nWater,"a\r\nb\rc\nd"\nFeed,x\n')
     assert stored(app, Task, "description") == [("a\r\nb\rc\nd",), ("x",)]
     assert [line["line"] for line in report(ada, job)] == ["2", "6"]
 
 
+@on_sqlite
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64])
 @pytest.mark.parametrize("form", ["csv", "json", "jsonl"])
 def test_it_does_not_matter_where_the_pieces_of_a_file_end(
@@ -736,6 +742,7 @@ def test_no_text_breaks_a_reader(content: str, form: Format) -> None:
         test_no_bytes_break_a_reader.hypothesis.inner_test((prefix + content).encode(), form)  # type: ignore[attr-defined]
 
 
+@on_sqlite
 def test_a_file_with_too_many_rows_is_refused(ada: Person, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(work, "MAX_ROWS", 10)
     assert counts(imported(ada, "title\n" + "Water\n" * 10)) == {"created": 10}
@@ -744,6 +751,7 @@ def test_a_file_with_too_many_rows_is_refused(ada: Person, app: Flask, monkeypat
     assert len(stored(app, Task, "id")) == 10
 
 
+@on_sqlite
 def test_the_report_is_safe_to_open_in_a_spreadsheet(ada: Person) -> None:
     job = imported(ada, as_json([{"external_id": "=cmd|' /C calc'!A0", "title": ""}]), name="t.json")
     (line,) = report(ada, job)

@@ -29,6 +29,7 @@ from core.platform.config.settings import Settings
 from core.platform.database.base import db
 from core.runs.lifecycle import Run
 from tests.support import smtp, work
+from tests.support.engines import on_both
 from tests.support.people import Person
 from tests.support.ports import free_port
 from tests.support.smtp import Mailbox
@@ -346,6 +347,7 @@ def test_a_message_that_is_not_needed_any_more_is_no_failure(
     ]
 
 
+@on_both
 def test_assigning_costs_no_statement_more_than_its_job(ada: Person, bob: Person, statements: list[str]) -> None:
     statements.clear()
     ada.create_task(assignee_id=bob.user_id)
@@ -597,6 +599,7 @@ def test_a_job_that_succeeded_never_sends_again(smtp_app: Flask, job_id: UUID, m
     assert len(mailbox.received) == 1
 
 
+@on_both
 def test_parallel_runs_of_one_job_send_it_once(smtp_app: Flask, job_id: UUID, mailbox: Mailbox) -> None:
     threads = [threading.Thread(target=work.run, args=(smtp_app, job_id)) for _ in range(4)]
     for thread in threads:
@@ -615,6 +618,7 @@ def test_a_repetition_can_be_recognised(smtp_app: Flask, job_id: UUID, mailbox: 
     assert [mail["Message-ID"] for mail in mailbox.received] == [f"<{job_id}@localhost.localdomain>"] * 2
 
 
+@on_both
 def test_a_database_that_is_away_for_a_moment_sends_nothing_twice(
     smtp_app: Flask, job_id: UUID, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

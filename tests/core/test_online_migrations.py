@@ -17,8 +17,6 @@ from core.platform.database.base import db
 from migrations import online
 from tests.support.writers import Watch, Writers, fill
 
-pytestmark = pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)
-
 
 @pytest.fixture
 def fresh(new_database_url: Callable[[], str], make_settings: Callable[..., Settings]) -> Iterator[Flask]:

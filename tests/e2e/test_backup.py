@@ -27,6 +27,7 @@ from core.platform.config.settings import SECRETS
 from core.platform.database.base import db
 from core.tasks.model import Task, TaskChange
 from tests.support.commands import Done, Operator
+from tests.support.engines import on_postgresql, on_sqlite
 from tests.support.people import Person, make_person
 from tests.support.servers import PostgresServer
 
@@ -320,7 +321,7 @@ def test_what_is_no_whole_backup_is_refused_and_changes_nothing(
     close(app)
 
 
-@pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
+@on_sqlite
 def test_only_the_newest_are_kept(install: Callable[[str], Installation], tmp_path: Path) -> None:
     here = install("here")
     assert here.run("backup", tmp_path).stderr == "tasklane: The database is empty, so there is nothing to back up.\n"
@@ -341,7 +342,7 @@ def test_only_the_newest_are_kept(install: Callable[[str], Installation], tmp_pa
     assert sorted(path.name for path in folder.iterdir()) == kept
 
 
-@pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
+@on_sqlite
 def test_a_folder_that_is_missing_is_made_for_its_owner_only(
     install: Callable[[str], Installation], tmp_path: Path
 ) -> None:
@@ -377,7 +378,7 @@ def test_a_file_that_is_named_from_the_instance_folder_on_is_backed_up_and_resto
     assert sorted(path.name for path in tmp_path.iterdir()) == ["instance", "one.tar.gz"]
 
 
-@pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
+@on_sqlite
 def test_only_its_owner_reads_what_was_restored(install: Callable[[str], Installation], tmp_path: Path) -> None:
     here, there = install("here"), install("there")
     close(here.app())
@@ -397,7 +398,7 @@ def test_only_its_owner_reads_what_was_restored(install: Callable[[str], Install
         assert path.with_name(f"{path.name}-wal").exists()
 
 
-@pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)
+@on_postgresql
 def test_without_the_tools_of_postgresql_it_says_what_to_install(
     install: Callable[[str], Installation], tmp_path: Path
 ) -> None:

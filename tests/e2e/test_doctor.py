@@ -22,6 +22,7 @@ from core.platform.config.settings import Settings
 from core.platform.database.base import db
 from tests.support.commands import Operator
 from tests.support.dev import Dev
+from tests.support.engines import on_sqlite
 from tests.support.people import Person
 from tests.support.ports import free_port
 from tests.support.servers import RedisServer
@@ -203,7 +204,7 @@ def test_the_reason_of_the_database_is_for_operators_only(
             db.engine.dispose()
 
 
-@pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
+@on_sqlite
 def test_the_reason_of_redis_is_for_operators_only(remake_app: Remake, own_redis_server: RedisServer) -> None:
     port = free_port()
     with own_redis_server.client as client:

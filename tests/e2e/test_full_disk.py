@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.disks import Disk, small_disk
+from tests.support.engines import on_postgresql
 from tests.support.prometheus import TOKEN, scrape
 from tests.support.serving import Service
 
@@ -86,7 +87,7 @@ def test_a_full_disk_costs_no_process_and_no_read(service: Service, disk: Disk, 
     assert "Logging error" not in service.log.read_text()
 
 
-@pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)
+@on_postgresql
 def test_it_starts_on_a_full_disk_and_counts_as_soon_as_there_is_room(service: Service, disk: Disk) -> None:
     disk.fill()
     service.start().log_in()

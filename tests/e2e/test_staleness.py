@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from tests.faults.staleness import search
+from tests.support.engines import on_postgresql
 from tests.support.servers import RedisServer
 
 
-@pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)
+@on_postgresql
 def test_a_write_is_visible_to_the_next_read_of_anybody_at_any_process(
     new_database_url: Callable[[], str], own_redis_server: RedisServer, tmp_path: Path
 ) -> None:

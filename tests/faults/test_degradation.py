@@ -30,6 +30,7 @@ from core.platform.database import engine, session
 from core.platform.database.base import db
 from core.platform.redis import SCHEDULER_KEY
 from tests.support import smtp
+from tests.support.engines import on_postgresql, on_sqlite
 from tests.support.people import Person, make_person
 from tests.support.processes import kill_tree, process, wait_for
 from tests.support.servers import PostgresServer, RedisServer
@@ -38,9 +39,6 @@ from tests.support.work import run, run_jobs
 from workers import runner
 from workers.jobs import emails
 from workers.relay import Relay
-
-on_sqlite = pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
-on_postgresql = pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)
 
 # Seconds. Shorter than what is the rule, so that the tests are.
 LOCK_SECONDS = 1.5

@@ -22,12 +22,11 @@ from tests.faults import (
     rotation,
 )
 from tests.faults.stack import Stack
+from tests.support.engines import on_postgresql, on_sqlite
 from tests.support.servers import RedisServer
 
 LEASE = 2.0
 
-on_sqlite = pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
-on_postgresql = pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)
 
 NewStack = Callable[..., Stack]
 
@@ -82,6 +81,7 @@ def test_jobs_without_workers_do_not_fill_redis(new_stack: NewStack) -> None:
     assert outcome.is_good, backlog.show(outcome)
 
 
+@on_postgresql
 def test_a_deploy_finishes_what_is_short_and_hands_back_what_is_long(new_stack: NewStack) -> None:
     stack = new_stack(TASKLANE_JOBS__SHUTDOWN_GRACE_SECONDS="4")
     outcome = deploy.run(stack, rounds=1, grace=4)

@@ -10,13 +10,17 @@ from jsonschema import Draft4Validator
 from werkzeug.exceptions import HTTPException
 from werkzeug.test import TestResponse
 
+# The document of this process: no setting changes it (tests/api/test_document.py), and it takes a while to make.
+_documents: list[dict[str, Any]] = []
 
-@cache
+
 def document_of(app: Flask) -> dict[str, Any]:
-    response = app.test_client().get("/api/swagger.json")
-    assert response.status_code == 200
-    document: dict[str, Any] = response.get_json()
-    return document
+    """Return the document, made by the first application that is asked for it."""
+    if not _documents:
+        response = app.test_client().get("/api/swagger.json")
+        assert response.status_code == 200
+        _documents.append(response.get_json())
+    return _documents[0]
 
 
 def operation_of(app: Flask, path: str, method: str) -> tuple[str, str] | None:
@@ -30,23 +34,22 @@ def operation_of(app: Flask, path: str, method: str) -> tuple[str, str] | None:
     return (template, verb) if verb in document_of(app)["paths"].get(template, {}) else None
 
 
-@cache
-def answers_of(app: Flask, template: str, verb: str) -> dict[str, dict[str, Any]]:
+def answers_of(template: str, verb: str) -> dict[str, dict[str, Any]]:
     """Return what an operation may answer, by status."""
-    answers: dict[str, dict[str, Any]] = document_of(app)["paths"][template][verb]["responses"]
+    answers: dict[str, dict[str, Any]] = _documents[0]["paths"][template][verb]["responses"]
     return answers
 
 
 @cache
-def _validator(app: Flask, template: str, verb: str, status: str) -> Draft4Validator:
+def _validator(template: str, verb: str, status: str) -> Draft4Validator:
     """Return what knows whether a body fits an answer; made once, because every request of every test asks it."""
-    schema = answers_of(app, template, verb)[status]["schema"]
-    return Draft4Validator({**_plain(schema), "definitions": _definitions(app)})
+    schema = answers_of(template, verb)[status]["schema"]
+    return Draft4Validator({**_plain(schema), "definitions": _definitions()})
 
 
 @cache
-def _definitions(app: Flask) -> dict[str, Any]:
-    return {name: _plain(body) for name, body in document_of(app)["definitions"].items()}
+def _definitions() -> dict[str, Any]:
+    return {name: _plain(body) for name, body in _documents[0]["definitions"].items()}
 
 
 def check_answer(app: Flask, path: str, method: str, response: TestResponse) -> None:
@@ -54,7 +57,7 @@ def check_answer(app: Flask, path: str, method: str, response: TestResponse) -> 
     operation = operation_of(app, path, method)
     if operation is None:
         return
-    announced = answers_of(app, *operation)
+    announced = answers_of(*operation)
     status = str(response.status_code)
     assert status in announced, f"{method} {path} answered {status}, which is not documented: {sorted(announced)}"
     if response.mimetype == "application/problem+json" or method == "HEAD":
@@ -70,7 +73,7 @@ def check_answer(app: Flask, path: str, method: str, response: TestResponse) -> 
         assert response.data == b""
         return
     assert response.mimetype == "application/json"
-    _validator(app, *operation, status).validate(response.get_json())
+    _validator(*operation, status).validate(response.get_json())
 
 
 def sends_a_form(response: TestResponse) -> bool:

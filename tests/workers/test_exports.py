@@ -29,6 +29,7 @@ from core.runs import service as runs
 from core.runs.lifecycle import Run
 from core.tasks.model import Task
 from core.users.model import User
+from tests.support.engines import on_sqlite
 from tests.support.people import Person
 from workers.jobs import exports as work
 from workers.runner import Stopping, Taken, run_job
@@ -154,6 +155,7 @@ def test_a_file_has_exactly_what_the_list_has(world: Person, kind: str, file_for
     assert [sorted(row.items()) for row in found] == [sorted(row.items()) for row in listed(world, kind)]
 
 
+@on_sqlite
 @pytest.mark.parametrize("kind", ["tasks", "posts", "items", "users"])
 def test_a_workbook_has_what_the_list_has_in_cells_of_their_types(world: Person, kind: str) -> None:
     found = read(kind, "xlsx", export(world, kind, "xlsx"))
@@ -165,6 +167,7 @@ def test_a_workbook_has_what_the_list_has_in_cells_of_their_types(world: Person,
             assert row[name] == shown, name
 
 
+@on_sqlite
 def test_a_workbook_keeps_every_text_as_text(ada: Person) -> None:
     for text in STRANGE:
         ada.create_task(title=text, description="\r\x01\ufffe")
@@ -178,6 +181,7 @@ def test_a_workbook_keeps_every_text_as_text(ada: Person) -> None:
     assert sheet["D2"].value == "_x000D__x0001__xFFFE_"
 
 
+@on_sqlite
 def test_no_cell_of_a_csv_file_begins_like_a_formula(world: Person) -> None:
     for kind in ("tasks", "posts", "items", "users"):
         for cell in filter(None, itertools.chain(*cells(export(world, kind)))):
@@ -185,6 +189,7 @@ def test_no_cell_of_a_csv_file_begins_like_a_formula(world: Person) -> None:
             assert cell[0] not in "\t\r\n"
 
 
+@on_sqlite
 def test_a_csv_file_is_as_documented(ada: Person) -> None:
     ada.create_task(title='A "b", c', description="=1")
     data = export(ada, "tasks", "csv")
@@ -330,6 +335,7 @@ def test_all_rows_are_of_one_moment(app: Flask, ada: Person, monkeypatch: pytest
 # --- limits of workbooks ----------------------------------------------------------
 
 
+@on_sqlite
 def test_more_rows_than_a_sheet_holds_go_to_further_sheets(ada: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = [ada.create_task()["id"] for _ in range(6)]
     for rows, sheets in ((4, ["tasks", "tasks 2"]), (5, ["tasks", "tasks 2"]), (7, ["tasks"])):
@@ -339,6 +345,7 @@ def test_more_rows_than_a_sheet_holds_go_to_further_sheets(ada: Person, monkeypa
         assert [row["id"] for row in read("tasks", "xlsx", data)] == ids
 
 
+@on_sqlite
 def test_a_text_that_no_cell_holds_is_cut_and_says_so(app: Flask, ada: Person) -> None:
     longest = "😀" * 16_383 + "x"
     ada.create_task(title="fits")
@@ -363,6 +370,7 @@ def cell(sheet: Any, name: str) -> Any:
     return sheet.cell(2, 1 + [column.name for column in COLUMNS[Kind.TASKS]].index(name))
 
 
+@on_sqlite
 def test_numbers_and_days_beyond_what_spreadsheets_know_are_text(app: Flask, ada: Person) -> None:
     ada.create_task(due_date="1900-01-01")
     with app.app_context(), transaction() as session:

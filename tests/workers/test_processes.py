@@ -12,13 +12,11 @@ import pytest
 from flask import Flask
 
 from core.platform.config.load import ROOT
+from tests.support.engines import on_postgresql
 from tests.support.people import Person
 from tests.support.processes import PATIENCE, children_of, job_of, kill_tree, log_of, process, wait_for
 from tests.support.servers import RedisServer
 from workers.worker import KILLED
-
-# For what processes do to each other, whatever the database is.
-ON_ONE_ENGINE = pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)
 
 
 def process_task(person: Person, **fields: Any) -> tuple[int, str]:
@@ -60,7 +58,7 @@ def test_a_worker_that_is_killed_in_the_middle_costs_time_and_nothing_else(app: 
     assert ada.get(f"/tasks/{task_id}").get_json()["data"]["description"] == "Before [Processed]"
 
 
-@ON_ONE_ENGINE
+@on_postgresql
 def test_a_stopping_worker_lets_a_short_job_finish_and_ignores_a_second_signal(app: Flask, ada: Person) -> None:
     _, job_id = process_task(ada)
     with process(app, "scheduler"), process(app, "worker", TASKLANE_PROCESSING__STEP_SECONDS="0.3") as worker:
@@ -72,6 +70,7 @@ def test_a_stopping_worker_lets_a_short_job_finish_and_ignores_a_second_signal(a
         assert job_of(ada, job_id)["state"] == "succeeded"
 
 
+@on_postgresql
 def test_a_stopping_worker_hands_a_long_job_back_and_another_finishes_it(app: Flask, ada: Person) -> None:
     task_id, job_id = process_task(ada, description="Before")
     slow = {"TASKLANE_PROCESSING__STEP_SECONDS": "30", "TASKLANE_JOBS__SHUTDOWN_GRACE_SECONDS": "0.3"}
@@ -88,6 +87,7 @@ def test_a_stopping_worker_hands_a_long_job_back_and_another_finishes_it(app: Fl
     assert ada.get(f"/tasks/{task_id}").get_json()["data"]["description"] == "Before [Processed]"
 
 
+@on_postgresql
 def test_work_goes_on_after_redis_was_killed_and_came_back_empty(
     remake_app: Callable[..., Flask], ada: Person, own_redis_server: RedisServer
 ) -> None:
@@ -106,6 +106,7 @@ def test_work_goes_on_after_redis_was_killed_and_came_back_empty(
             wait_for(lambda: person.get("/health/ready").get_json()["queue_depth"], lambda depth: depth == {})
 
 
+@on_postgresql
 def test_a_worker_outlives_redis_and_so_does_its_job(
     remake_app: Callable[..., Flask], ada: Person, own_redis_server: RedisServer
 ) -> None:
@@ -130,7 +131,7 @@ def test_a_worker_outlives_redis_and_so_does_its_job(
         assert worker.poll() is None
 
 
-@ON_ONE_ENGINE
+@on_postgresql
 def test_a_worker_waits_for_a_redis_that_is_not_there_yet(
     remake_app: Callable[..., Flask], ada: Person, own_redis_server: RedisServer
 ) -> None:
@@ -147,6 +148,7 @@ def test_a_worker_waits_for_a_redis_that_is_not_there_yet(
     # Both have left well, although nobody was there to say goodbye to.
 
 
+@on_postgresql
 def test_a_job_that_does_not_react_to_being_stopped_does_not_hold_up_its_worker(app: Flask, ada: Person) -> None:
     _, job_id = process_task(ada)
     slow = {"TASKLANE_PROCESSING__STEP_SECONDS": "30", "TASKLANE_JOBS__SHUTDOWN_GRACE_SECONDS": "0.3"}
@@ -160,7 +162,7 @@ def test_a_job_that_does_not_react_to_being_stopped_does_not_hold_up_its_worker(
     assert (job["state"], job["attempts"], job["error"]) == ("retrying", 1, KILLED)
 
 
-@ON_ONE_ENGINE
+@on_postgresql
 @pytest.mark.parametrize("arguments", [("worker", "--queues", "high,urgent"), ("worker", "--queues", "")])
 def test_an_unknown_queue_is_refused(app: Flask, arguments: tuple[str, ...]) -> None:
     command = [sys.executable, str(ROOT / "manage.py"), *arguments]
@@ -169,6 +171,7 @@ def test_an_unknown_queue_is_refused(app: Flask, arguments: tuple[str, ...]) -> 
     assert "The queues are high, default, low." in done.stderr
 
 
+@on_postgresql
 def test_a_running_job_that_is_cancelled_stops_and_stores_nothing(app: Flask, ada: Person) -> None:
     task_id, job_id = process_task(ada, description="Before")
     _, next_id = process_task(ada)
@@ -184,6 +187,7 @@ def test_a_running_job_that_is_cancelled_stops_and_stores_nothing(app: Flask, ad
     assert (task["description"], task["status"]) == ("Before", "pending")
 
 
+@on_postgresql
 def test_the_job_of_a_killed_child_is_tried_again_without_waiting_for_its_lease(app: Flask, ada: Person) -> None:
     task_id, job_id = process_task(ada, description="Before")
     steps = {"TASKLANE_PROCESSING__STEP_SECONDS": "0.3", "TASKLANE_JOBS__LEASE_SECONDS": "60"}
@@ -196,7 +200,7 @@ def test_the_job_of_a_killed_child_is_tried_again_without_waiting_for_its_lease(
     assert ada.get(f"/tasks/{task_id}").get_json()["data"]["description"] == "Before [Processed]"
 
 
-@ON_ONE_ENGINE
+@on_postgresql
 def test_several_processes_work_at_once_and_are_replaced_when_they_die(app: Flask, ada: Person) -> None:
     slow = {"TASKLANE_PROCESSING__STEP_SECONDS": "0.5"}
     first, second = process_task(ada), process_task(ada)
@@ -217,7 +221,7 @@ def test_several_processes_work_at_once_and_are_replaced_when_they_die(app: Flas
     assert [child for child in family if child.is_running() and child.status() != "zombie"] == []
 
 
-@ON_ONE_ENGINE
+@on_postgresql
 def test_a_pool_is_rolled_one_process_after_the_other(app: Flask, ada: Person) -> None:
     with process(app, "scheduler"), process(app, "worker", "--concurrency", "2") as pool:
         parent = psutil.Process(pool.pid)
@@ -229,7 +233,7 @@ def test_a_pool_is_rolled_one_process_after_the_other(app: Flask, ada: Person) -
         wait_for(lambda: job_of(ada, job_id), lambda job: job["state"] == "succeeded")
 
 
-@ON_ONE_ENGINE
+@on_postgresql
 def test_a_host_with_cron_only_can_run_the_scheduler_now_and_then(app: Flask, ada: Person) -> None:
     _, job_id = process_task(ada)
     with process(app, "scheduler", "--once") as scheduler:

@@ -25,6 +25,7 @@ from core.reports.figures import Ageing, Figures, Heading, Headline, People, Per
 from core.runs.lifecycle import Run
 from core.tasks.fields import TaskStatus
 from core.users.model import User
+from tests.support.engines import on_both
 from tests.support.people import Person
 from tests.support.processes import job_of, process, wait_for
 from tests.support.tasks import store_tasks
@@ -106,6 +107,7 @@ def tasks(person: Person, count: int) -> list[dict[str, Any]]:
 # --- the job ------------------------------------------------------------------
 
 
+@on_both
 def test_a_report_is_a_pdf_and_a_png(app: Flask, ada: Person) -> None:
     store_tasks(app, tasks(ada, 300))
     job_id = order(ada)
@@ -154,6 +156,7 @@ def test_whoever_has_left_the_project_gets_no_report_on_it(app: Flask, ada: Pers
     assert (job.state, job.error) == (JobState.FAILED, "You are not a member of this project.")
 
 
+@on_both
 def test_the_weekly_report_is_the_administrators(app: Flask, ada: Person, admin: Person) -> None:
     store_tasks(app, tasks(ada, 100))
     with app.app_context(), transaction() as session:
