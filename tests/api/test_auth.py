@@ -407,6 +407,21 @@ def test_a_deactivated_user_is_locked_out_at_once(app: Flask, ada: Person) -> No
     assert refresh(ada).status_code == 401
 
 
+def test_a_session_that_has_ended_keeps_its_moment_when_all_of_them_end(app: Flask, ada: Person) -> None:
+    def ends() -> dict[str, Any]:
+        with app.app_context():
+            return {row.id: row.revoked_at for row in db.session.scalars(select(LoginSession))}
+
+    assert ada.post("/auth/logout").status_code == 204
+    before = ends()
+    assert ada.log_in().status_code == 200
+    assert ada.post("/auth/logout-all").status_code == 204
+    after = ends()
+    assert len(after) == 2
+    assert None not in after.values()
+    assert before.items() < after.items()
+
+
 def test_another_secret_makes_every_token_worthless(ada: Person, remake_app: Callable[..., Flask]) -> None:
     other = Person(remake_app(jwt_secret_key="k" * 32))
     assert other.get("/auth/me", token=ada.tokens["access_token"]).status_code == 401

@@ -88,6 +88,9 @@ def test_a_slash_at_the_end_does_not_hide_the_location(ada: Person, path: str) -
         ({"scopes": "tasks:read"}, "scopes"),
         ({"scopes": ["tasks:read", "tasks:read"]}, "scopes"),
         ({"scopes": ["tasks:read", "everything"]}, "scopes.1"),
+        # A list as long as it may be is looked through, too.
+        ({"scopes": [*ALL, ALL[0]]}, "scopes"),
+        ({"scopes": [*ALL, "everything"]}, f"scopes.{len(ALL)}"),
         ({"scopes": [5]}, "scopes.0"),
         ({"scopes": ["public"]}, "scopes.0"),
         ({"scopes": ["session:refresh"]}, "scopes.0"),

@@ -92,6 +92,12 @@ def test_rows_without_an_external_id_are_always_new(ada: Person) -> None:
     assert counts(imported(ada, content)) == {"created": 2}
 
 
+def test_each_row_of_a_file_has_a_moment_of_its_own(app: Flask, ada: Person) -> None:
+    """By them a list is in the order of the file, and what was inserted finds its row again."""
+    assert counts(imported(ada, "title\nC\nA\nB\n")) == {"created": 3}
+    assert len(set(stored(app, Task, "created_at"))) == 3
+
+
 def test_a_thing_that_was_deleted_is_made_anew(app: Flask, ada: Person) -> None:
     imported(ada, as_json(TASKS), name="t.json")
     ada.delete(f"/tasks/{stored(app, Task, 'id')[0][0]}")

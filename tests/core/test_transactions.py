@@ -97,6 +97,17 @@ def test_a_snapshot_ends_with_what_fails_in_it(app: Flask, ada: Person) -> None:
         assert not db.session().in_transaction()
 
 
+def test_a_snapshot_is_of_now_whatever_was_read_before(app: Flask, ada: Person) -> None:
+    def create(number: int) -> None:
+        tasks.create(ada.actor, title="Water the plants")
+
+    with app.app_context():
+        assert db.session.scalars(select(Task.title)).all() == []
+        assert run_in_threads(app, 1, create) == []
+        with snapshot() as session:
+            assert session.scalars(select(Task.title)).all() == ["Water the plants"]
+
+
 def test_a_service_inside_a_transaction_joins_it(app: Flask, ada: Person) -> None:
     def fail() -> None:
         with transaction():
