@@ -222,16 +222,16 @@ def test_requests_that_are_on_their_way_when_redis_goes_away_do_not_fail(
     def die(*args: object, **kwargs: object) -> None:
         raise RedisError
 
-    first = limiter._limiter._first
+    first = limiter.limiter.first
     for method in ("hit", "test", "get_window_stats"):
         for headers, status in (({}, 200), ({"If-None-Match": tag}, 304)):
             # It dies between one question and the next.
-            limiter._limiter._absence.note_answer()
+            limiter.limiter.absence.note_answer()
             with monkeypatch.context() as patch:
                 patch.setattr(first, method, die)
                 assert person.get("/tasks", headers=headers).status_code == status, (method, headers)
     # Memory counts meanwhile, and whoever asks too often hears so.
-    limiter._limiter._absence.note_failure()
+    limiter.limiter.absence.note_failure()
     assert 429 in {person.get("/tasks").status_code for _ in range(6)}
 
 
@@ -239,7 +239,7 @@ def test_what_cannot_be_decided_lets_nobody_through(own: Flask, ada: Person, mon
     def fail(*args: object, **kwargs: object) -> None:
         raise ValueError
 
-    monkeypatch.setattr(limiter._limiter._first, "hit", fail)
+    monkeypatch.setattr(limiter.limiter.first, "hit", fail)
     assert as_in(own, ada).get("/tasks").status_code == 500
 
 

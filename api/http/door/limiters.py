@@ -4,12 +4,14 @@ Attempts to log in are counted in a moving window, which is exact; everything
 else in a sliding one, which costs a hundred bytes a caller whatever the limit.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, g, request
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from limits.storage import MemoryStorage
+from limits.strategies import RateLimiter
 
 from api.http.door.windows import Enduring, MovingWindow, SlidingWindow
 from core.platform import redis
@@ -29,9 +31,29 @@ def caller_key() -> str:
     return f"user {actor.user_id}" if actor.key_id is None else f"key {actor.key_id}"
 
 
+class WindowLimiter(Limiter):
+    """A limiter that counts in a window of ours, of which the library has no notion."""
+
+    def __init__(self, window: type[RateLimiter], *, key_func: Callable[[], str]) -> None:
+        super().__init__(key_func=key_func)
+        self._window = window
+        self._counter: RateLimiter | None = None
+
+    def init_app(self, app: Flask) -> None:
+        """Count for this application, in its storage and in memory."""
+        super().init_app(app)
+        if self.enabled:
+            self._counter = Enduring(self._window(self.storage), self._window(MemoryStorage()))
+
+    @property
+    def limiter(self) -> RateLimiter:
+        """The strategy by which the library counts."""
+        return self._counter or super().limiter
+
+
 # The application is bound later, so importing this has no effect.
-limiter = Limiter(key_func=caller_key, strategy="sliding-window-counter")
-credentials_limiter = Limiter(key_func=get_remote_address, strategy="moving-window")
+limiter = WindowLimiter(SlidingWindow, key_func=caller_key)
+credentials_limiter = WindowLimiter(MovingWindow, key_func=get_remote_address)
 
 
 def bind_limiters(app: Flask, settings: Settings) -> None:
@@ -44,12 +66,9 @@ def bind_limiters(app: Flask, settings: Settings) -> None:
         # A path that does not exist is counted as well.
         RATELIMIT_REQUEST_IDENTIFIER=lambda: request.endpoint or "nowhere",
     )
-    for each, window in ((limiter, SlidingWindow), (credentials_limiter, MovingWindow)):
+    for each in (limiter, credentials_limiter):
         each.enabled = settings.ratelimit_enabled
         each.init_app(app)
-        if each.enabled:
-            # There is no public way to say how to count.
-            each._limiter = Enduring(window(each.limiter.storage), window(MemoryStorage()))
 
 
 def _storage_options(settings: Settings) -> dict[str, Any]:

@@ -79,9 +79,9 @@ class Enduring(RateLimiter):
 
     def __init__(self, first: RateLimiter, second: RateLimiter) -> None:
         self.storage = first.storage
-        self._first = first
+        self.first = first
         self._second = second
-        self._absence = redis.Absence(PAUSE)
+        self.absence = redis.Absence(PAUSE)
 
     def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
         return self._ask(lambda limiter: limiter.hit(item, *identifiers, cost=cost))
@@ -93,13 +93,13 @@ class Enduring(RateLimiter):
         return self._ask(lambda limiter: limiter.get_window_stats(item, *identifiers))
 
     def _ask(self, question: Callable[[RateLimiter], Value]) -> Value:
-        if self._absence.may_try():
+        if self.absence.may_try():
             try:
-                answer = question(self._first)
+                answer = question(self.first)
             except (RedisError, OSError) as error:
-                if self._absence.note_failure():
+                if self.absence.note_failure():
                     log.warning("Redis does not answer (%s); requests are counted here.", type(error).__name__)
             else:
-                self._absence.note_answer()
+                self.absence.note_answer()
                 return answer
         return question(self._second)
