@@ -164,7 +164,7 @@ def claim(session: Session, ticket: Ticket) -> None:
         raise AlreadyClaimed
 
 
-def keep(session: Session, ticket: Ticket, answer: Answer) -> None:
+def store(session: Session, ticket: Ticket, answer: Answer) -> None:
     """Store the answer to a claimed ticket in the caller's transaction."""
     scopes = None if answer.scopes is None else sorted(answer.scopes)
     content = {"status": answer.status, "headers": answer.headers, "body": answer.body.hex(), "scopes": scopes}

@@ -62,18 +62,18 @@ def answer_once(answer: Callable[[], Response], *, effect: Effect, actor: Actor 
     """
     ticket = _ticket(actor, content)
     scopes = None if actor is None or actor.scopes is None else frozenset(map(str, actor.scopes))
-    if (kept := idempotency.find(ticket)) is not None:
-        return _replay(kept, scopes)
+    if (stored := idempotency.find(ticket)) is not None:
+        return _replay(stored, scopes)
     try:
         if effect is Effect.RESERVATION:
             return _reserve_and_answer(ticket, answer, scopes)
         return _answer_in_transaction(ticket, answer, scopes)
     except AlreadyClaimed:
         # Another request with this key was faster, and is done: it held the key until then.
-        kept = idempotency.find(ticket)
-        if kept is None:
+        stored = idempotency.find(ticket)
+        if stored is None:
             raise StillRunning from None
-        return _replay(kept, scopes)
+        return _replay(stored, scopes)
 
 
 def _ticket(actor: Actor | None, content: bytes) -> Ticket:
@@ -95,25 +95,25 @@ def _answer_in_transaction(ticket: Ticket, answer: Callable[[], Response], scope
         with transaction() as session:
             idempotency.claim(session, ticket)
             response = answer()
-            idempotency.keep(session, ticket, _kept(response, scopes))
+            idempotency.store(session, ticket, _recorded(response, scopes))
     except (AlreadyClaimed, StillRunning):
         raise
     except Exception as error:  # `errors` makes a refusal of it, and logs the unexpected
         if asks_for_repetition(error):
             raise
-        # The change was undone. The refusal is kept by itself, so that a repetition hears the same.
+        # The change was undone. The refusal is stored by itself, so that a repetition hears the same.
         response = errors.respond(error)
-        if _is_worth_keeping(response):
-            _claim_and_keep(ticket, response, scopes)
+        if _is_final(response):
+            _claim_and_store(ticket, response, scopes)
         _pass_on(error)
     return response
 
 
 @repeated
-def _claim_and_keep(ticket: Ticket, response: Response, scopes: Scopes) -> None:
+def _claim_and_store(ticket: Ticket, response: Response, scopes: Scopes) -> None:
     with transaction() as session:
         idempotency.claim(session, ticket)
-        idempotency.keep(session, ticket, _kept(response, scopes))
+        idempotency.store(session, ticket, _recorded(response, scopes))
 
 
 def _reserve_and_answer(ticket: Ticket, answer: Callable[[], Response], scopes: Scopes) -> Response:
@@ -123,8 +123,8 @@ def _reserve_and_answer(ticket: Ticket, answer: Callable[[], Response], scopes: 
         response = answer()
     except Exception as error:  # noqa: BLE001 - as above
         refusal, response = error, errors.respond(error)
-    if _is_worth_keeping(response):
-        _keep(ticket, response, scopes)
+    if _is_final(response):
+        _store(ticket, response, scopes)
     else:
         idempotency.release(ticket)
     _pass_on(refusal)
@@ -138,9 +138,9 @@ def _claim(ticket: Ticket) -> None:
 
 
 @repeated
-def _keep(ticket: Ticket, response: Response, scopes: Scopes) -> None:
+def _store(ticket: Ticket, response: Response, scopes: Scopes) -> None:
     with transaction() as session:
-        idempotency.keep(session, ticket, _kept(response, scopes))
+        idempotency.store(session, ticket, _recorded(response, scopes))
 
 
 def _pass_on(refusal: Exception | None) -> None:
@@ -149,20 +149,20 @@ def _pass_on(refusal: Exception | None) -> None:
         raise refusal
 
 
-def _is_worth_keeping(response: Response) -> bool:
+def _is_final(response: Response) -> bool:
     """Return whether a repetition should hear the same: not after a fault, and not after a limit."""
     return response.status_code < 500 and response.status_code != 429
 
 
-def _kept(response: Response, scopes: Scopes) -> Answer:
+def _recorded(response: Response, scopes: Scopes) -> Answer:
     return Answer(response.status_code, list(response.headers), response.get_data(), scopes)
 
 
-def _replay(kept: Answer, scopes: Scopes) -> Response:
-    if not kept.may_be_told(scopes):
+def _replay(stored: Answer, scopes: Scopes) -> Response:
+    if not stored.may_be_told(scopes):
         raise Forbidden("This API key includes less than what the first request with this idempotency key had.")
-    response: Response = current_app.response_class(kept.body, kept.status)
+    response: Response = current_app.response_class(stored.body, stored.status)
     response.headers.clear()
-    response.headers.extend(kept.headers)
+    response.headers.extend(stored.headers)
     response.headers[REPLAYED] = "true"
     return response

@@ -34,7 +34,7 @@ def concerns(*limits: Limit) -> None:
 
 
 def add_limits(response: Response) -> Response:
-    """Tell of the limit that leaves least, and of when to come back if it leaves nothing.
+    """Add the limit that leaves least, and when to come back if it leaves nothing.
 
     Whoever waits for `Retry-After` is let in by all limits. It means "come back
     later" (RFC 9110, section 10.2.3), never "you may stay"; and whoever has said

@@ -5,7 +5,7 @@ import time
 
 from waitress.channel import HTTPChannel
 
-from api.http.serving.exchange import Question, Refusal, Task
+from api.http.serving.handlers import Handler, Question, Refusal
 from api.http.serving.request_parser import Parser
 
 # A connection that was refused before its body was read is heard for so long and so much: closed
@@ -26,9 +26,9 @@ class Channel(HTTPChannel):
     _heard_bytes = 0
 
     @staticmethod
-    def task_class(channel: "Channel", request: Parser) -> Task:
+    def task_class(channel: "Channel", request: Parser) -> Handler:
         """Return what answers a request; waitress has a class here."""
-        return (Question if request.is_question else Task)(channel, request)
+        return (Question if request.is_question else Handler)(channel, request)
 
     def send_continue(self) -> None:
         """Ask the application first. Called with the lock on the requests, of which there are none."""

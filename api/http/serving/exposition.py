@@ -45,7 +45,7 @@ log = logging.getLogger("tasklane.metrics")
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
-# Seconds. Answers kept in memory take less than the first, logins more than the fourth.
+# Seconds. Answers cached in memory take less than the first, logins more than the fourth.
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 # Any other method would be a label of the caller's invention.
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -181,7 +181,7 @@ class _Sheet:
         draft = path.with_name(f"{path.name}.new")
         file = -1
         try:
-            for key, number in _kept(path):
+            for key, number in _counted_before(path):
                 at = self.place_of(key)
                 self.put(at, self.number(at) + number)
             file = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -198,7 +198,7 @@ class _Sheet:
         self._file, self._written = file, len(self._content)
 
 
-def _kept(path: Path) -> list[tuple[str, float]]:
+def _counted_before(path: Path) -> list[tuple[str, float]]:
     """Return the keys and numbers of a file, none if there is no such file or it is damaged. Raises OSError."""
     try:
         found = MmapedDict.read_all_values_from_file(str(path))

@@ -1,4 +1,4 @@
-"""Exchanges with the application: a request, a question before its body, and a refusal that it never sees."""
+"""Handlers of a request that has arrived: one asks the application, one only whether it wants the body, one refuses."""
 
 import logging
 
@@ -13,7 +13,7 @@ from core.platform.logs import context
 log = logging.getLogger("tasklane.server")
 
 
-class Task(WSGITask):
+class Handler(WSGITask):
     """Says `Connection: close` with the last answer on a connection of a process that leaves."""
 
     def build_response_header(self) -> bytes:
@@ -23,7 +23,7 @@ class Task(WSGITask):
         return header
 
 
-class Question(Task):
+class Question(Handler):
     """Asks the application whether it wants the body, and answers if it does not."""
 
     def execute(self) -> None:
