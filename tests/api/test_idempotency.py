@@ -153,7 +153,7 @@ def test_a_crash_before_the_commit_leaves_neither_the_task_nor_the_answer(
         raise PowerCut
 
     with monkeypatch.context() as patch:
-        patch.setattr(idempotency, "keep", cut)
+        patch.setattr(idempotency, "store", cut)
         with pytest.raises(PowerCut):
             ada.post("/tasks", {"title": "A"}, headers=KEY)
     assert (count(app, Task), count(app, StoredAnswer)) == (0, 0)
