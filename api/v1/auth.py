@@ -225,7 +225,7 @@ class Refresh(SecureResource):
 
 
 class OfThisSession(SecureResource):
-    """Something whose effect depends on the session that asks for it, and not only on the account."""
+    """Resource whose effect depends on the session of the request, and not only on the account."""
 
     def origin(self) -> str:
         """Return the session: what was done for another was not done for this one."""

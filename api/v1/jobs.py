@@ -137,7 +137,7 @@ class JobRetry(SecureResource):
     def post(self, job_id: str) -> Job:
         """Retry a failed or cancelled job.
 
-        It gets as many new attempts as its kind has; `attempts` goes on counting. Whoever
+        It gets as many new attempts as its kind has; `attempts` goes on counting. A caller who
         could not order it now is refused (403), and so is a job whose owner could not (409).
         An API key needs the scope of what the job does, too.
         """

@@ -1,1 +1,1 @@
-"""What exports write and imports read: the columns of each kind, their notations, and the file formats."""
+"""Exports and imports, and their common ground: the columns of each kind, their notations, and the file formats."""

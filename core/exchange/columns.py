@@ -13,7 +13,7 @@ from core.users import fields as users
 
 
 class Kind(StrEnum):
-    """What can be exported and imported."""
+    """Kind of thing that can be exported and imported."""
 
     TASKS = "tasks"
     POSTS = "posts"

@@ -37,7 +37,7 @@ BATCH = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the rows of a kind come from: the query and the order of its list."""
+    """Source of the rows of a kind: the query and the order of its list."""
 
     permission: Permission
     filters: Filters
@@ -60,7 +60,7 @@ SOURCES = {
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What is exported. `narrowed` is for the kind's list, and `sort` its order."""
+    """Selection of rows to export. `narrowed` is for the kind's list, and `sort` its order."""
 
     kind: Kind
     narrowed: Filter
@@ -69,7 +69,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How many rows were written, and in how many cells a text was too long for the format."""
+    """Number of rows that were written, and of cells whose text was too long for the format."""
 
     rows: int
     cut_cells: int

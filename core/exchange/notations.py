@@ -1,4 +1,4 @@
-"""How values are written in files and read back.
+"""Notations of values in files, written and read back.
 
 A cell of a CSV file is text, and so has to say what a value is: an empty cell is
 null, and an apostrophe in front marks a text that a spreadsheet would take for a
@@ -20,7 +20,7 @@ from core.platform.text.checks import MAX_ID
 
 
 class Cell(Enum):
-    """What a value is in a workbook."""
+    """Type of a cell in a workbook."""
 
     TEXT = auto()
     NUMBER = auto()
@@ -31,7 +31,7 @@ class Cell(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Notation:
-    """How the values of a type are written in files; nulls are dealt with before. `from_*` raise ValueError."""
+    """Notation of the values of a type in files; nulls are dealt with before. `from_*` raise ValueError."""
 
     to_cell: Callable[[Any], str]
     from_cell: Callable[[str], Any]

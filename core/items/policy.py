@@ -1,4 +1,4 @@
-"""Who may see and change which item."""
+"""Rights on items: who sees and changes them."""
 
 from sqlalchemy import ColumnElement, true
 

@@ -1,4 +1,4 @@
-"""What people do with items."""
+"""Creating, listing and changing items."""
 
 from typing import Any
 

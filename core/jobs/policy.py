@@ -1,4 +1,4 @@
-"""Who may see which job: its owner, and administrators."""
+"""Right to see a job: its owner has it, and administrators."""
 
 from sqlalchemy import ColumnElement, true
 

@@ -1,4 +1,4 @@
-"""What happens by itself: one table of entries, each slot of each entry exactly once.
+"""Schedule of jobs that no caller orders: one table of entries, each slot of each entry exactly once.
 
 A slot is a moment at which an entry is due, in UTC. Its row is inserted in the
 transaction that orders its job, and the row's key admits one; so any number of
@@ -26,7 +26,7 @@ MOST_MISSED = 100
 
 
 class Missed(StrEnum):
-    """What happens to slots in which no scheduler ran."""
+    """Treatment of slots in which no scheduler ran."""
 
     EACH = "each"
     LATEST = "latest"

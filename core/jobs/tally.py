@@ -1,8 +1,8 @@
-"""How often attempts at jobs ended in which way and how long they took, counted for the whole installation.
+"""Counts of attempts at jobs, by their end and duration, for the whole installation.
 
-Workers run on other machines than those that tell of it, each attempt in a
+Workers run on other machines than the processes that show the counts, each attempt in a
 process of its own, and rows of jobs are deleted after a while. So the counts are
-in Redis. They grow until somebody empties it; then they begin at 0, as after the
+in Redis. They grow until an operator empties it; then they begin at 0, as after the
 restart of a process, which Prometheus expects of a counter. They are
 information: no count is worth a job, so a Redis that does not answer is not asked
 twice.
@@ -31,7 +31,7 @@ OUTCOMES = ("succeeded", "retrying", "failed", "timed_out", "handed_back", "take
 
 @dataclass(slots=True)
 class Tally:
-    """What is known of the attempts at one kind of job. `buckets` has one more entry, for what takes longer."""
+    """Counts of the attempts at one kind of job. `buckets` has one more entry, for what takes longer."""
 
     outcomes: dict[str, int] = field(default_factory=dict)
     buckets: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))

@@ -1,4 +1,4 @@
-"""Who may see and change which post."""
+"""Rights on posts: who sees and changes them."""
 
 from sqlalchemy import ColumnElement, or_, select
 

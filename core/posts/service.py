@@ -1,4 +1,4 @@
-"""What people publish, and read of each other."""
+"""Publishing, listing, changing and deleting posts."""
 
 from collections.abc import Mapping
 from typing import Any

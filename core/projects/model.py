@@ -14,7 +14,7 @@ from core.projects.fields import FIELDS
 
 
 class ProjectRole(StrEnum):
-    """What a member may do; each role includes the ones before it."""
+    """Role of a member; each one includes the rights of those before it."""
 
     VIEWER = "viewer"
     EDITOR = "editor"
@@ -48,7 +48,7 @@ class Project(Base):
 
 
 class ProjectMember(Base):
-    """Somebody's role in a project."""
+    """Role of a user in a project."""
 
     __tablename__ = "project_members"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""Who may do what in a project. Administrators may do everything."""
+"""Rights in a project, by role. Administrators may do everything."""
 
 from sqlalchemy import ColumnElement, ScalarSelect, Select, select, true
 

@@ -1,4 +1,4 @@
-"""What people do with projects and their members."""
+"""Creating, listing and changing projects and their members."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""What hangs on an account, and how it goes to somebody else."""
+"""Belongings of an account: every column that names a user, and the transfer to another user."""
 
 from collections.abc import Sequence
 from typing import Any

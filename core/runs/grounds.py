@@ -1,8 +1,8 @@
-"""What somebody could see when a job of theirs made its files.
+"""Grounds on which a user saw the data of a job when it made its files.
 
-A file outlives the rights of whoever had it made. So a job remembers the
+A file outlives the rights of the user who ordered it. So a job remembers the
 projects that its owner was in, or that they were an administrator, and gives
-its files only to who still has as much.
+its files only to a caller who still has as much.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""How a job runs: sent by the relay, claimed by a worker, finished once.
+"""Life of a job: sent by the relay, claimed by a worker, finished once.
 
 Redis may lose a message, a worker may die at any line. Both are repaired by
 time alone: `due_at` passes and the job is sent again. A lease token fences off

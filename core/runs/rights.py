@@ -1,4 +1,4 @@
-"""What each kind of job asks of whoever orders it: one table, asked again whenever work begins anew.
+"""Rights that each kind of job asks of the user who orders it: one table, asked again whenever work begins anew.
 
 A right that was there when a job was ordered may be gone when it runs. So the
 same function is asked by the order, when the job is tried again, when an
@@ -34,12 +34,12 @@ Payload = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """What a kind of job asks.
+    """Right that a kind of job asks for.
 
     `permission` is what an API key must include, beside `jobs:write`, to order,
     repeat or cancel it, and one of `reading` what it must include, beside
     `jobs:read`, to see what came of it. `require` raises the refusal of an order; for a
-    kind that works with nobody's rights it is asked only when it is tried again.
+    kind that works without a user's rights it is asked only when it is tried again.
     """
 
     permission: Callable[[Payload], Permission | None]

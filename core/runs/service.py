@@ -65,7 +65,7 @@ class Followed:
 
     @property
     def retry_after(self) -> int:
-        """When it is worth looking again, in whole seconds: at its end if that is near, and often enough if not."""
+        """Seconds until it is worth looking again: at the end of the job if that is near, else often enough."""
         if self.expected_at is None:
             return 2
         return min(max(math.ceil((self.expected_at - clock.now()).total_seconds()), 1), 15)

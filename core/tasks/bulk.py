@@ -52,7 +52,7 @@ class Operation:
 
 @dataclass(slots=True)
 class Outcome:
-    """What happened to one entry: the task as it is now, or why nothing happened."""
+    """Outcome of one entry: the task as it is now, or the reason why it was not changed."""
 
     op: BulkOp
     task_id: int | None = None
@@ -62,7 +62,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class _Plan:
-    """What is to be written, collected before anything is."""
+    """Plan of the writes, complete before the first of them."""
 
     now: datetime = field(default_factory=clock.now)
     inserts: list[tuple[Outcome, dict[str, Any]]] = field(default_factory=list)

@@ -15,7 +15,7 @@ from core.users.repository import UserRepository
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """What a transfer has moved."""
+    """Result of a transfer."""
 
     from_user_id: int
     to_user_id: int

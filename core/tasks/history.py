@@ -1,4 +1,4 @@
-"""What people read about the past of a task."""
+"""Reading the history of a task."""
 
 import dataclasses
 from dataclasses import dataclass

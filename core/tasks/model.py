@@ -18,7 +18,7 @@ CLOSED = (TaskStatus.COMPLETED, TaskStatus.CANCELLED)
 
 
 class TaskAction(StrEnum):
-    """What was done to a task."""
+    """Action on a task, as its history names it."""
 
     CREATED = "created"
     CHANGED = "changed"
@@ -32,7 +32,7 @@ _IS_TRASHED = text("deleted_at IS NOT NULL")
 
 
 class Task(Base):
-    """Something to be done, by its owner or by the assignee; in the trash if it has a `deleted_at`."""
+    """Task of its owner or of the assignee; in the trash if it has a `deleted_at`."""
 
     __tablename__ = "tasks"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""Who may do what with which task. `role` is the actor's role in the task's project, if any."""
+"""Rights on tasks. `role` is the actor's role in the task's project, if any."""
 
 from sqlalchemy import ColumnElement, and_, or_
 

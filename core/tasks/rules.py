@@ -49,7 +49,7 @@ _UNKNOWN = {
 
 
 class References:
-    """What tasks want to refer to, looked up once for all of them.
+    """Rows that tasks want to refer to, looked up once for all of them.
 
     `wanted` are the values of each task; `require` then decides in memory.
     """

@@ -1,4 +1,4 @@
-"""What people do with tasks."""
+"""Creating, listing, changing, deleting and restoring tasks."""
 
 from typing import Any
 

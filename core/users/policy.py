@@ -1,6 +1,6 @@
-"""Who may do what with accounts.
+"""Rights on accounts.
 
-What concerns other people's accounts, or what an account may do, asks for the
+An operation on another user's account, or on an account's rights, asks for the
 permission `users:admin`, so that an administrator's API key can be made without it.
 """
 

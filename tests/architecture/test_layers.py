@@ -313,7 +313,7 @@ def test_every_module_can_be_imported() -> None:
 
 
 def test_nothing_imports_a_test_or_a_conftest() -> None:
-    """What two of them need is in tests/support, which a change of a test does not change."""
+    """Code that two of them need is in tests/support, which a change of a test does not change."""
     wrong = [
         f"{path} imports {name}"
         for path, tree in sources("tests")

@@ -76,20 +76,20 @@ class Channel(HTTPChannel):
 
     @property
     def is_heard_out(self) -> bool:
-        """Whether all is said, and nothing that comes counts any more."""
+        """Return whether all is said, and nothing that comes counts any more."""
         return self._heard_until is not None
 
     def is_heard_enough(self, now: float) -> bool:
-        """Whether the client has had the time to read the last answer."""
+        """Return whether the client has had the time to read the last answer."""
         return self._heard_until is not None and self._heard_until < now
 
     def is_leaving(self) -> bool:
-        """Whether the request in work is the last one of a process that leaves."""
+        """Return whether the request in work is the last one of a process that leaves."""
         with self.requests_lock:
             return bool(self.server.is_draining and len(self.requests) <= 1)
 
     def is_idle_since(self, moment: float) -> bool:
-        """Whether nothing has arrived, is in work or has to be sent, and nothing was since `moment`."""
+        """Return whether nothing has arrived, is in work or has to be sent, and nothing was since `moment`."""
         if self.is_heard_out:
             return True
         if self.requests or self.request is not None or self.total_outbufs_len or self.last_activity > moment:

@@ -29,7 +29,7 @@ _NUMBERS = struct.Struct("dd")
 
 
 class Counts:
-    """Everything that this process counts."""
+    """Counters of this process."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -1,4 +1,4 @@
-"""What a thing is called elsewhere."""
+"""Names of things in other systems."""
 
 from sqlalchemy import ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column

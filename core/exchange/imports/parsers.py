@@ -22,7 +22,7 @@ CHUNK_BYTES = 256 * 1024
 
 
 class Format(StrEnum):
-    """How a file is written."""
+    """Format of a file."""
 
     CSV = "csv"
     JSON = "json"

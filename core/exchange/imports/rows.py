@@ -8,7 +8,7 @@ from core.platform.errors import DomainError
 
 
 class Outcome(StrEnum):
-    """What became of a row."""
+    """Outcome of a row."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -51,7 +51,7 @@ class Entry:
 
 @dataclass(slots=True)
 class Counts:
-    """How many rows there were, and what became of them."""
+    """Number of rows, in all and by outcome."""
 
     rows: int = 0
     created: int = 0

@@ -53,7 +53,7 @@ class Text:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more can be read."""
+        """Return whether nothing more can be read."""
         return self._is_read and not self._waiting
 
     def read(self) -> str:

@@ -1,4 +1,4 @@
-"""What an import keeps on the disk while it works: its rows, and the report about them."""
+"""Rows of an import and the report about them, on the disk while it works."""
 
 import csv
 import io
@@ -31,7 +31,7 @@ class Counted:
 
 
 class Spool:
-    """What was understood of the rows, in their order, on the disk, as one line of JSON each."""
+    """Rows as they were understood, in their order, on the disk, as one line of JSON each."""
 
     def __init__(self, things: Things) -> None:
         self._types = {

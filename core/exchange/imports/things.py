@@ -1,4 +1,4 @@
-"""What the rows of each kind become: read, decided by the rules of their domain, and written in bulk.
+"""Changes that the rows of each kind ask for: read, decided by the rules of their domain, and written in bulk.
 
 A batch is loaded in a few statements and decided in memory. The same code runs
 while a file is examined, without locks, and while it is stored, with them.

@@ -49,7 +49,7 @@ CHANGED = "Somebody else changed this at the same time."
 
 
 class OnError(StrEnum):
-    """What becomes of an import in which a row is wrong."""
+    """Choice for an import in which a row is wrong."""
 
     ABORT = "abort"
     SKIP = "skip"
@@ -63,7 +63,7 @@ class Match(StrEnum):
 
 
 class ImportRefused(JobFailed):
-    """Nothing can be stored; the report says why."""
+    """Refusal of an import as a whole; the report says why."""
 
 
 class RowsRefused(ImportRefused):
@@ -76,7 +76,7 @@ class _RolledBack(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be done with a file."""
+    """Order for a file: its kind, its format and the choices of the caller."""
 
     kind: Kind
     format: Format

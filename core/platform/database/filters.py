@@ -24,7 +24,7 @@ Condition = Callable[[Any], ColumnElement[bool] | None]
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What a list is narrowed to: values by the names of its filters, and bounds by those of its fields."""
+    """Filter of a list: values by the names of its filters, and bounds by those of its fields."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
     ranges: Mapping[str, Range] = field(default_factory=dict)

@@ -15,7 +15,7 @@ from core.platform.fields.types import Ref, Type
 
 
 class Writer(StrEnum):
-    """Who may set a field. The rules of a domain (`policy.py`) say who that is for a given thing."""
+    """Writer of a field. The rules of a domain (`policy.py`) say who that is for a given row."""
 
     SERVER = "server"  # nobody: it follows from what happens
     CREATOR = "creator"  # whoever creates the thing; then it stays
@@ -25,7 +25,7 @@ class Writer(StrEnum):
 
 
 class Absent(Enum):
-    """What becomes of a field that a replacement (PUT) does not give."""
+    """Treatment of a field that a replacement (PUT) does not give."""
 
     CLEARED = auto()  # null, or what the column has by default
     REFUSED = auto()
@@ -81,12 +81,12 @@ class Field:
 
     @property
     def is_writable(self) -> bool:
-        """Whether people may set it, at least when they create the thing."""
+        """Return whether users may set it, at least when they create the row."""
         return self.writer is not Writer.SERVER
 
     @property
     def is_checked(self) -> bool:
-        """Whether its type looks at the values."""
+        """Return whether its type checks the values."""
         return type(self.type).check is not Type.check
 
     def check(self, value: Any) -> Any:
