@@ -50,7 +50,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Have no collection of garbage look at thousands of tests and all that was imported, over and over."""
+    """Keep the collection of garbage from looking at thousands of tests and all that was imported, over and over."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)

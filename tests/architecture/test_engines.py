@@ -1,4 +1,4 @@
-"""Which engines tests run on."""
+"""Engines that tests run on."""
 
 from core.platform.config.load import ROOT
 from tests.support.engines import ENGINES, ONE

@@ -60,7 +60,7 @@ def crowded(
 
 @pytest.fixture
 def app(crowded: tuple[Flask, Actor]) -> Iterator[Flask]:
-    """That application, with nothing in its trash."""
+    """Application of the module, with nothing in its trash."""
     app, _ = crowded
     yield app
     with app.app_context(), transaction() as session:
