@@ -21,6 +21,7 @@ from core.bootstrap import current_upstreams
 from core.exchange import exports as export_service
 from core.exchange.columns import Kind
 from core.exchange.formats import FileFormat
+from core.exchange.reference import columns_table
 from core.operations.commands.common import in_app, refusals
 from core.operations.commands.process import Failure, die_with_parent, pool_member_options
 from core.platform import clock
@@ -73,11 +74,15 @@ def serve_process(
 
 @click.command("reference")
 @click.option("--json", "as_json", is_flag=True, help="Print the OpenAPI document itself.")
-def reference_command(as_json: bool) -> None:
+@click.option("--columns", is_flag=True, help="Print the table of the columns of files instead.")
+def reference_command(as_json: bool, columns: bool) -> None:
     """Print the API reference as Markdown, made from the OpenAPI document.
 
-    docs/api.md is its output; a test compares them.
+    docs/api.md is its output, and the table of columns is part of docs/exchange.md; tests compare them.
     """
+    if columns:
+        click.echo("\n".join(columns_table()))
+        return
     app = create_app()
     click.echo(json.dumps(reference.document(app), indent=2) if as_json else reference.markdown(app), nl=as_json)
 

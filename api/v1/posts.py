@@ -83,7 +83,7 @@ class PostItem(SecureResource):
     @returns(post_out)
     def put(self, post_id: int) -> Any:
         """Replace title and content of a post; its author and administrators may."""
-        return posts.change(self.actor, self.expected, post_id=post_id, **self.body)
+        return posts.change(self.actor, self.expected, post_id=post_id, **(posts.CLEARED | self.body))
 
     @takes(post_patch)
     @refuses(403, 404, 409)

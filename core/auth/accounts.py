@@ -70,7 +70,7 @@ def change(actor: Actor, expected: Expected, /, *, user_id: int, **values: Any) 
     A deactivation ends all sessions and API keys. Raises NotFound, Forbidden,
     Invalid, and Conflict for what is taken and for the last active administrator.
     """
-    FIELDS.require_writable(values)
+    FIELDS.require_changeable(values)
     with transaction() as session:
         people = UserRepository(session)
         is_guarded = not policy.ADMIN_FIELDS.isdisjoint(values)

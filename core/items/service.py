@@ -66,7 +66,7 @@ def change(actor: Actor, expected: Expected, /, *, item_id: int, **values: Any) 
 
     Raises NotFound, Forbidden unless the actor created it or is an administrator, and Conflict if the SKU is taken.
     """
-    FIELDS.require_writable(values)
+    FIELDS.require_changeable(values)
     with transaction() as session:
         item = lock_to_change(actor, session, item_id)
         expected.require(lambda: item)

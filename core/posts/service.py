@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from core.platform.access import Actor
 from core.platform.database.base import db
-from core.platform.database.declared import blank, differing, mentions, sortable
+from core.platform.database.declared import blank, cleared, differing, mentions, sortable
 from core.platform.database.filters import WORDS, Extra, Filter, Filters
 from core.platform.database.paging import Page, PageRequest, paginate
 from core.platform.database.repeats import repeated
@@ -29,6 +29,7 @@ FILTERS = Filters(
     Post, FIELDS, Extra("q", WORDS, "Only posts whose title or content contains this.", mentions(Post, FIELDS))
 )
 _BLANK = blank(Post, FIELDS)
+CLEARED = cleared(Post, FIELDS)
 
 
 @repeated
@@ -97,11 +98,12 @@ def list_by(actor: Actor, *, user_id: int, page: PageRequest, narrowed: Filter) 
 
 @repeated
 def change(actor: Actor, expected: Expected, /, *, post_id: int, **values: Any) -> Row[Any]:
-    """Change `title` or `content` of a post.
+    """Change the given fields of a post and no others.
 
     Raises NotFound, Forbidden for another's post or one about a task that the actor no longer sees, and
     Conflict if the project of that task is archived.
     """
+    FIELDS.require_changeable(values)
     with transaction() as session:
         post = _require_changeable(session, actor, expected, post_id)
         for name, value in differing(post, values).items():

@@ -83,7 +83,7 @@ def list_visible(actor: Actor, *, page: PageRequest, narrowed: Filter) -> Page:
 @repeated
 def change(actor: Actor, expected: Expected, /, *, project_id: int, **values: Any) -> Project:
     """Change the given settings of a project. Raises NotFound, Forbidden, and Conflict if the key is taken."""
-    FIELDS.require_writable(values)
+    FIELDS.require_changeable(values)
     with transaction() as session:
         project = lock_to_manage(actor, session, project_id)
         expected.require(lambda: project)

@@ -187,10 +187,6 @@ def _raise_refusals(outcomes: list[Outcome]) -> None:
     )
 
 
-# Whatever a change of a task may have set.
-_UPDATED = (*FIELDS.changeable, "completed_at", "deleted_at")
-
-
 def _write(actor: Actor, session: Session, plan: _Plan) -> None:
     entries = write_updates(session, actor, plan.updates, plan.now) if plan.updates else []
     if plan.inserts:
@@ -208,7 +204,7 @@ def write_updates(session: Session, actor: Actor, changed: Sequence[Task], now: 
     """Store tasks that are locked and were changed in memory, in one statement; return the entries to be stored."""
     all_changes = [recording.changes_of(task) for task in changed]
     rows = [
-        {"id": task.id, "version": task.version + 1, "updated_at": now, **{n: getattr(task, n) for n in _UPDATED}}
+        {"id": task.id, "version": task.version + 1, "updated_at": now, **{n: getattr(task, n) for n in recording.TOLD}}
         for task in changed
     ]
     # The session must not send them again one by one.

@@ -9,11 +9,13 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from core.platform.access import Role
 from core.platform.database.statements import find_locked
 from core.platform.text import checks
+from core.users.fields import FIELDS
 from core.users.model import User
 
 # What everybody may know of a colleague, and what only some may.
-_PUBLIC = (User.id, User.username, User.name, User.created_at)
-_PRIVATE = (User.email, User.role, User.is_active, User.updated_at)
+_SHOWN = [field for field in FIELDS if field.listed or field.column]
+_PUBLIC = [getattr(User, field.name) for field in _SHOWN if not field.private]
+_PRIVATE = [getattr(User, field.name) for field in _SHOWN if field.private]
 
 
 class UserRepository:

@@ -1,4 +1,4 @@
-"""Answers that the pages print whole have the fields of the real answers, in their order."""
+"""Answers that the pages print have the fields of the real answers, in their order: all, or all but what `...` says."""
 
 from typing import Any
 
@@ -13,6 +13,20 @@ def printed(page: str) -> list[dict[str, Any]]:
     """Return the answers that stand on lines of their own and leave nothing out."""
     lines = (ROOT / page).read_text().splitlines()
     return [orjson.loads(line) for line in lines if line.startswith('{"status"') and "..." not in line]
+
+
+def printed_in_part(page: str) -> list[dict[str, Any]]:
+    """Return the answers that stand on lines of their own, of which `...` leaves some fields out."""
+    lines = (ROOT / page).read_text().splitlines()
+    return [orjson.loads(line.replace(",...", "")) for line in lines if line.startswith('{"status"')]
+
+
+def is_part(shown: Any, real: Any) -> bool:
+    """Return whether what is shown has fields of what is real, in their order."""
+    if not isinstance(shown, dict):
+        return not isinstance(real, dict)
+    names = [name for name in real if name in shown]
+    return list(shown) == names and all(is_part(shown[name], real[name]) for name in names)
 
 
 def shape(value: Any) -> Any:
@@ -32,12 +46,13 @@ def test_the_readme_shows_the_answers_that_its_five_lines_get(client: FlaskClien
         ada.get(f"/tasks/{task_id}"),
         ada.get("/tasks?stauts=pending"),
     ]
-    shown = printed("README.md")
-    assert [shape(answer) for answer in shown] == [shape(answer.get_json()) for answer in real]
+    shown = printed_in_part("README.md")
+    assert [is_part(*pair) for pair in zip(shown, (answer.get_json() for answer in real), strict=True)] == [True] * 5
     # What is not of one moment is the same to the letter.
     assert shown[4]["error"] | {"request_id": ""} == real[4].get_json()["error"] | {"request_id": ""}
-    moments = ("id", "owner_id", "created_at", "updated_at")
-    assert [shown[1]["data"] | dict.fromkeys(moments)] == [created.get_json()["data"] | dict.fromkeys(moments)]
+    moments = dict.fromkeys(("id", "created_at"))
+    told = {name: created.get_json()["data"][name] for name in shown[1]["data"]}
+    assert shown[1]["data"] | moments == told | moments
 
 
 def test_the_page_about_jobs_shows_a_job_as_it_is(ada: Person) -> None:

@@ -149,6 +149,12 @@ class Fields:
         if unknown := values.keys() - set(self.writable):
             raise TypeError(f"No field that can be set: {', '.join(sorted(unknown))}.")
 
+    def require_changeable(self, values: Mapping[str, Any]) -> None:
+        """Raise TypeError for a value that would be lost, or that only a new thing may have."""
+        self.require_writable(values)
+        if fixed := values.keys() - set(self.changeable):
+            raise TypeError(f"Only a new one has a choice of {', '.join(sorted(fixed))}.")
+
     def require_new(self, values: Mapping[str, Any]) -> None:
         """Raise TypeError for values that would be lost, and for what a new thing lacks."""
         self.require_writable(values)

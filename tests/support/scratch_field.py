@@ -1,0 +1,170 @@
+"""A scratch copy of a declaration with one field more, and where that field is found: see tests/e2e/test_new_field.py.
+
+A process of its own, because everything is read from the declarations once, when modules are imported. Usage:
+python -m tests.support.scratch_field KIND FOLDER; prints a JSON object of places and whether the field is there.
+"""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Integer, text
+from sqlalchemy.orm import mapped_column
+
+from core.platform.fields.declaration import Field, Fields, InRange, Writer
+from core.platform.fields.types import Whole
+
+MODELS = {"tasks": "Task", "posts": "Post", "items": "Item", "projects": "Project", "users": "User"}
+BODIES: dict[str, dict[str, Any]] = {
+    "tasks": {"title": "Water"},
+    "posts": {"title": "Done", "content": "All of it."},
+    "items": {"name": "Printer", "price": 5},
+    "projects": {"key": "OPS", "name": "Operations"},
+    "users": {"username": "grace", "email": "grace@example.com", "password": "correct horse battery"},
+}
+# The example that is documented, so that it can be seen in the document.
+EXAMPLE = 4
+
+
+def declare(kind: str) -> None:
+    """Add a nullable whole number to the declaration and to the model, before anybody has read either."""
+    declared = importlib.import_module(f"core.{kind}.fields")
+    taken = [field.column for field in declared.FIELDS if field.column]
+    place = 1 + max(taken) if taken else None
+    new = Field(
+        "priority",
+        Whole(-5, 5),
+        writer=Writer.EDITOR,
+        nullable=True,
+        sortable=True,
+        filter=InRange(),
+        column=place,
+        example=EXAMPLE,
+    )
+    declared.FIELDS = Fields(*declared.FIELDS, new)
+    model = getattr(importlib.import_module(f"core.{kind}.model"), MODELS[kind])
+    model.priority = mapped_column(Integer, nullable=True)
+
+
+class Scratch:
+    """An application whose things of one kind have the new field, and its administrator."""
+
+    def __init__(self, kind: str, folder: Path) -> None:
+        from api import create_app
+        from core.platform.access import Role
+        from core.platform.config.load import load_settings
+        from core.platform.database.base import db
+        from tests.support.people import make_person
+
+        self.kind = kind
+        settings = load_settings(
+            "testing",
+            environ={"TASKLANE_INSTANCE_PATH": str(folder)},
+            overrides={"database_url": f"sqlite:///{folder / 'scratch.db'}"},
+        )
+        self.app = create_app(settings=settings)
+        with self.app.app_context():
+            importlib.import_module("flask_migrate").upgrade(directory=str(Path("migrations").resolve()))
+            with db.engine.begin() as connection:
+                connection.execute(text(f"ALTER TABLE {kind} ADD COLUMN priority INTEGER"))
+        self.admin = make_person(self.app, "root", Role.ADMIN)
+
+    def found(self) -> dict[str, bool]:
+        """Return the places where the field belongs, and whether it is there."""
+        found = self.in_the_document() | self.over_http()
+        if self.kind == "tasks":
+            found |= self.in_bulks() | self.in_the_history()
+        if self.kind != "projects":
+            found |= self.in_files()
+        return found
+
+    def in_the_document(self) -> dict[str, bool]:
+        from api.reference import document, markdown
+
+        definitions = document(self.app)["definitions"]
+        name = MODELS[self.kind]
+        models = [f"{name}{suffix}" for suffix in ("", "Input", "Replacement", "Patch", "Entry")]
+        models = [model for model in models if model in definitions]
+        parameters = document(self.app)["paths"][f"/v1/{self.kind}"]["get"]["parameters"]
+        wanted = {"priority", *(f"priority[{operator}]" for operator in ("gt", "gte", "lt", "lte"))}
+        order = next(one for one in parameters if one["name"] == "sort")["items"]["enum"]
+        page = markdown(self.app).count("| `priority` (optional) | integer, -5 to 5 or null |")
+        return {
+            **{f"document: {model}": "priority" in definitions[model]["properties"] for model in models},
+            "document: filters": wanted <= {one["name"] for one in parameters},
+            "document: sort": {"priority", "-priority"} <= set(order),
+            "docs/api.md": page >= 2,
+        }
+
+    def over_http(self) -> dict[str, bool]:
+        path, body = f"/{self.kind}", BODIES[self.kind]
+        made = self.admin.post(path, {**body, "priority": 3})
+        assert made.status_code == 201, made.text
+        one = f"{path}/{made.get_json()['data']['id']}"
+        refused = self.admin.patch(one, {"priority": 6})
+        changed = self.admin.patch(one, {"priority": 2})
+        listed = self.admin.get(f"{path}?priority[gte]=2&priority[lt]=3").get_json()["data"]
+        others = self.admin.get(f"{path}?priority=1").get_json()["data"]
+        ordered = self.admin.get(f"{path}?sort=-priority").get_json()["data"]
+        replacement = {name: value for name, value in body.items() if name != "password"}
+        replacement |= {"status": "pending"} if self.kind == "tasks" else {}
+        cleared = self.admin.put(one, replacement)
+        self.admin.patch(one, {"priority": 2})
+        return {
+            "POST": made.get_json()["data"]["priority"] == 3,
+            "bounds of bodies": refused.status_code == 422 and "priority" in refused.get_json()["error"]["details"],
+            "PATCH": changed.get_json()["data"]["priority"] == 2,
+            "GET": self.admin.get(one).get_json()["data"]["priority"] == 2,
+            "filter": [row["priority"] for row in listed] == [2] and others == [],
+            "sort": ordered[0]["priority"] == 2,
+            "PUT": cleared.status_code == 200 and cleared.get_json()["data"]["priority"] is None,
+        }
+
+    def in_bulks(self) -> dict[str, bool]:
+        new = {"op": "create", "task": {"title": "Bulk", "priority": 1}}
+        made = self.admin.post("/tasks/bulk", {"operations": [new]}).get_json()["data"]["results"][0]
+        change = {"op": "update", "id": made["id"], "task": {"priority": 5}}
+        self.admin.post("/tasks/bulk", {"operations": [change]})
+        self.bulked = made["id"]
+        return {
+            "bulk create": made["task"]["priority"] == 1,
+            "bulk update": self.admin.get(f"/tasks/{made['id']}").get_json()["data"]["priority"] == 5,
+        }
+
+    def in_the_history(self) -> dict[str, bool]:
+        entries = self.admin.get(f"/tasks/{self.bulked}/history").get_json()["data"]
+        told = [change for entry in entries for change in entry["changes"] if change["field"] == "priority"]
+        return {"history": [(change["old"], change["new"]) for change in told] == [(1, 5), (None, 1)]}
+
+    def in_files(self) -> dict[str, bool]:
+        from core.exchange.reference import columns_table
+        from tests.support.imports import counts, exported, imported
+
+        head, *rows = exported(self.admin, kind=self.kind).decode("utf-8-sig").splitlines()
+        needed = {name: value for name, value in BODIES[self.kind].items() if name != "password"}
+        changes = {"username": "augusta", "email": "augusta@example.com"} if self.kind == "users" else {}
+        row = {**needed, **changes, "priority": -5}
+        if self.kind != "users":
+            row["external_id"] = "1"
+        made = counts(imported(self.admin, json.dumps([row]), kind=self.kind, name="t.json"))
+        again = counts(imported(self.admin, json.dumps([{**row, "priority": 0}]), kind=self.kind, name="t.json"))
+        wrong = counts(imported(self.admin, json.dumps([{**row, "priority": 6}]), kind=self.kind, name="t.json"))
+        cells = ",".join(f'"{value}"' for value in row.values())
+        as_csv = f"{','.join(row)}\r\n{cells}\r\n"
+        by_csv = counts(imported(self.admin, as_csv, kind=self.kind, name="t.csv"))
+        stored = self.admin.get(f"/{self.kind}?sort=priority").get_json()["data"][0]["priority"]
+        return {
+            "export": head.endswith(',"priority"') and any(line.endswith(',"2"') for line in rows),
+            "import: new": made == {"created": 1},
+            "import: changed": again == {"updated": 1} == by_csv,
+            "import: bounds": wrong == {"failed": 1},
+            "import: stored": stored == -5,
+            "docs/exchange.md": any(", **priority** |" in line for line in columns_table()),
+        }
+
+
+if __name__ == "__main__":
+    declare(sys.argv[1])
+    sys.stdout.write(json.dumps(Scratch(sys.argv[1], Path(sys.argv[2])).found()))
