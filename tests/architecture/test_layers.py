@@ -274,6 +274,7 @@ def test_help_loads_the_names_of_the_commands_and_nothing_else_of_ours() -> None
     assert found.stdout == "['core', 'core.operations', 'core.operations.commands', 'core.operations.commands.names']\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "module", ["api.commands", "core.operations.commands.dev", "core.operations.commands.jobs", "workers.commands"]
 )
@@ -288,6 +289,7 @@ def test_nobody_loads_what_only_some_need(module: str) -> None:
     assert found.stdout == "[]\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["api", "core.bootstrap", "workers.worker", "manage"])
 def test_importing_a_module_has_no_effect(module: str, tmp_path: Path) -> None:
     """It opens nothing, writes nothing and prints nothing."""

@@ -117,12 +117,14 @@ def test_no_command_starts_in_development_where_production_is_meant(tmp_path: Pa
     )
 
 
+@pytest.mark.slow
 def test_a_command_shows_the_warning_once(tmp_path: Path) -> None:
     done = Operator(tmp_path / "instance").process("init-db", CACHE_TYPE="redis")
     assert done.returncode == 0
     assert done.stderr == "tasklane: Without effect in Tasklane: CACHE_TYPE (use TASKLANE_CACHE__BACKEND).\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("redis_url", "count"), [("", 1), ("redis://127.0.0.1:1/0", 0)])
 def test_production_without_redis_says_what_it_cannot_do(tmp_path: Path, redis_url: str, count: int) -> None:
     operator = Operator(tmp_path / "instance", f"sqlite:///{tmp_path}/tasklane.db")

@@ -155,6 +155,7 @@ for number in range(1000):
 """
 
 
+@pytest.mark.slow
 def test_several_processes_lose_no_line_in_a_file_that_rotates(tmp_path: Path) -> None:
     environ = {
         "TASKLANE_ENV": "testing",

@@ -495,6 +495,7 @@ def test_a_server_that_says_nothing_is_left_after_a_while(by_smtp: Settings) -> 
             deliver(message(), replace(by_smtp, mail=replace(by_smtp.mail, port=port, timeout_seconds=0.3)))
 
 
+@pytest.mark.slow
 def test_a_server_may_look_at_a_message_for_longer_than_at_anything_else(by_smtp: Settings, mailbox: Mailbox) -> None:
     mailbox.data_seconds = 0.8
     patient = replace(by_smtp, mail=replace(by_smtp.mail, timeout_seconds=0.4))

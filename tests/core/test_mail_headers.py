@@ -127,6 +127,7 @@ def test_what_others_take_for_something_else_arrives_as_it_was_written(text: str
     check_with_new_parser(raw, text, text)
 
 
+@pytest.mark.slow
 def test_any_title_and_any_name_arrive_as_they_were_written() -> None:
     chance = random.Random(2047)
     for number in range(5_000):

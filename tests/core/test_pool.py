@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from core.platform.config.load import ROOT
 from tests.support.processes import wait_for
 
@@ -24,6 +26,7 @@ Pool([sys.argv[1]], 1, stop_seconds=5, must_start=True).run()
 """
 
 
+@pytest.mark.slow
 def test_a_process_that_cannot_be_started_takes_nobody_with_it(tmp_path: Path) -> None:
     program, away, log = tmp_path / "program", tmp_path / "away", tmp_path / "log"
     program.write_text(CHILD)

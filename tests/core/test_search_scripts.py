@@ -193,6 +193,7 @@ def _cut(words: str) -> list[str]:
     return "".join(char.lower() if char.isascii() else char for char in words).translate(_ONLY_SPACES).split(" ")
 
 
+@pytest.mark.slow
 def test_what_the_migration_has_is_what_queries_use() -> None:
     for name in ("SEPARATORS", "SIGNS", "RUNS", "MARKS", "VARIANTS", "HANGUL", "LETTERS", "PAIRS"):
         assert getattr(search_folding, name) == getattr(folding, name), name
@@ -200,6 +201,7 @@ def test_what_the_migration_has_is_what_queries_use() -> None:
     assert search_folding._foldings() == {char: fold(char) for char in chars if fold(char) != char}
 
 
+@pytest.mark.slow
 def test_folding_changes_no_kind_of_character() -> None:
     for code in range(0x80, 0x30000):
         char = chr(code)

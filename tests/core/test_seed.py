@@ -157,6 +157,7 @@ def test_a_name_that_is_taken_stops_it_before_anything_is_stored(company: Flask)
     assert count(User) == 10
 
 
+@pytest.mark.slow
 def test_an_operator_seeds_a_company_and_may_repeat_it(tmp_path: Path) -> None:
     operator = Operator(tmp_path / "instance")
     assert operator.run("init-db").returncode == 0

@@ -77,6 +77,7 @@ def ingest() -> Iterator[Any]:
         thread.join()
 
 
+@pytest.mark.slow
 def test_an_error_is_reported_once_and_tells_no_secret(ingest: Any, tmp_path: Path) -> None:
     environ = {
         "TASKLANE_ENV": "testing",

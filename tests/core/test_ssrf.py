@@ -177,6 +177,7 @@ def test_an_operator_may_let_a_public_name_lead_into_a_private_network(
     assert wire.connected == ["127.0.0.1"]
 
 
+@pytest.mark.slow
 def test_nothing_that_callers_write_and_no_redirect_leads_elsewhere(
     wire: Wire, server: UpstreamServer, connect: Connect
 ) -> None:

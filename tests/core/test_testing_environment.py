@@ -256,6 +256,7 @@ def test_all_is_made_and_dropped_as_often_as_one_likes(make_app: Callable[..., F
         db.engine.dispose()
 
 
+@pytest.mark.slow
 def test_a_command_of_the_testing_environment_refuses_in_one_sentence(tmp_path: Path) -> None:
     operator = Operator(tmp_path / "instance")
     assert operator.run("init-db").returncode == 0
@@ -273,6 +274,7 @@ def test_an_application_of_tests_is_not_even_made_on_such_a_database(tmp_path: P
         create_app(settings=settings)
 
 
+@pytest.mark.slow
 def test_the_tests_of_a_course_pass_and_leave_everything_as_it_was(tmp_path: Path) -> None:
     operator = Operator(tmp_path / "instance")
     for command in (["init-db"], ["seed"]):

@@ -704,6 +704,7 @@ def test_many_short_answers_to_long_questions_are_bounded_too() -> None:
 # --- processes ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_fork_has_connections_and_breakers_of_its_own(
     server: UpstreamServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,7 +26,7 @@ from core.jobs.model import Job, JobState
 from core.operations import doctor, health
 from core.platform import clock
 from core.platform.config.current import current_settings
-from core.platform.database import engine, session
+from core.platform.database import engine, session, write_check
 from core.platform.database.base import db
 from core.platform.redis import SCHEDULER_KEY
 from tests.support import smtp
@@ -65,7 +65,7 @@ def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "LOCK_SECONDS", LOCK_SECONDS)
     monkeypatch.setattr(session, "LOCK_SECONDS", LOCK_SECONDS)
     monkeypatch.setattr(health, "PATIENCE", 0.3)
-    monkeypatch.setattr(health, "WRITE_EVERY", 0)
+    monkeypatch.setattr(write_check, "WRITE_EVERY", 0)
 
 
 def readiness(person: Person) -> tuple[int, str, list[str], dict[str, str]]:
@@ -399,7 +399,7 @@ def test_a_full_disk_refuses_what_grows_and_loses_nothing(remake_app: Callable[.
 def test_a_disk_that_is_almost_full_is_told(app: Flask, anonymous: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     with app.app_context():
         free = shutil.disk_usage(Path(str(db.engine.url.database)).parent).free
-    monkeypatch.setattr(health, "LEAST_FREE", free + 2**40)
+    monkeypatch.setattr(write_check, "LEAST_FREE", free + 2**40)
     code, status, faults, checks = readiness(anonymous)
     assert (code, status, faults, checks["database"]) == (200, "degraded", ["database"], "full")
 
@@ -538,7 +538,7 @@ def test_without_workers_and_schedulers_jobs_wait_and_readiness_says_for_whom(
 def test_readiness_writes_once_a_second_however_often_it_is_asked(
     app: Flask, anonymous: Person, statements: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "WRITE_EVERY", 3600)
+    monkeypatch.setattr(write_check, "WRITE_EVERY", 3600)
     for _ in range(5):
         assert readiness(anonymous)[1] == "ok"
     assert sum(statement.startswith("UPDATE") for statement in statements) <= 1

@@ -20,6 +20,7 @@ ONE: dict[str, tuple[str, str]] = {
     "api/test_before_the_body.py": ("sqlite", "sockets and bytes in front of any database"),
     "api/test_blank_text.py": ("sqlite", "validation of texts"),
     "api/test_browser_session.py": ("sqlite", "cookies, origins and CSRF"),
+    "api/test_codes.py": ("sqlite", "which statuses there are"),
     "api/test_document.py": ("sqlite", "the document, which no database changes"),
     "api/test_document_clients.py": ("sqlite", "programs that read the document"),
     "api/test_errors.py": ("sqlite", "the envelope and what JSON is refused; errors of engines are in test_outages"),
