@@ -13,7 +13,7 @@ from core.audit.model import EventKind
 from core.platform.access import Permission
 from core.platform.database.paging import Page
 
-ns = Namespace("security", description="What happened to accounts", path="/v1")
+ns = Namespace("security", description="Read the events of accounts", path="/v1")
 
 event_out = ns.model(
     "SecurityEvent",
@@ -22,7 +22,9 @@ event_out = ns.model(
         "at": Moment(required=True),
         "kind": fields.String(required=True, enum=list(EventKind), example="login"),
         "user_id": NullableId(required=True, description="Whose account it is about; null if there is none."),
-        "actor_id": NullableId(required=True, description="Who did it; null for somebody unverified, or an operator."),
+        "actor_id": NullableId(
+            required=True, description="The user who did it; null for an unverified caller, or an operator."
+        ),
         "address": NullableText(required=True, description="Where it came from.", example="192.0.2.7"),
         "request_id": NullableText(required=True),
         "detail": fields.Raw(required=True, description="What else is known.", example={}),
@@ -45,7 +47,7 @@ class SecurityEventCollection(SecureResource):
     def get(self) -> Page:
         """List what happened to the caller's account, newest first; administrators see all accounts.
 
-        Logins and refusals, ended sessions, keys, passwords, roles. Kept for a while only.
+        Logins and refusals, ended sessions, keys, passwords, roles. Stored for a while only.
         """
         return audit.list_visible(
             self.actor,

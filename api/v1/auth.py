@@ -151,7 +151,7 @@ class Login(SecureResource):
 
         The form-encoded password grant of OAuth 2 (RFC 6749, section 4.3) is
         accepted too, which is what the Authorize dialog sends, and so are Basic
-        credentials without a body, by HTTPS or from this machine. Whoever sends the form
+        credentials without a body, by HTTPS or from this machine. A client that sends the form
         is refused as RFC 6749, section 5.2, says: `error` (such as `invalid_grant`) and `error_description`.
         """
         return tokens.issue(auth.login(lifetime=tokens.session_lifetime(), **_origin(), **self.body))

@@ -93,7 +93,7 @@ class TaskTransfer(SecureResource):
     @refuses(403, 409)
     @returns(transfer_out)
     def post(self) -> handover.Handover:
-        """Hand tasks over to somebody else, all or none.
+        """Hand tasks over to another user, all or none.
 
         The giver may, and administrators. Tasks of archived projects stay where they are (409).
         """

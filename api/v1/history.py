@@ -69,5 +69,5 @@ class TaskRestoration(SecureResource):
     @refuses(403, 404, 409)
     @returns(task_out)
     def post(self, task_id: int) -> Task:
-        """Take a task out of the trash; whoever may delete it may restore it."""
+        """Take a task out of the trash; users who may delete it may restore it."""
         return tasks.restore(self.actor, self.expected, task_id=task_id)

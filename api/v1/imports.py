@@ -22,7 +22,7 @@ ns = Namespace("imports", description="Create and change many things from a file
 import_form = FormParser(max_bytes=imports.MAX_BYTES)
 import_form.add_file("file", "UTF-8 text of at most 50 MiB and 500,000 rows.")
 import_form.add("kind", query.one_of(Kind), "What the rows are.", required=True)
-import_form.add("format", query.one_of(Format), "How the file is written; without it, its name or type tells.")
+import_form.add("format", query.one_of(Format), "The format of the file; without it, its name or type decides.")
 import_form.add("dry_run", query.boolean, "Do everything, and take it back. Default: false.")
 import_form.add(
     "on_error",
@@ -50,7 +50,7 @@ class ImportCollection(SecureResource):
         whose `external_id` the caller has imported before changes that thing, any
         other creates one; users are known by their username. All rows obey the
         rules of single requests, which their permissions are part of. Everything
-        is stored in one transaction, and nobody gets an e-mail. The job ends with
+        is stored in one transaction, and no one gets an e-mail. The job ends with
         a report of each row, which GET /jobs/<id>/result downloads, even if nothing
         could be imported.
         """

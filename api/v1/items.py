@@ -17,7 +17,7 @@ from core.platform.cache.marks.model import Topic
 from core.platform.database.paging import Page
 from core.removal import service as removal
 
-ns = Namespace("items", description="Keep the things that tasks are about", path="/v1/items")
+ns = Namespace("items", description="Manage the things that tasks are about", path="/v1/items")
 
 
 item_out = ns.model("Item", declared.answer(FIELDS))

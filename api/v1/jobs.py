@@ -156,7 +156,7 @@ class JobResult(SecureResource):
         """Download what a job has made.
 
         Range requests continue a broken download. 409 while the job is not over,
-        404 if it has made no file, 410 when its files are no longer kept. 403 also for a file
+        404 if it has made no file, 410 when its files are no longer stored. 403 also for a file
         that shows what the caller may no longer see, and for an API key without the scope of
         what it shows.
         """

@@ -17,8 +17,8 @@ ns = Namespace("notifications", description="Choose what to get by e-mail", path
 
 _MEANINGS = {
     MailKind.TASK_CREATED: "The confirmation of a task that you have created.",
-    MailKind.TASK_ASSIGNED: "Somebody else has assigned tasks to you.",
-    MailKind.TASKS_TRANSFERRED: "Somebody else has handed tasks over to you.",
+    MailKind.TASK_ASSIGNED: "Another user has assigned tasks to you.",
+    MailKind.TASKS_TRANSFERRED: "Another user has handed tasks over to you.",
     MailKind.TASK_REMINDER: "A task that you own or are assigned to is due the next day, in your time zone.",
 }
 

@@ -137,18 +137,18 @@ class MemberItem(SecureResource):
     @cached(*PROJECT_TOPICS, Topic.USERS)
     @returns(member_out)
     def get(self, project_id: int, user_id: int) -> projects.Membership:
-        """Read somebody's role in a project."""
+        """Read a member's role in a project."""
         return projects.get_member(self.actor, project_id=project_id, user_id=user_id)
 
     @takes(member_in)
     @refuses(403, 404, 409)
     @created_or_replaced(member_out)
     def put(self, project_id: int, user_id: int) -> projects.Membership:
-        """Make somebody a member, or change their role."""
+        """Make a user a member, or change their role."""
         return projects.set_member(self.actor, self.expected, project_id=project_id, user_id=user_id, **self.body)
 
     @refuses(403, 404, 409)
     @no_content
     def delete(self, project_id: int, user_id: int) -> None:
-        """Take somebody out of a project; everybody may leave."""
+        """Take a member out of a project; every member may leave."""
         projects.remove_member(self.actor, self.expected, project_id=project_id, user_id=user_id)

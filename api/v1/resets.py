@@ -18,7 +18,7 @@ from core.platform.text.redaction import confide
 
 ns = Namespace("passwords", description="A way back for who has forgotten their password", path="/v1")
 
-# Whatever the name is, so that nobody learns whether there is such an account.
+# Whatever the name is, so that no caller learns whether there is such an account.
 ORDERED = "If there is an active account of this name, its owner gets an e-mail that helps for 30 minutes."
 
 forgotten_in = ns.model(
@@ -100,7 +100,7 @@ class PasswordResetLink(SecureResource):
     @refuses(403, 404, 409)
     @returns(link_out)
     def post(self, user_id: int) -> dict[str, Any]:
-        """Make a link by which somebody else sets a new password; administrators may, without API keys.
+        """Make a link by which another user sets a new password; administrators may, without API keys.
 
         It works once, for 30 minutes, and is shown this once: hand it over yourself.
         An inactive account gets none (409).

@@ -56,10 +56,10 @@ query.add(
     search_query,
     "sort",
     query.one_of(("relevance", "newest"), aliases={"date": "newest"}),
-    "The best first, unless told `newest`, or `date`, which is the same.",
+    "The best first by default; `newest` and `date` are the same.",
 )
 query.add(search_query, "page", query.integer(maximum=MAX_PAGE), "The number of the page, from 1.")
-query.add(search_query, "limit", query.integer(maximum=MAX_PER_PAGE), "Hits on a page; 20 unless told.")
+query.add(search_query, "limit", query.integer(maximum=MAX_PER_PAGE), "Hits on a page; 20 by default.")
 
 
 @ns.route("")

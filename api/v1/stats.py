@@ -16,7 +16,7 @@ from core.platform.text.zones import UTC_ZONE
 from core.stats import service as stats
 from core.tasks.fields import TaskStatus
 
-ns = Namespace("stats", description="What the tasks add up to", path="/v1/stats")
+ns = Namespace("stats", description="Sums over the tasks that the caller may see", path="/v1/stats")
 
 
 def _count(**options: Any) -> fields.Integer:

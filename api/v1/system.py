@@ -1,4 +1,4 @@
-"""First contact and health: what works before anybody has an account."""
+"""First contact and health: operations that need no account."""
 
 from typing import Any
 
@@ -129,7 +129,7 @@ class Greeting(SecureResource):
 
     @returns(greeting_out)
     def get(self, name: str) -> dict[str, str]:
-        """Greet somebody by name."""
+        """Greet a person by name."""
         # A path converter takes the optional trailing slash for a part of the name.
         name = checks.strip(name.removesuffix("/"))
         if checks.is_blank(name) or len(name) > 100 or "\x00" in name:

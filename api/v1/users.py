@@ -35,9 +35,9 @@ _RIGHTS = [name for name in FIELDS.changeable if name in policy.ADMIN_FIELDS]
 
 
 def _examples(name: str) -> dict[str, dict[str, Any]]:
-    """Return options of the fields of a body, with examples of somebody of this name.
+    """Return options of the fields of a body, with examples of a user of this name.
 
-    Each body has somebody of its own, or the one example would be in the way of the next.
+    Each body has a user of its own, or the one example would be in the way of the next.
     """
     first = name.partition(" ")[0].lower()
     return {
@@ -48,7 +48,7 @@ def _examples(name: str) -> dict[str, dict[str, Any]]:
 
 
 def registration_fields(name: str) -> dict[str, fields.Raw]:
-    """Return what an account begins with; examples are of somebody of this name."""
+    """Return what an account begins with; examples are of a user of this name."""
     model = declared.creation(FIELDS, only=_OWN, **_examples(name))
     zone = model.pop("time_zone")
     return {**model, "password": Password(required=True, **_PASSWORD), "time_zone": zone}

@@ -123,14 +123,14 @@ def set_password(*, user_id: int, password: str, hashing_keys: Sequence[str]) ->
     with transaction() as session:
         user = require_user(UserRepository(session).find_for_update(user_id))
         user.password_hash = password_hash
-        # Somebody without an address that is known would otherwise wait for whoever guesses to stop.
+        # A user without an address that is known would otherwise wait until the guessing stops.
         lockout.forgive(session, user, hashing_keys=hashing_keys)
         revocation.end_access(session, user_id=user_id)
         security.record(session, EventKind.PASSWORD_CHANGED, user_id=user_id)
 
 
 def _require_free(session: Session, user: User) -> None:
-    """Name every field that somebody else has taken; the unique indexes catch what races past this."""
+    """Name every field whose value another user has taken; the unique indexes catch what races past this."""
     details: dict[str, list[str]] = {}
     for other in UserRepository(session).find_taken(username=user.username, email=user.email):
         if other.id == user.id:

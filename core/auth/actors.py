@@ -1,4 +1,4 @@
-"""Actors of what nobody has logged in for: jobs and commands."""
+"""Actors without a login: those of jobs and of commands."""
 
 from core.auth import keys
 from core.platform.access import Actor, Via
@@ -11,7 +11,7 @@ from core.users.service import get_by_login
 def actor_of_job(user_id: int | None, *, key_id: int | None = None) -> Actor:
     """Return the actor that a job works for, with the rights that they, and the key that they used, have now.
 
-    Raises JobFailed if nobody is left, or if the key does not count any more.
+    Raises JobFailed if the user is gone, or if the key does not count any more.
     """
     user = None if user_id is None else UserRepository(db.session()).find_now(user_id)
     if user is None or not user.is_active:

@@ -112,7 +112,7 @@ def require_orderable(actor: Actor, selection: Selection) -> None:
         raise Invalid(error.message, details=details) from None
 
 
-# Whose rows somebody sees because of the projects that they are in.
+# Kinds whose rows a user sees because of the projects that they are in.
 OF_PROJECTS = frozenset({Kind.TASKS, Kind.POSTS})
 
 
@@ -141,7 +141,7 @@ def write(
 ) -> Outcome:
     """Write what the actor may see now to `stream`, all of it from one state of the database.
 
-    `report` is told, again and again, how many rows of how many are written.
+    `report` is called, again and again, with how many rows of how many are written.
     Raises Forbidden like `order`.
     """
     require_allowed(actor, selection.kind)

@@ -69,7 +69,7 @@ def guard(text: str) -> str:
 
 
 def unguard(cell: str) -> str:
-    """Return the text of a cell. Marks are removed, while an apostrophe that somebody meant, as in 'tis, stays."""
+    """Return the text of a cell. Marks are removed, while an apostrophe that the writer meant, as in 'tis, stays."""
     inside = cell[1:] if cell.startswith("'") and _MARKED.match(cell, 1) else cell
     return _INSIDE_MARKED.sub(r"\1", inside)
 

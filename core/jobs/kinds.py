@@ -18,8 +18,8 @@ class JobKind:
     `attempts` counts the first run too; `retry_seconds` is the pause between
     attempts, which grows by `retry_factor` from one to the next, up to
     LONGEST_PAUSE. After `timeout_seconds` an attempt is interrupted and can tidy up;
-    `kill_seconds` later its process is killed, because it did not react. `for_actor`
-    tells that it works with the rights of whoever orders it, which `core.runs.rights`
+    `kill_seconds` later its process is killed, because it did not react. `for_actor`:
+    it works with the rights of the user who orders it, which `core.runs.rights`
     asks again and again.
     """
 

@@ -77,7 +77,7 @@ class Job(Base):
     dedupe_key: Mapped[str | None] = mapped_column(String(120))
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     started_at: Mapped[datetime | None]
-    # When the run that holds it last told its progress.
+    # When the run that holds it last reported its progress.
     reported_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
 

@@ -88,7 +88,7 @@ class JobRepository:
         return self.session.scalar(query)
 
     def take_slot(self, name: str, slot: datetime, job_id: UUID | None) -> bool:
-        """Note that a slot is dealt with; return False if somebody else has done so."""
+        """Note that a slot is dealt with; return False if another process has done so."""
         return insert_if_absent(self.session, ScheduledSlot, name=name, slot=slot, job_id=job_id)
 
     def forget_slots(self, before: datetime) -> None:

@@ -21,7 +21,7 @@ from core.platform.database.session import transaction
 # A Monday, so that weeks begin where ISO 8601 begins them.
 _ANCHOR = datetime(1970, 1, 5, tzinfo=UTC)
 
-# However long nobody ran: more slots than this are not caught up at once, and the older ones are passed over.
+# However long no scheduler ran: more slots than this are not caught up at once, and the older ones are passed over.
 MOST_MISSED = 100
 
 

@@ -27,7 +27,7 @@ def enqueue(
 ) -> Job:
     """Order a job in the caller's transaction: it exists exactly if the change does.
 
-    A job that works with somebody's rights is ordered `by` them, whom it then
+    A job that works with a user's rights is ordered `by` that user, whom it then
     belongs to; it is never allowed more than they, with the key that they used.
     Nothing here talks to the queue, so the order cannot fail or wait for it; the
     relay sends the job once it is committed. `payload` must be plain JSON.
@@ -43,7 +43,7 @@ def enqueue(
         max_attempts=kind.attempts,
     )
     if context.request_id.get():
-        # The worker's lines name the job only; this one tells which request it comes from.
+        # The worker's lines name the job only; this one says which request it comes from.
         fields = {"ordered_job_id": str(job.id), "ordered_job_kind": job.kind}
         log.info("%s is ordered, as job %s", job.kind, job.id, extra=fields)
     return JobRepository(session).add(job)

@@ -21,7 +21,7 @@ from core.platform.config.settings import Settings
 log = logging.getLogger("tasklane.jobs")
 
 KEY = "tasklane:job-attempts"
-# Nobody needs the counts of an installation that has run nothing for so long.
+# No monitor needs the counts of an installation that has run nothing for so long.
 KEPT_SECONDS = 90 * 24 * 3600
 # Upper bounds in seconds, for a histogram.
 BUCKETS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
@@ -39,7 +39,7 @@ class Tally:
 
 
 def count(settings: Settings, *, kind: str, outcome: str, seconds: float) -> None:
-    """Count the end of an attempt, if anybody wants to know."""
+    """Count the end of an attempt, if there are metrics and Redis answers."""
     if not settings.metrics.enabled:
         return
     bucket = next((index for index, bound in enumerate(BUCKETS) if seconds <= bound), len(BUCKETS))

@@ -15,7 +15,7 @@ def visible_to(actor: Actor) -> ColumnElement[bool]:
     """Return the condition on posts that the actor may see: those about a task go with the task, others are public."""
     if actor.is_admin:
         return PRESENT
-    # EXISTS for each post on the page, not IN: somebody may see a million tasks.
+    # EXISTS for each post on the page, not IN: a user may see a million tasks.
     seen = select(Task.id).where(Task.id == Post.task_id, tasks.visible_to(actor)).correlate(Post).exists()
     return or_(Post.task_id.is_(None), seen)
 

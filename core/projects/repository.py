@@ -44,11 +44,11 @@ class ProjectRepository:
         return {row[0].id: (row[0], row[1]) for row in self.session.execute(query)}
 
     def list_ids_of(self, user_id: int) -> set[int]:
-        """Return the projects that somebody is a member of."""
+        """Return the projects that a user is a member of."""
         return set(self.session.scalars(policy.ids_of(user_id)))
 
     def list_roles(self, user_id: int) -> dict[int, ProjectRole]:
-        """Return somebody's role in each of their projects."""
+        """Return a user's role in each of their projects."""
         query = select(ProjectMember.project_id, ProjectMember.role).where(ProjectMember.user_id == user_id)
         return {row[0]: row[1] for row in self.session.execute(query)}
 
@@ -60,11 +60,11 @@ class ProjectRepository:
         return list(self.session.scalars(query, execution_options={"populate_existing": True}))
 
     def lock(self, project_id: int, *, to_delete: bool = False) -> Project | None:
-        """Return the project; nobody else changes it or its members until the transaction ends."""
+        """Return the project; no other transaction changes it or its members until the transaction ends."""
         return find_locked(self.session, Project, project_id, to_delete=to_delete)
 
     def lock_those_of(self, user_id: int) -> None:
-        """Lock every project that somebody is a member of, as `lock` does."""
+        """Lock every project that a user is a member of, as `lock` does."""
         query = select(Project.id).where(Project.id.in_(policy.ids_of(user_id))).order_by(Project.id)
         self.session.execute(query.with_for_update(key_share=True)).all()
 
@@ -72,7 +72,7 @@ class ProjectRepository:
         return self.session.get(ProjectMember, (project_id, user_id), populate_existing=True)
 
     def has_another_owner(self, project_id: int, user_id: int) -> bool:
-        """Return whether somebody else who can log in owns the project."""
+        """Return whether another user who can log in owns the project."""
         is_owner = (ProjectMember.project_id == project_id) & (ProjectMember.role == ProjectRole.OWNER)
         query = select(ProjectMember.user_id).join(User, User.id == ProjectMember.user_id)
         return self.session.scalar(query.where(is_owner, User.id != user_id, User.is_active).limit(1)) is not None

@@ -111,7 +111,7 @@ def list_members(actor: Actor, *, project_id: int, page: PageRequest) -> Page:
 
 
 def get_member(actor: Actor, *, project_id: int, user_id: int) -> Membership:
-    """Return somebody's membership. Raises NotFound, or Forbidden for a stranger."""
+    """Return a user's membership. Raises NotFound, or Forbidden for a stranger."""
     session = db.session()
     _require(actor, session, project_id)
     return _membership(session, _require_member(session, project_id, user_id), is_new=False)
@@ -119,7 +119,7 @@ def get_member(actor: Actor, *, project_id: int, user_id: int) -> Membership:
 
 @repeated
 def set_member(actor: Actor, expected: Expected, /, *, project_id: int, user_id: int, role: ProjectRole) -> Membership:
-    """Make somebody a member, or change their role.
+    """Make a user a member, or change their role.
 
     Raises NotFound for the project, Forbidden, Invalid for an unknown or
     inactive user, and Conflict if the project would lose its last owner.
@@ -145,7 +145,7 @@ def set_member(actor: Actor, expected: Expected, /, *, project_id: int, user_id:
 
 @repeated
 def remove_member(actor: Actor, expected: Expected, /, *, project_id: int, user_id: int) -> None:
-    """Take somebody out of a project; their tasks stay. Raises NotFound, Forbidden, and Conflict for the last owner."""
+    """Take a member out of a project; their tasks stay. Raises NotFound, Forbidden, and Conflict for the last owner."""
     with transaction() as session:
         projects = ProjectRepository(session)
         if projects.lock(project_id) is None:

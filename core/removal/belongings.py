@@ -92,7 +92,7 @@ _BULK = {"synchronize_session": False}
 
 
 def _editable_projects(session: Session, actor: Actor) -> set[int] | None:
-    """Return the projects whose tasks the actor may assign to somebody, or None for all."""
+    """Return the projects whose tasks the actor may assign to another user, or None for all."""
     if actor.is_admin:
         return None
     roles = ProjectRepository(session).list_roles(actor.user_id)

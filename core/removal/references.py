@@ -19,7 +19,7 @@ def clear(session: Session, author: Author, reference: InstrumentedAttribute[int
     if count := tasks.count(reference == number, PRESENT):
         return count
     rows = tasks.lock_all(reference == number)
-    # Somebody may have restored one just now.
+    # Another transaction may have restored one just now.
     present = sum(row.deleted_at is None for row in rows)
     if rows and not present:
         now = clock.now()
@@ -36,6 +36,6 @@ def clear(session: Session, author: Author, reference: InstrumentedAttribute[int
 
 
 def clear_owner(session: Session, author: Author, *, user_id: int) -> None:
-    """Delete for good what somebody has in the trash, and take them from the tasks there that they are to do."""
+    """Delete for good what a user has in the trash, and take them from the tasks there that they are to do."""
     TaskRepository(session).purge(Task.owner_id == user_id)
     clear(session, author, Task.assignee_id, user_id)

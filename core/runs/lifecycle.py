@@ -134,7 +134,7 @@ def claim(job_id: UUID, attempt: int, *, lease_seconds: float) -> "Run | None":
 
 @repeated
 def give_up(job_id: UUID, attempt: int, *, error: str) -> str | None:
-    """Record that the process of an attempt has died, so that nobody waits for its lease to end.
+    """Record that the process of an attempt has died, so that no retry waits for its lease to end.
 
     Return the kind of the job, or None if the attempt was over already.
     """
@@ -196,7 +196,7 @@ class Run:
 
     @property
     def actor(self) -> Actor:
-        """Return who the job works for. Only kinds that are `for_actor` have somebody."""
+        """Return the actor whom the job works for. Only kinds that are `for_actor` have one."""
         if self._actor is None:
             raise RuntimeError(f"A job of the kind {self.kind} works for nobody.")
         return self._actor
@@ -275,7 +275,7 @@ class Run:
 
     @contextmanager
     def failing(self, error: str) -> Iterator[Session]:
-        """Mark the job failed for good, together with what tells why, such as a file, in one transaction.
+        """Mark the job failed for good, together with what says why, such as a file, in one transaction.
 
         Raises LeaseLost, and stores nothing, if another run took over.
         """

@@ -159,7 +159,7 @@ _NOBODY = Actor(0, Role.USER)
 
 
 def actor_of(kind: str, payload: Payload, *, owner_id: int | None, key_id: int | None) -> Actor | None:
-    """Return who a job works for, with the rights that they have now; None for one that works for nobody.
+    """Return who a job works for, with the rights that they have now; None for one that works for the service.
 
     Raises JobFailed if they, with the key that they used, could not order it now.
     """

@@ -27,9 +27,9 @@ from core.runs import rights
 
 SORTABLE = {"created_at": Job.created_at}
 
-# How far back the pace of a queue is measured, to tell when a waiting job may be done.
+# How far back the pace of a queue is measured, to guess when a waiting job may be done.
 PACE = timedelta(minutes=5)
-# How often somebody who waits for a job looks at it.
+# Seconds between two looks at a job that a caller waits for.
 LOOK_SECONDS = 0.2
 
 
@@ -81,7 +81,7 @@ def follow(actor: Actor, *, job_id: UUID, wait_seconds: float = 0, leaving: thre
     until = clock.monotonic() + wait_seconds
     job = get(actor, job_id=job_id)
     while job.state in OPEN_STATES and clock.monotonic() < until and not leaving.is_set():
-        # Nobody may hold a connection while nothing happens.
+        # No request may hold a connection while nothing happens.
         db.session.remove()
         leaving.wait(min(LOOK_SECONDS, max(until - clock.monotonic(), 0)))
         job = get(actor, job_id=job_id)
@@ -89,7 +89,7 @@ def follow(actor: Actor, *, job_id: UUID, wait_seconds: float = 0, leaving: thre
 
 
 def _shown(actor: Actor, job: Any) -> Any:
-    """Return the job as the actor may see it: what came of it tells of more than the job."""
+    """Return the job as the actor may see it: what came of it shows more than the job."""
     if job.result is None or rights.may_see_result(actor, job.kind, job.payload):
         return job
     return SimpleNamespace(
@@ -199,7 +199,7 @@ def retry(actor: Actor, *, job_id: UUID) -> Job:
             rights.require_owner(job)
         job.state, job.progress, job.error, job.result = JobState.QUEUED, 0, None, None
         job.finished_at, job.due_at = None, clock.now()
-        # Attempts go on counting: their numbers tell a late message of an earlier one from a new one.
+        # Attempts go on counting: their numbers distinguish a late message of an earlier one from a new one.
         job.max_attempts = job.attempts + kind.attempts
     return job
 
@@ -216,7 +216,7 @@ def get_result(actor: Actor, *, job_id: UUID, name: str | None = None) -> Stored
     """Return the file that a job has made: the named one, else its first.
 
     Raises NotFound if it has made none, Conflict while it is not over, Expired
-    when its files are no longer kept, and Forbidden for another's job and for what
+    when its files are no longer stored, and Forbidden for another's job and for what
     the actor may not see any more.
     """
     job = get(actor, job_id=job_id)

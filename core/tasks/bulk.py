@@ -99,7 +99,7 @@ def run(actor: Actor, *, operations: Sequence[Operation], atomic: bool) -> list[
         _write(actor, session, plan)
         forbidden = [outcome.refusal for outcome in outcomes if isinstance(outcome.refusal, Forbidden)]
         if forbidden:
-            # Nobody else learns of them: the request as a whole succeeds.
+            # No other record would have them: the request as a whole succeeds.
             reason, count = forbidden[0].message, len(forbidden)
             account = {"user_id": actor.user_id, "actor_id": actor.user_id}
             security.record(session, EventKind.FORBIDDEN, **account, reason=reason, operations=count)

@@ -24,9 +24,9 @@ class Handover:
 
 @repeated
 def transfer(actor: Actor, *, from_user_id: int, to_user_id: int, task_ids: list[int] | None = None) -> Handover:
-    """Make somebody else the owner of the giver's tasks, of all or of those named, in one transaction.
+    """Make another user the owner of the giver's tasks, of all or of those named, in one transaction.
 
-    One e-mail tells the receiver, unless they do it themselves.
+    The receiver gets one e-mail, unless they do it themselves.
 
     Raises Forbidden unless the actor is the giver or an administrator, Invalid,
     naming each entry, for a receiver or a task that cannot be used, and Conflict for

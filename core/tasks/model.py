@@ -74,7 +74,7 @@ class Task(Base):
         return FIELDS[key].check(value)
 
 
-# What is in the trash exists for nobody, except for whoever may restore it: every query over tasks says one of these.
+# What is in the trash exists for no one, except for users who may restore it: every query over tasks says one of these.
 PRESENT = Task.deleted_at.is_(None)
 TRASHED = Task.deleted_at.is_not(None)
 

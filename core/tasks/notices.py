@@ -1,6 +1,6 @@
 """Telling people by e-mail what others have done with tasks, ordered in the transaction that does it.
 
-Nobody is told what they did themselves. Whether somebody wants such messages
+No user is told what they did themselves. Whether a user wants such messages
 is asked when they are sent.
 """
 
@@ -44,7 +44,7 @@ def order_transferred(
             EMAIL_TASKS_TRANSFERRED,
             owner_id=to_user_id,
             user_id=to_user_id,
-            # The newest are those that somebody may know nothing of yet.
+            # The newest are those that the receiver may know nothing of yet.
             task_ids=list(task_ids[-LISTED:]),
             count=len(task_ids),
             from_user_id=from_user_id,

@@ -9,7 +9,7 @@ from core.projects.model import ProjectRole
 from core.tasks.fields import FIELDS
 from core.tasks.model import PRESENT, TRASHED, Task
 
-# What an assignee may change on a task that somebody else owns.
+# What an assignee may change on a task that another user owns.
 ASSIGNEE_FIELDS = frozenset(FIELDS.names(lambda field: field.writer is Writer.ASSIGNEE))
 
 

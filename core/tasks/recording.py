@@ -16,7 +16,7 @@ from core.platform.access import Author
 from core.tasks.fields import FIELDS
 from core.tasks.model import Task, TaskAction, TaskChange
 
-# Everything that a history tells. The version and the moment of a change are with its entry.
+# Everything that a history shows. The version and the moment of a change are with its entry.
 TOLD = FIELDS.names(lambda field: field.in_history)
 
 Changes = dict[str, list[Any]]

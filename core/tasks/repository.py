@@ -23,7 +23,7 @@ class Access(NamedTuple):
 
 
 class TaskRepository:
-    """Tasks in the database, without those in the trash unless told. Never commits and never authorises."""
+    """Tasks in the database, without those in the trash unless asked for. Never commits and never authorises."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -106,7 +106,7 @@ class TaskRepository:
     def change_owner(
         self, from_id: int, to_id: int, task_ids: Sequence[int] | None, **values: Any
     ) -> Sequence[Row[int, int]]:
-        """Give the owner's tasks, all or those asked for, to somebody else; return the number and version of each."""
+        """Give the owner's tasks, all or those asked for, to another user; return the number and version of each."""
         statement = update(Task).where(Task.owner_id == from_id, PRESENT)
         if task_ids is not None:
             statement = statement.where(Task.id.in_(task_ids))
@@ -139,7 +139,7 @@ class TaskRepository:
         self.session.execute(delete(Task).where(TRASHED, *conditions), execution_options=_BULK)
 
     def purge_many(self, task_ids: Collection[int], before: datetime) -> None:
-        """Delete those of the tasks for good that nobody has restored meanwhile."""
+        """Delete those of the tasks for good that were not restored meanwhile."""
         self.purge(Task.id.in_(task_ids), Task.deleted_at < before)
 
 

@@ -21,7 +21,7 @@ from core.users.repository import UserRepository
 
 
 def changed_fields(task: Task, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those of the values that differ from the task. Raises TypeError for one that nobody can set."""
+    """Return those of the values that differ from the task. Raises TypeError for one that cannot be set."""
     FIELDS.require_changeable(values)
     return differing(task, values)
 

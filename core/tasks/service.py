@@ -119,7 +119,7 @@ def list_owned(actor: Actor, *, owner_id: int, page: PageRequest, narrowed: Filt
 
 @repeated
 def change(actor: Actor, expected: Expected, /, *, task_id: int, **values: Any) -> Task:
-    """Change the given fields of a task and no others; a new assignee is told by e-mail.
+    """Change the given fields of a task and no others; a new assignee gets an e-mail.
 
     Raises NotFound, Forbidden for another's task or for fields that an assignee
     may not change, Conflict if the project is archived, and Invalid if the new

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, true
 from core.platform.access import Actor, Permission, Role
 from core.users.model import User
 
-# What decides over what somebody may do, and so is not theirs to change.
+# Fields that decide over a user's rights, and so are not theirs to change.
 ADMIN_FIELDS = frozenset({"role", "is_active"})
 
 

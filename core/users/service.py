@@ -79,6 +79,6 @@ def require_user(user: User | None) -> User:
 
 
 def require_another_admin(locked: dict[int, User], user: User) -> None:
-    """Raise Conflict unless somebody else of those that are locked is an active administrator."""
+    """Raise Conflict unless another user of those that are locked is an active administrator."""
     if not any(policy.is_active_admin(other) for other in locked.values() if other.id != user.id):
         raise Conflict(LAST_ADMIN)

@@ -55,13 +55,13 @@ _CREATE_PARAMETERS = {
 
 
 def document_read(verb: Verb) -> None:
-    """Tell Swagger what every read does."""
+    """Document the headers of every read in Swagger."""
     document(verb, params=_READ_PARAMETERS, responses={304: ("Your copy still holds.", None, {})})
     _document_tag(verb)
 
 
 def document_write(verb: Verb) -> None:
-    """Tell Swagger what every write of a resource with a state does."""
+    """Document the headers of every write of a resource with a state in Swagger."""
     creates = 201 in documented_responses(verb)
     document(verb, params=_WRITE_PARAMETERS | (_CREATE_PARAMETERS if creates else {}))
     _document_tag(verb)

@@ -36,7 +36,7 @@ def init_headers(app: Flask, settings: Settings) -> None:
                 response.headers["Cache-Control"] = "private, no-cache" if is_read else "no-store"
         for name, value in ALWAYS.items():
             response.headers.setdefault(name, value)
-        # Over plain http, browsers ignore it (RFC 6797, section 7.2), because anybody could have put it there.
+        # Over plain http, browsers ignore it (RFC 6797, section 7.2), because an attacker could have put it there.
         if settings.hsts_seconds and request.is_secure:
             response.headers["Strict-Transport-Security"] = strict_transport
         return response

@@ -19,7 +19,7 @@ REFUSALS = {
     406: "The answer is only available as application/json.",
     409: "The request contradicts the present state.",
     410: "The cursor is too old.",
-    412: "The resource is not in the state that the request demands; ETag tells its state.",
+    412: "The resource is not in the state that the request demands; ETag has its state.",
     413: "The body is too large.",
     415: "The body is not of the media type that the operation takes, or is encoded.",
     416: "The file has no such part.",

@@ -17,7 +17,7 @@ def swagger_page(api: Any) -> Response:
     """Return the page, with a policy that names the digests of what is written into it.
 
     So neither `unsafe-inline` nor a template of our own is needed: whatever
-    Flask-RESTX writes there runs, and what anybody else could smuggle in does not.
+    Flask-RESTX writes there runs, and what an attacker could smuggle in does not.
     """
     page = ui_for(api)
     styles = [*_digests(_STYLE, page), *_digests(_STYLE_ATTRIBUTE, page)]

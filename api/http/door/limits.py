@@ -1,7 +1,7 @@
 """Limits of all requests of a caller.
 
 Who calls is known only when the credentials have been verified, so requests are
-counted after that; a made-up token gives nobody a bucket of their own.
+counted after that; a made-up token gives no caller a bucket of their own.
 """
 
 from flask import Flask, Response, g, request
@@ -65,7 +65,7 @@ def count_request(actor: Actor | None) -> None:
 
 
 def _count_the_rest(response: Response) -> Response:
-    """Count what was answered before anybody was verified, such as an unknown path.
+    """Count what was answered before a caller was verified, such as an unknown path.
 
     A request that a limit has refused counts nowhere else, and its answer is about that limit alone.
     """

@@ -94,7 +94,7 @@ def count_password(actor: Actor | None) -> None:
 
 
 def count_unless_login(actor: Actor | None) -> None:
-    """Count this request, unless it is an attempt to log in, which was counted before anybody was verified."""
+    """Count this request, unless it is an attempt to log in, which was counted before a caller was verified."""
     if request.method == "POST":
         g.is_counted = True
     else:

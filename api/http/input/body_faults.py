@@ -46,7 +46,7 @@ def note_fault(error: ValidationError, faults: Faults) -> None:
     value: Any = error.instance
     match error.validator:
         case "required":
-            # jsonschema reports each missing name by itself; only the message tells which.
+            # jsonschema reports each missing name by itself; only the message says which.
             name = next(name for name in limit if name not in value and repr(name) in error.message)
             faults.add(".".join([*path, name]), checks.REQUIRED)
         case "additionalProperties":

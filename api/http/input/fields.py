@@ -17,7 +17,7 @@ _END = r"(?![\s\S])"
 # Neither NUL nor core.platform.text.checks.WHITE_SPACE.
 _EDGE = r"[^\u0000\u0009-\u000d\u0020\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]"
 STORABLE = rf"^[^\u0000]*{_END}"
-# Something of it is no white space. What nobody can see may be looked for.
+# Something of it is no white space. What cannot be seen may be looked for.
 NOT_EMPTY = rf"^[^\u0000]*{_EDGE}[^\u0000]*{_END}"
 # Something of it can be seen.
 NOT_BLANK = rf"^[^\u0000]*[^{NOT_SEEN}][^\u0000]*{_END}"

@@ -2,7 +2,7 @@
 
 Swagger 2.0 has no `example` for a parameter that is no body. `x-example` is the
 extension that Swagger UI reads; without it, it refuses to execute anything
-before somebody has filled the parameter in.
+before the user has filled the parameter in.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ Parameters = dict[str, dict[str, Any]]
 
 
 def text(name: str, meaning: str, *, example: str | None = None) -> Parameters:
-    """Return the documentation of a parameter; without an example if nobody could guess one that exists."""
+    """Return the documentation of a parameter; without an example if one that exists could not be guessed."""
     return {name: {"description": meaning, **({} if example is None else {"x-example": example})}}
 
 

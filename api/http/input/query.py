@@ -166,7 +166,7 @@ def list_parser(sortable: Mapping[str, Any], default_sort: str, *, identity: str
     """Return a parser with the parameters that every list has."""
     target = parser()
     add(target, "page", integer(maximum=MAX_PAGE), "The number of the page, from 1.")
-    add(target, "per_page", integer(maximum=MAX_PER_PAGE), "Entries on a page; 20 unless told.")
+    add(target, "per_page", integer(maximum=MAX_PER_PAGE), "Entries on a page; 20 by default.")
     add(target, "cursor", str, "next_cursor of the page before; empty for the first. Instead of page.")
     names = sorted({*sortable, identity})
     order = (

@@ -32,7 +32,7 @@ def init_access_log(app: Flask) -> None:
 
 def _write(response: Response) -> None:
     milliseconds = round(seconds_so_far() * 1000, 1)
-    # An answer in pieces says itself how long it will be, or nobody knows yet.
+    # An answer in pieces says itself how long it will be, or it is not known yet.
     size = response.content_length if response.is_streamed else response.calculate_content_length()
     if request.method == "HEAD":
         size = 0

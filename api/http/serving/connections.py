@@ -37,7 +37,7 @@ class Channel(HTTPChannel):
         self.server.add_task(self)
 
     def ask_for_body(self) -> None:
-        """Tell the client to go on, unless it has not waited for that."""
+        """Ask the client to go on, unless it has not waited for that."""
         with self.requests_lock:
             is_waited_for = len(self.requests) == 1
         if is_waited_for:

@@ -56,7 +56,7 @@ class Meters:
     """The counters of one application."""
 
     def __init__(self) -> None:
-        # When a series began would be as many series again, which nobody asks for.
+        # When a series began would be as many series again, which no monitor asks for.
         disable_created_metrics()
         self._folder = _share()
         self._registry = CollectorRegistry()

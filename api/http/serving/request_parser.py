@@ -73,5 +73,5 @@ class Parser(HTTPRequestParser):
             # Waitress knows it only where it stands alone.
             self.expect_continue = _GO_AHEAD in self.expected
         if self.body_rcv is None:
-            # Nobody waits for leave to send nothing. Waitress would take the next request for a part of this one.
+            # No client waits for leave to send nothing. Waitress would take the next request for a part of this one.
             self.expect_continue = False

@@ -1,6 +1,6 @@
 """Waitress with an end that loses nothing, and refusals in the envelope.
 
-Waitress itself answers only what its threads are working on when it is told to
+Waitress itself answers only what its threads are working on when it is asked to
 end, and drops what waits. Here one loop goes on until every request that has
 arrived is answered, every answer sent, and every connection closed at a moment
 at which its client cannot be sending.

@@ -123,7 +123,7 @@ class _Sheet:
     """The numbers of one kind of metric: the content of a file, and the file.
 
     It begins with how much of it is used. Entries follow: the length of a key, the key,
-    filled up so that numbers are aligned, the number, and a moment that nobody needs.
+    filled up so that numbers are aligned, the number, and a moment that is not needed.
     """
 
     def __init__(self, name: str) -> None:

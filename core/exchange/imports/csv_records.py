@@ -1,7 +1,7 @@
 """Records of a CSV file (RFC 4180), read without ever having more than one row of them.
 
 Python's own reader gives up a file at a cell that is longer than a limit of the
-whole process, and does not tell where a quote began that has no end.
+whole process, and does not say where a quote began that has no end.
 """
 
 import re

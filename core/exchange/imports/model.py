@@ -23,7 +23,7 @@ def _one_each(column: str) -> Index:
 
 
 class ExternalId(Base):
-    """The name by which somebody's imports know a task, a post or an item; it goes with the thing and the person.
+    """Name by which a user's imports know a task, a post or an item; it goes with the thing and the person.
 
     It belongs to a person, because two people who import from two systems must
     not meet each other's `1`. Exactly one of the three columns is set.

@@ -36,7 +36,7 @@ def read(stream: IO[bytes], form: Format, known: Collection[str]) -> Iterator[Ra
 
 
 def guess(beginning: bytes) -> Format:
-    """Return how a file that begins like this is written, if it has no name that tells."""
+    """Return the format of a file that begins like this, if its name does not say it."""
     first = beginning.lstrip(b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n")[:1]
     return Format.JSON if first in (b"[", b"{") else Format.CSV
 
@@ -48,7 +48,7 @@ def _read_csv(text: Text, known: Collection[str]) -> Iterator[RawRow]:
     number = 0
     for record in Records(text, separator, line=line):
         cells = record.cells
-        # Spreadsheets write rows that somebody has emptied.
+        # Spreadsheets write rows that a user has emptied.
         if cells is not None and not any(cells):
             continue
         if header is None:

@@ -46,7 +46,7 @@ _BY_TYPE = {
 
 
 def guess_format(name: str, media_type: str = "") -> Format | None:
-    """Return how a file of this name and type is written, or None if neither tells."""
+    """Return the format of a file of this name and type, or None if neither says it."""
     return _BY_SUFFIX.get(PurePath(name).suffix.lower()) or _BY_TYPE.get(media_type)
 
 
@@ -61,7 +61,7 @@ def order(actor: Actor, *, stream: IO[bytes], name: str, media_type: str, kept_f
     """Keep a file and order its import; `options` are those of `Order`, the format being guessed if it is missing.
 
     Raises Forbidden for a kind that the actor may not write, and Invalid if
-    nothing tells the format.
+    nothing says the format.
     """
     require_allowed(actor, options["kind"])
     form = options.pop("format", None) or guess_format(name, media_type)
@@ -92,7 +92,7 @@ def _tidy(name: str) -> str:
 
 
 def find_upload(file_id: str) -> StoredFile:
-    """Return the file that a job is to import. Raises JobFailed if it is no longer kept."""
+    """Return the file that a job is to import. Raises JobFailed if it is no longer stored."""
     file = FileRepository(db.session()).find(UUID(file_id))
     if file is None:
         raise JobFailed("The uploaded file is no longer kept. Send it again.")

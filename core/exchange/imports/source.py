@@ -8,7 +8,7 @@ from core.platform.errors import JobFailed
 
 MAX_ROW_CHARACTERS = 1024 * 1024
 TOO_LONG = f"This row is longer than {MAX_ROW_CHARACTERS} characters."
-# How much of a file is looked at to tell how it is written.
+# Bytes of a file that are looked at to find its format.
 GLANCE_CHARACTERS = 64 * 1024
 
 

@@ -124,7 +124,7 @@ class Things(ABC):
 
 
 class TaskRows(Things):
-    """Tasks; new ones belong to the actor, and nobody gets an e-mail."""
+    """Tasks; new ones belong to the actor, and no one gets an e-mail."""
 
     kind = Kind.TASKS
     model = Task
@@ -233,7 +233,7 @@ class ItemRows(Things):
 
 
 class UserRows(Things):
-    """Accounts, known by their usernames. A new one has a password that nobody knows."""
+    """Accounts, known by their usernames. A new one has a password that is not known."""
 
     kind = Kind.USERS
     model = User

@@ -167,7 +167,7 @@ class Import:
             self._spool.add(entry)
 
     def _understood(self, row: RawRow) -> Entry:
-        """Return what a row says, as far as that can be told without the database."""
+        """Return what a row says, as far as that is clear without the database."""
         entry = Entry(row.number, row.line)
         if row.problem is not None:
             entry.outcome, entry.problems = Outcome.FAILED, [(row.field, row.problem)]
@@ -305,7 +305,7 @@ class Import:
             with session.begin_nested():
                 self._write(session, entries, now)
         except (IntegrityError, StaleDataError, DomainError):
-            # Somebody was faster with one of these rows. One by one, it is found.
+            # Another transaction was faster with one of these rows. One by one, it is found.
             for entry in entries:
                 self._store_alone(session, entry, now)
         session.expunge_all()

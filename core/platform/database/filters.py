@@ -87,7 +87,7 @@ class Filters:
         self.of_users = fields.names(lambda one: isinstance(one.filter, Exact) and one.type == Ref("users"))
 
     def conditions(self, narrowed: Filter) -> Iterable[ColumnElement[bool]]:
-        """Yield what a row must meet. Raises KeyError for a filter that nobody has declared."""
+        """Yield what a row must meet. Raises KeyError for a filter that is not declared."""
         for name in narrowed.values.keys() - self._exact.keys() | narrowed.ranges.keys() - self._ranged.keys():
             raise KeyError(name)
         for name, condition in self._exact.items():

@@ -15,7 +15,7 @@ from core.platform.database.trouble import Trouble, trouble_of
 
 log = logging.getLogger("tasklane.health")
 
-# Seconds that a write waits for what somebody else has locked.
+# Seconds that a write waits for what another transaction has locked.
 PATIENCE = 1.0
 # Any caller may ask, as often as they like, but no process writes more often than this to find out whether it can.
 WRITE_EVERY = 1.0
