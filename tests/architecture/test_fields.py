@@ -1,6 +1,6 @@
-"""What must repeat some of a declaration of fields is held against it here, and a failure names the field.
+"""Repetitions of a declaration of fields are held against it here, and a failure names the field.
 
-That nothing else has to be told of a new field is proved by tests/e2e/test_new_field.py.
+A new field needs no other change: that is proved by tests/e2e/test_new_field.py.
 """
 
 import re
