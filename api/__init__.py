@@ -8,7 +8,6 @@ from werkzeug.wrappers import Response as BaseResponse
 from api.cli import FlaskCommands
 from api.http.answers.errors import init_errors
 from api.http.answers.headers import init_headers
-from api.http.answers.json_provider import OrjsonProvider
 from api.http.door.cors import init_cors
 from api.http.door.hosts import init_hosts
 from api.http.door.limits import init_limits
@@ -64,7 +63,6 @@ def create_app(config_name: str | None = None, *, settings: Settings | None = No
         SWAGGER_UI_DOC_EXPANSION="list",
         SWAGGER_UI_REQUEST_DURATION=True,
     )
-    app.json = OrjsonProvider(app)
     # Both /tasks and /tasks/ are the same, without a redirect that would lose a body.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False

@@ -1,9 +1,8 @@
 """HTTP Basic credentials (RFC 7617), which only a login takes."""
 
-from ipaddress import IPv6Address, ip_address
-
 from flask import request
 
+from api.http.input.peer import peer_address
 from core.platform.errors import Malformed
 from core.platform.text import redaction
 
@@ -29,15 +28,6 @@ def require_confidential_channel() -> None:
 
     Says nothing about the credentials, which were not looked at.
     """
-    if not (request.is_secure or _is_loopback(request.remote_addr)):
+    peer = peer_address()
+    if not (request.is_secure or (peer is not None and peer.is_loopback)):
         raise Malformed("Basic credentials are only accepted over HTTPS.")
-
-
-def _is_loopback(address: str | None) -> bool:
-    try:
-        parsed = ip_address(address or "")
-    except ValueError:
-        return False  # A unix socket has a proxy behind it, and whoever behind that.
-    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
-        return parsed.ipv4_mapped.is_loopback
-    return parsed.is_loopback

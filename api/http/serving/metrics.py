@@ -2,12 +2,13 @@
 
 import hmac
 import importlib
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import ip_network
 
 from flask import Flask, Response, request
 
 from api.http.door.hosts import METRICS
 from api.http.input.continuation import GO_ON
+from api.http.input.peer import peer_address
 from api.http.serving.access_log import route, seconds_so_far
 from core.operations import installation
 from core.platform.cache.answers import METERS
@@ -46,7 +47,7 @@ def init_metrics(app: Flask, settings: Settings) -> None:
 def require_reader(settings: Settings) -> None:
     """Raise Forbidden for a strange address, and Unauthenticated without the token, if these are configured."""
     networks = [ip_network(text) for text in settings.metrics.addresses]
-    address = _address()
+    address = peer_address()
     if networks and not (address and any(address in network for network in networks)):
         raise Forbidden("Metrics are not shown to this address.")
     if not settings.metrics.token:
@@ -57,12 +58,3 @@ def require_reader(settings: Settings) -> None:
     is_right = hmac.compare_digest(token.strip().encode(), settings.metrics.token.encode())
     if scheme.lower() != "bearer" or not is_right:
         raise InvalidToken("This token is not valid here.")
-
-
-def _address() -> IPv4Address | IPv6Address | None:
-    try:
-        address = ip_address(request.remote_addr or "")
-    except ValueError:
-        return None  # A unix socket is in no network.
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
