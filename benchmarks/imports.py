@@ -20,8 +20,9 @@ import flask_migrate
 
 from core.bootstrap import create_core_app
 from core.exchange.columns import Kind
+from core.exchange.imports.order import Order
 from core.exchange.imports.parsers import Format
-from core.exchange.imports.work import Import, Order
+from core.exchange.imports.work import Import
 from core.platform.access import Actor, Role
 from core.platform.config.load import load_settings
 from core.platform.database.session import transaction

@@ -11,8 +11,8 @@ from api.http.input.forms import FormParser
 from api.http.input.takes import takes
 from core.exchange.columns import Kind
 from core.exchange.imports import service as imports
+from core.exchange.imports.order import Match, OnError
 from core.exchange.imports.parsers import Format
-from core.exchange.imports.work import Match, OnError
 from core.jobs.model import Job
 from core.platform.access import Permission
 from core.platform.config.current import current_settings

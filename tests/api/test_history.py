@@ -10,8 +10,9 @@ from flask import Flask
 from sqlalchemy import select
 
 from core.exchange.columns import Kind
+from core.exchange.imports.order import Match, OnError, Order
 from core.exchange.imports.parsers import Format
-from core.exchange.imports.work import Import, Match, OnError, Order
+from core.exchange.imports.work import Import
 from core.platform.access import Via
 from core.platform.database.base import db
 from core.platform.database.session import transaction

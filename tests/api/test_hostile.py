@@ -25,7 +25,7 @@ from werkzeug.test import TestResponse
 from core.jobs.model import JobState
 from core.platform.database.base import Base, db
 from core.platform.text import checks
-from tests.support import hostile
+from tests.support import forgeries, hostile
 from tests.support import hostile_values as values
 from tests.support.document import document_of, operation_of
 from tests.support.hostile import Request
@@ -177,15 +177,15 @@ def test_every_operation_refuses_what_is_hostile_and_stores_nothing(attack: Atta
 
 def test_what_only_some_operations_know_is_refused_as_well(attack: Attack) -> None:
     sounds = {f"{one.sound.method} {one.rule}": one.sound for one in attack.operations}
-    attack.refuse(hostile.nowhere())
-    attack.refuse(hostile.greetings())
-    attack.refuse(hostile.nested(sounds))
-    attack.refuse(hostile.forms(sounds["POST /api/v1/imports"]))
-    attack.refuse(hostile.logins(sounds["POST /api/v1/auth/login"]))
+    attack.refuse(forgeries.nowhere())
+    attack.refuse(forgeries.greetings())
+    attack.refuse(forgeries.nested(sounds))
+    attack.refuse(forgeries.forms(sounds["POST /api/v1/imports"]))
+    attack.refuse(forgeries.logins(sounds["POST /api/v1/auth/login"]))
     token = attack.world.people["owner"].tokens["access_token"]
     claims = jwt.decode(token, options={"verify_signature": False})
     secret = attack.app.extensions["tasklane"].jwt_secret_key
-    attack.refuse(hostile.forged_tokens(sounds["GET /api/v1/auth/me"], claims, secret))
+    attack.refuse(forgeries.forged_tokens(sounds["GET /api/v1/auth/me"], claims, secret))
     assert not attack.wrong, report(attack.wrong)
 
 

@@ -14,7 +14,8 @@ from core.auth.model import ApiKey
 from core.idempotency.model import StoredAnswer
 from core.mail.model import MailKind
 from core.mail.preferences import unsubscribe_token
-from core.operations.doctor import Finding, Verdict, examine
+from core.operations.doctor.examination import examine
+from core.operations.doctor.findings import Finding, Verdict
 from core.platform.config.current import current_settings
 from core.platform.config.errors import ConfigError
 from core.platform.config.load import load_settings

@@ -323,3 +323,16 @@ def test_nothing_imports_a_test_or_a_conftest() -> None:
         if name.startswith("tests.") and any(part.startswith(("test_", "conftest")) for part in name.split("."))
     ]
     assert wrong == []
+
+
+# What is a table of values may be as long as it needs to be.
+TABLES_OF_VALUES = {"tests/support/hostile_values.py"}
+
+
+def test_no_file_is_longer_than_somebody_reads_at_once() -> None:
+    lines = {
+        str(path.relative_to(ROOT)): len(path.read_text().splitlines())
+        for folder in (*PACKAGES, "tests/support")
+        for path in (ROOT / folder).rglob("*.py")
+    }
+    assert {name for name, count in lines.items() if count > 350} == TABLES_OF_VALUES

@@ -21,9 +21,10 @@ from core.exchange.exports import Selection
 from core.exchange.formats import FileFormat
 from core.exchange.imports import parsers, work
 from core.exchange.imports.model import ExternalId
+from core.exchange.imports.order import ImportRefused, OnError, Order
 from core.exchange.imports.parsers import Format
 from core.exchange.imports.source import TOO_LONG, FileRefused
-from core.exchange.imports.work import Import, ImportRefused, OnError, Order
+from core.exchange.imports.work import Import
 from core.items.model import Item
 from core.jobs.model import Job
 from core.platform.access import Role

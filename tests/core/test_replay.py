@@ -15,8 +15,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import select, update
 
 from core.exchange.columns import Kind
+from core.exchange.imports.order import Match, OnError, Order
 from core.exchange.imports.parsers import Format
-from core.exchange.imports.work import Import, Match, OnError, Order
+from core.exchange.imports.work import Import
 from core.items import service as items
 from core.operations.cleanup import clean_up
 from core.platform import clock

@@ -14,8 +14,8 @@ from sqlalchemy import func, select
 from core.bootstrap import create_core_app
 from core.items.model import Item
 from core.jobs.model import Job
-from core.operations.demo import volume
-from core.operations.demo.volume import Size
+from core.operations.demo import rows, volume
+from core.operations.demo.rows import Size
 from core.platform import clock, passwords
 from core.platform.config.settings import Settings
 from core.platform.database.base import db
@@ -133,7 +133,7 @@ def test_the_seed_decides_what_comes_out(
 
 
 def test_what_was_interrupted_goes_on_where_it_stopped(company: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(volume, "PART", 30)
+    monkeypatch.setattr(rows, "PART", 30)
     volume.begin(Size.SMALL, seed=5)
     parts = volume.fill(Size.SMALL)
     assert [next(parts), next(parts)] == [30, 30]

@@ -15,7 +15,8 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from api import create_app
-from core.operations.doctor import Finding, Verdict, examine
+from core.operations.doctor.examination import examine
+from core.operations.doctor.findings import Finding, Verdict
 from core.platform import clock
 from core.platform.config.load import ROOT
 from core.platform.config.settings import Settings

@@ -23,7 +23,10 @@ from sqlalchemy.engine import make_url
 from werkzeug.test import TestResponse
 
 from core.jobs.model import Job, JobState
-from core.operations import doctor, health
+from core.operations import health
+from core.operations.doctor.database import FEWER
+from core.operations.doctor.examination import examine
+from core.operations.doctor.findings import Verdict
 from core.platform import clock
 from core.platform.config.current import current_settings
 from core.platform.database import engine, session, write_check
@@ -65,6 +68,7 @@ def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "LOCK_SECONDS", LOCK_SECONDS)
     monkeypatch.setattr(session, "LOCK_SECONDS", LOCK_SECONDS)
     monkeypatch.setattr(health, "PATIENCE", 0.3)
+    monkeypatch.setattr(write_check, "PATIENCE", 0.3)
     monkeypatch.setattr(write_check, "WRITE_EVERY", 0)
 
 
@@ -302,10 +306,10 @@ def test_a_server_that_lets_nobody_in_any_more_is_told_apart(
         assert (code, status, faults, checks["database"]) == (503, "down", ["database"], "no_connections")
         assert_refused(ada.get("/tasks"))
         with app.app_context():
-            (found,) = [finding for finding in doctor.examine() if finding.part == "database"]
-        assert found.verdict is doctor.Verdict.FAILED
+            (found,) = [finding for finding in examine() if finding.part == "database"]
+        assert found.verdict is Verdict.FAILED
         assert "no_connections" in found.text
-        assert found.advice == f"The server lets nobody in any more. {doctor._FEWER}"
+        assert found.advice == f"The server lets nobody in any more. {FEWER}"
     assert readiness(anonymous)[3]["database"] == "ok"
     assert [record for record in caplog.records if record.exc_info] == []
 

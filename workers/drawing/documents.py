@@ -9,8 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from core.reports.figures import Figures, Heading
-from workers.drawing.charts import AGEING, BURN_UP, PEOPLE, STATUS, THROUGHPUT, Chart, say, written
+from workers.drawing.axes import say, written
+from workers.drawing.bars import AGEING, PEOPLE, STATUS
+from workers.drawing.chart import Chart
 from workers.drawing.style import GREY, GRID, INK, MUTED, house_style
+from workers.drawing.timelines import BURN_UP, THROUGHPUT
 from workers.drawing.words import count, duration, fitted, wrapped
 
 PRODUCER = "Tasklane"

@@ -5,7 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 from core.exchange.imports import service as imports
-from core.exchange.imports.work import Import, ImportRefused, Order, RowsRefused
+from core.exchange.imports.order import ImportRefused, Order, RowsRefused
+from core.exchange.imports.work import Import
 from core.files import service as files
 from core.platform.config.current import current_settings
 from core.runs.lifecycle import Run

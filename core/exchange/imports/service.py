@@ -9,9 +9,10 @@ from sqlalchemy.orm import Session
 
 from core.exchange.columns import Kind
 from core.exchange.formats import LAYOUTS, FileFormat
+from core.exchange.imports.order import Order
 from core.exchange.imports.parsers import Format
 from core.exchange.imports.things import KINDS
-from core.exchange.imports.work import Import, Order
+from core.exchange.imports.work import Import
 from core.files import service as files
 from core.files.model import StoredFile
 from core.files.repository import FileRepository

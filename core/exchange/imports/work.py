@@ -8,10 +8,9 @@ transaction, which also ends the job, so that the effect happens once or not at
 all. A dry run does all of it and rolls back.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from itertools import islice
 from types import TracebackType
 from typing import IO, Any, TypeVar
@@ -20,11 +19,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
-from core.exchange.columns import COLUMNS, ONLY_IN_ANSWERS, Kind
 from core.exchange.imports import parsers
-from core.exchange.imports.model import EXTERNAL_ID_LENGTH
-from core.exchange.imports.parsers import Format
+from core.exchange.imports.order import ImportRefused, Match, OnError, Order, RowsRefused
 from core.exchange.imports.repository import REFERENCES, ExternalIdRepository
+from core.exchange.imports.row_reader import RowReader
 from core.exchange.imports.rows import Counts, Entry, Outcome, RawRow
 from core.exchange.imports.source import FileRefused
 from core.exchange.imports.spool import Counted, Report, Spool
@@ -48,56 +46,8 @@ EXAMINING = 60
 CHANGED = "Somebody else changed this at the same time."
 
 
-class OnError(StrEnum):
-    """Choice for an import in which a row is wrong."""
-
-    ABORT = "abort"
-    SKIP = "skip"
-
-
-class Match(StrEnum):
-    """By what a row finds the thing that it changes."""
-
-    EXTERNAL_ID = "external_id"
-    ID = "id"
-
-
-class ImportRefused(JobFailed):
-    """Refusal of an import as a whole; the report says why."""
-
-
-class RowsRefused(ImportRefused):
-    """The file was read to its end, and some of its rows cannot be stored."""
-
-
 class _RolledBack(Exception):
     """The end of a dry run."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """Order for a file: its kind, its format and the choices of the caller."""
-
-    kind: Kind
-    format: Format
-    dry_run: bool = False
-    on_error: OnError = OnError.ABORT
-    match: Match = Match.EXTERNAL_ID
-
-    def payload(self) -> dict[str, Any]:
-        """Return the order as plain JSON."""
-        return {name: str(value) if isinstance(value, StrEnum) else value for name, value in asdict(self).items()}
-
-    @classmethod
-    def of(cls, payload: Mapping[str, Any]) -> "Order":
-        """Return the order of a payload."""
-        return cls(
-            kind=Kind(payload["kind"]),
-            format=Format(payload["format"]),
-            dry_run=payload["dry_run"],
-            on_error=OnError(payload["on_error"]),
-            match=Match(payload["match"]),
-        )
 
 
 class Import:
@@ -116,13 +66,7 @@ class Import:
         self._spool = Spool(self.things)
         self._late: dict[int, list[tuple[str, str]]] = {}
         self._report = Report()
-        self._seen: dict[str, dict[bytes, int]] = {}
-        columns = {column.name: column for column in COLUMNS[order.kind]}
-        self._known = [*columns, *ONLY_IN_ANSWERS[order.kind]]
-        looked_at = {"external_id"} | ({"id"} if order.match is Match.ID else set())
-        # What else is known is set by the server, and passed over: whatever exports write can be read.
-        self._columns = {name: column for name, column in columns.items() if column.writable or name in looked_at}
-        self._not_null = {column.name for column in self.things.model.__table__.columns if not column.nullable}
+        self._reader = RowReader(order, self.things)
 
     def __enter__(self) -> "Import":
         return self
@@ -143,7 +87,7 @@ class Import:
     def examine(self) -> None:
         """Read and judge the whole file. Raises ImportRefused if that settles it already: nothing can be stored."""
         try:
-            for batch in _batches(parsers.read(self._stream, self.order.format, self._known)):  # type: ignore[arg-type]
+            for batch in _batches(parsers.read(self._stream, self.order.format, self._reader.known)):  # type: ignore[arg-type]
                 self._examine(batch)
                 self._show(min(EXAMINING * self._stream.count // self._size, EXAMINING))
         except FileRefused as refusal:
@@ -156,7 +100,7 @@ class Import:
         self.counts.rows += len(rows)
         if self.counts.rows > MAX_ROWS:
             raise FileRefused(f"The file has more than {MAX_ROWS} rows. Divide it.")
-        entries = [self._understood(row) for row in rows]
+        entries = [self._reader.read(row) for row in rows]
         session = db.session()
         self._decide(session, [entry for entry in entries if entry.outcome is None], lock=False)
         # Nothing that was read may pile up, or be taken for the state while the file is stored.
@@ -165,69 +109,6 @@ class Import:
         for entry in entries:
             self.counts.add(entry.outcome)
             self._spool.add(entry)
-
-    def _understood(self, row: RawRow) -> Entry:
-        """Return what a row says, as far as that is clear without the database."""
-        entry = Entry(row.number, row.line)
-        if row.problem is not None:
-            entry.outcome, entry.problems = Outcome.FAILED, [(row.field, row.problem)]
-            return entry
-        values = self._decoded(row, entry)
-        external_id, thing_id = values.pop("external_id", None), values.pop("id", None)
-        if self.order.match is Match.ID:
-            entry.thing_id = thing_id
-        elif external_id is not None and not checks.is_blank(external_id):
-            self._name(entry, external_id)
-        try:
-            entry.values = self.things.clean(values)
-        except Invalid as refusal:
-            entry.fail(refusal)
-        else:
-            self._require_unique(entry)
-        if entry.problems:
-            entry.outcome = Outcome.FAILED
-        return entry
-
-    def _decoded(self, row: RawRow, entry: Entry) -> dict[str, Any]:
-        is_csv = self.order.format is Format.CSV
-        values = {}
-        for name, written in row.values.items():
-            column = self._columns.get(name)
-            if column is None:
-                continue
-            try:
-                value = column.from_cell(written) if is_csv else column.from_json(written)
-            except ValueError as error:
-                entry.problems.append((name, str(error)))
-                continue
-            if value is None and column.writable and name in self._not_null:
-                # An empty cell of a column that cannot be empty says nothing.
-                if name in self.things.required or not is_csv:
-                    entry.problems.append((name, checks.BLANK))
-                continue
-            values[name] = value
-        return values
-
-    def _name(self, entry: Entry, external_id: str) -> None:
-        if self.order.kind not in REFERENCES:
-            entry.problems.append(("external_id", "Accounts are known by their username. Leave this empty."))
-            return
-        try:
-            entry.external_id = checks.line("external_id", external_id, longest=EXTERNAL_ID_LENGTH)
-        except Invalid as refusal:
-            entry.fail(refusal)
-
-    def _require_unique(self, entry: Entry) -> None:
-        """Refuse a row that means the same thing as an earlier one."""
-        same = {name: fold(entry.values[name]) for name, fold in self.things.unique.items() if entry.values.get(name)}
-        if entry.external_id is not None:
-            same["external_id"] = entry.external_id
-        if entry.thing_id is not None:
-            same["id"] = str(entry.thing_id)
-        for name, value in same.items():
-            first = self._seen.setdefault(name, {}).setdefault(value.encode(), entry.number)
-            if first != entry.number:
-                entry.problems.append((name, f"Row {first} has the same."))
 
     # --- what both passes do ---
 

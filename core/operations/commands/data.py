@@ -8,6 +8,7 @@ from core.bootstrap import upgrade_database
 from core.operations.commands.common import in_app
 from core.operations.commands.process import Failure
 from core.operations.demo import accounts, volume
+from core.operations.demo.rows import PLANS, Size
 from core.platform.errors import Conflict
 
 
@@ -20,7 +21,7 @@ def init_db() -> None:
 
 
 @click.command("seed")
-@click.option("--size", type=click.Choice([size.value for size in volume.Size]), help="Add bulk data as well.")
+@click.option("--size", type=click.Choice([size.value for size in Size]), help="Add bulk data as well.")
 @click.option("--seed", "number", type=int, default=1, show_default=True, help="Another number, other bulk data.")
 @in_app
 def seed_command(size: str | None, number: int) -> None:
@@ -37,16 +38,16 @@ def seed_command(size: str | None, number: int) -> None:
         click.echo(f"username {username}   password {password}")
     click.echo(f"{len(passwords)} accounts and {count} tasks created.")
     if size:
-        _seed_company(volume.Size(size), number)
+        _seed_company(Size(size), number)
 
 
-def _seed_company(size: volume.Size, number: int) -> None:
+def _seed_company(size: Size, number: int) -> None:
     try:
         password = volume.begin(size, seed=number)
     except Conflict as error:
         raise Failure(f"The {size} demo company cannot be created here. {error.message}") from None
     if password:
-        click.echo(f"{volume.PLANS[size].users} accounts at {size}.example.com created, with the password {password}")
+        click.echo(f"{PLANS[size].users} accounts at {size}.example.com created, with the password {password}")
     missing = volume.missing(size)
     if not missing:
         click.echo(f"The {size} demo company is there already.")

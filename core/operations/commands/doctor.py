@@ -8,7 +8,8 @@ from dataclasses import asdict
 import click
 
 from core.operations.commands.common import in_app
-from core.operations.doctor import Verdict, examine
+from core.operations.doctor.examination import examine
+from core.operations.doctor.findings import Verdict
 
 _MARKS = {Verdict.OK: "ok     ", Verdict.WARNING: "warning", Verdict.FAILED: "FAILED "}
 

@@ -17,9 +17,10 @@ import click
 from core.auth.actors import actor_of_command
 from core.exchange.columns import Kind
 from core.exchange.imports import service as imports
+from core.exchange.imports.order import ImportRefused, Match, OnError, Order
 from core.exchange.imports.parsers import Format, guess
 from core.exchange.imports.rows import Outcome
-from core.exchange.imports.work import Import, ImportRefused, Match, OnError, Order
+from core.exchange.imports.work import Import
 from core.operations.commands.common import in_app, refusals
 from core.operations.commands.process import Failure
 from core.platform.access import Actor

@@ -1,0 +1,87 @@
+"""Examination of the configuration and its secrets."""
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from core.operations.degradation import WITHOUT_REDIS, is_without_redis
+from core.operations.doctor.findings import Finding, Verdict, database_file, found
+from core.platform.config.rules import MIN_SECRET_BYTES
+from core.platform.config.settings import SECRETS, Settings
+
+
+def examine_configuration(settings: Settings) -> Iterator[Finding]:
+    """Look at the settings that others rely on."""
+    is_production = settings.env == "production"
+    yield found(
+        "configuration",
+        is_production,
+        f"environment {settings.env}",
+        "Set TASKLANE_ENV=production where others rely on it.",
+        worse=Verdict.WARNING,
+    )
+    if not is_production:
+        return
+    for holds, told, advice in (
+        (
+            settings.public_url,
+            f"public_url {settings.public_url or 'is not set'}",
+            "Set TASKLANE_PUBLIC_URL, or e-mails have no links.",
+        ),
+        (
+            settings.ratelimit_enabled,
+            f"rate limits {'on' if settings.ratelimit_enabled else 'off'}",
+            "Set TASKLANE_RATELIMIT_ENABLED=true.",
+        ),
+        (
+            settings.trusted_proxies,
+            f"trusted_proxies {settings.trusted_proxies}",
+            "If a proxy is in front, set TASKLANE_TRUSTED_PROXIES=1, or all people share one limit.",
+        ),
+        (
+            settings.trusted_hosts,
+            f"trusted_hosts {', '.join(settings.trusted_hosts) or 'any'}",
+            "Set TRUSTED_HOSTS to the names by which people reach it.",
+        ),
+        (
+            not is_without_redis(settings),
+            f"REDIS_URL {'is not set' if is_without_redis(settings) else 'is set'}",
+            f"Set it. {WITHOUT_REDIS}",
+        ),
+    ):
+        yield found("configuration", bool(holds), told, advice, worse=Verdict.WARNING)
+
+
+def examine_secrets(settings: Settings) -> Iterator[Finding]:
+    """Look at the length of the secrets and at who can read them."""
+    for name in SECRETS:
+        is_long = len(getattr(settings, name).encode()) >= MIN_SECRET_BYTES
+        told = f"{name} from {settings.sources[name]}"
+        yield found("secrets", is_long, told, f"Make it {MIN_SECRET_BYTES} random bytes or more.")
+        path = settings.instance_path / name
+        if settings.has_made(name) and path.exists():
+            others = stat.S_IMODE(path.stat().st_mode) & 0o077
+            yield found("secrets", not others, f"{path} is readable by its owner only", f"chmod 600 {path}")
+    if file := database_file():
+        yield from _readers(file)
+    differ = settings.secret_key != settings.jwt_secret_key
+    told = "the two secrets differ" if differ else "the two secrets are the same"
+    yield found("secrets", differ, told, "Give each its own value.", worse=Verdict.WARNING)
+
+
+def _readers(file: Path) -> Iterator[Finding]:
+    """Find out who can read the database, the addresses of people and the hashes of their passwords among it."""
+    try:
+        folder = file.parent.stat().st_mode
+        # A folder that a user cannot enter keeps what is in it from them, whatever its mode is.
+        reach = (0o070 if folder & stat.S_IXGRP else 0) | (0o007 if folder & stat.S_IXOTH else 0)
+        files = [path for ending in ("", "-wal", "-shm") if (path := Path(f"{file}{ending}")).exists()]
+        open_ones = [path for path in files if path.stat().st_mode & reach]
+    except OSError:
+        return  # Its faults are reported with the database.
+    if open_ones:
+        told = f"{open_ones[0]} is readable by others"
+        advice = f"chmod 600 {' '.join(map(str, open_ones))}"
+        yield Finding("secrets", Verdict.WARNING, told, advice)
+    elif files:
+        yield Finding("secrets", Verdict.OK, f"{file} is readable by its owner only")
