@@ -12,10 +12,10 @@ import pytest
 from flask import Flask
 
 from core.files.repository import FileRepository
-from core.jobs import lifecycle
 from core.mail.reminders import order_reminders
 from core.platform import clock
 from core.platform.database.session import transaction
+from core.runs import lifecycle
 from tests.support.database import empty
 from tests.support.imports import run, upload
 from tests.support.people import Person

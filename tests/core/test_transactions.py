@@ -4,14 +4,15 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
+import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy import insert, select, text
+from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from core.platform.access import Actor
 from core.platform.database.base import db
-from core.platform.database.session import snapshot, transaction
+from core.platform.database.session import snapshot, streaming, transaction
 from core.platform.database.statements import find_locked
 from core.platform.errors import Conflict, NotFound
 from core.platform.preconditions import ANY_STATE
@@ -106,6 +107,17 @@ def test_a_snapshot_is_of_now_whatever_was_read_before(app: Flask, ada: Person) 
         assert run_in_threads(app, 1, create) == []
         with snapshot() as session:
             assert session.scalars(select(Task.title)).all() == ["Water the plants"]
+
+
+@pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)  # SQLite always reads as it goes.
+def test_a_stream_comes_from_the_server_in_parts_and_shows_one_state(app: Flask, ada: Person) -> None:
+    with app.app_context(), streaming() as connection:
+        tasks_there = select(func.count()).select_from(Task)
+        assert connection.scalar(tasks_there) == 0
+        ada.create_task()
+        with connection.execute(tasks_there) as result:
+            assert isinstance(result.cursor, psycopg.ServerCursor)
+            assert result.scalar() == 0
 
 
 def test_a_service_inside_a_transaction_joins_it(app: Flask, ada: Person) -> None:
