@@ -114,6 +114,15 @@ def test_all_refused_operations_are_named_at_once(ada: Person) -> None:
     assert set(details(response)) == {"operations.0.task.title", "operations.1.task.status"}
 
 
+def test_each_new_task_of_a_bulk_has_a_moment_of_its_own(ada: Person) -> None:
+    """By them a list is in the order of the bulk, and what was inserted finds its entry again."""
+    operations = [{"op": "create", "task": {"title": title}} for title in "CAB"]
+    assert ada.post("/tasks/bulk", {"operations": operations}).status_code == 200
+    listed = ada.get("/tasks?sort=created_at").get_json()["data"]
+    assert [task["title"] for task in listed] == ["C", "A", "B"]
+    assert len({task["created_at"] for task in listed}) == 3
+
+
 def test_an_old_version_is_a_conflict(ada: Person) -> None:
     task = ada.create_task(title="Old")
     for operation in ({"op": "update", "task": {"title": "New"}}, {"op": "delete"}):

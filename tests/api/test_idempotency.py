@@ -318,6 +318,30 @@ def test_a_limit_is_not_kept_with_a_change_either(app: Flask, ada: Person, monke
     assert (made.status_code, is_replay(made)) == (201, False)
 
 
+def test_an_answer_that_comes_after_all_is_not_made_anew(
+    app: Flask, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request that was given up for dead may end between the look at its row and the claim of it."""
+    body = {"title": "A"}
+    first = ada.post("/tasks", body, headers=KEY)
+    with app.app_context(), transaction() as session:
+        answer = session.scalar(select(StoredAnswer.answer))
+        session.execute(update(StoredAnswer).values(answer=None, created_at=clock.now() - timedelta(hours=1)))
+    real = idempotency.find
+
+    def find_too_early(ticket: idempotency.Ticket) -> idempotency.Answer | None:
+        found = real(ticket)
+        monkeypatch.setattr(idempotency, "find", real)
+        with transaction() as session:
+            session.execute(update(StoredAnswer).values(answer=answer))
+        return found
+
+    monkeypatch.setattr(idempotency, "find", find_too_early)
+    again = ada.post("/tasks", body, headers=KEY)
+    assert (again.status_code, again.data, is_replay(again)) == (201, first.data, True)
+    assert count(app, Task) == 1
+
+
 def test_a_fault_gives_its_reservation_back(app: Flask, ada: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     body = {"username": "ada", "password": PASSWORD}
 

@@ -8,7 +8,8 @@ from uuid import UUID, uuid4
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
+from sqlalchemy.orm import Session
 
 from core.jobs import service as jobs
 from core.jobs.kinds import EMAIL_WELCOME, PROCESS_TASK
@@ -252,6 +253,33 @@ def test_a_job_that_is_handed_back_runs_again_at_once_and_keeps_its_chances(app:
         (sending,) = lifecycle.take_due(lease_seconds=LEASE)
         run = claim(job_id, sending.attempt)
         assert run.max_attempts - run.attempt == PROCESS_TASK.attempts - 1
+
+
+def test_a_late_message_of_an_earlier_attempt_is_not_postponed(app: Flask, job_id: UUID) -> None:
+    with app.app_context():
+        (sending,) = lifecycle.take_due(lease_seconds=LEASE)
+        claim(job_id).fail("It went wrong.")
+        due_at = job(job_id).due_at
+        lifecycle.postpone([sending], seconds=0)
+        assert job(job_id).due_at == due_at
+        lifecycle.postpone([replace(sending, attempt=1)], seconds=0)
+        assert job(job_id).due_at != due_at
+
+
+def test_a_run_whose_end_could_not_be_stored_is_not_over(app: Flask, job_id: UUID) -> None:
+    def fail(session: Session) -> None:
+        raise RuntimeError
+
+    with app.app_context():
+        run = claim(job_id)
+        event.listen(Session, "before_commit", fail)
+        try:
+            with pytest.raises(RuntimeError), run.completing():
+                pass
+        finally:
+            event.remove(Session, "before_commit", fail)
+        assert not run.is_finished
+        assert job(job_id).state is JobState.STARTED
 
 
 def test_a_postponed_job_is_due_again_soon_unless_it_has_started(app: Flask, job_id: UUID) -> None:

@@ -1,18 +1,21 @@
 """The one way to write: all or nothing, no lost update, no lock error, on both engines."""
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 
 import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy import func, insert, select, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import func, insert, select, text, update
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from core.platform.access import Actor
 from core.platform.database.base import db
-from core.platform.database.session import snapshot, streaming, transaction
+from core.platform.database.engine import LOCK_SECONDS
+from core.platform.database.session import LockedTooLong, lock_patience, snapshot, streaming, transaction
 from core.platform.database.statements import find_locked
 from core.platform.errors import Conflict, NotFound
 from core.platform.preconditions import ANY_STATE
@@ -55,6 +58,58 @@ def test_parallel_changes_of_one_task_lose_nothing_and_never_fail_on_a_lock(app:
         task = tasks.get(ada.actor, task_id=task_id)
         assert task.description == "x" * 120
         assert task.version == 121
+
+
+@contextmanager
+def held(app: Flask) -> Iterator[None]:
+    """Hold the locks of all tasks in another transaction, for five seconds at most."""
+    holds, done = threading.Event(), threading.Event()
+
+    def hold(number: int) -> None:
+        with transaction() as session:
+            session.execute(update(Task).values(title="Held"))
+            holds.set()
+            done.wait(5)
+
+    thread = threading.Thread(target=run_in_threads, args=(app, 1, hold))
+    thread.start()
+    holds.wait(5)
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_a_transaction_waits_no_longer_than_its_patience(app: Flask, ada: Person) -> None:
+    ada.create_task()
+
+    def rename() -> None:
+        with transaction(patience=0.2) as session:
+            session.execute(update(Task).values(title="Mine"))
+
+    with held(app), app.app_context():
+        began = time.monotonic()
+        with pytest.raises(OperationalError):
+            rename()
+        assert time.monotonic() - began < 4
+
+
+@pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)  # SQLite has one lock, which a writer has.
+def test_a_part_of_a_transaction_may_have_less_patience_than_the_rest(app: Flask, ada: Person) -> None:
+    ada.create_task()
+
+    def rename() -> None:
+        with transaction() as session, lock_patience(session, 1):
+            session.execute(update(Task).values(title="Mine"))
+
+    with held(app), app.app_context(), pytest.raises(LockedTooLong):
+        rename()
+    patience = text("SHOW lock_timeout")
+    with app.app_context(), transaction() as session:
+        with lock_patience(session, 1):
+            assert session.scalar(patience) == "1s"
+        assert session.scalar(patience) == f"{LOCK_SECONDS:.0f}s"
 
 
 def test_reading_before_writing_does_not_upgrade_a_read_transaction(app: Flask, ada: Person) -> None:
