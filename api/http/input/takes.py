@@ -1,7 +1,6 @@
 """Declaration of the input of a verb: the document shows it, and the door reads it so."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from flask import request
@@ -18,14 +17,26 @@ from api.http.input.query import NO_PARAMETERS
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """Input that a verb takes: none, unless it says so with `takes`."""
+    """Input that a verb takes: a JSON body of this model or a form with a file, and parameters in its query.
+
+    `any_query` welcomes every parameter, because an upstream reads them; the text of such a
+    verb says what becomes of them. `or_urlencoded` takes a form without files beside JSON.
+    `missing_status` answers a body without its required fields.
+    """
 
     body: ModelBase | None = None
-    form: FormParser | None = None
+    _: KW_ONLY
     query: RequestParser = NO_PARAMETERS
+    form: FormParser | None = None
     any_query: bool = False
     or_urlencoded: bool = False
     missing_status: int = 422
+
+    def __call__(self, verb: Verb) -> Verb:
+        """Declare a verb to take this, as a decorator."""
+        verb.input = self  # type: ignore[attr-defined]
+        parts = (self.body, self.form, None if self.query is NO_PARAMETERS else self.query)
+        return document(verb, expect=[part for part in parts if part is not None])
 
     def load_query(self) -> dict[str, Any]:
         """Return the parameters of the request. Raises Malformed for those that the verb does not take."""
@@ -48,37 +59,13 @@ class Input:
             media.require_json(*([media.URLENCODED] if self.or_urlencoded else []))
 
 
-def takes(
-    body: ModelBase | None = None,
-    *,
-    query: RequestParser | None = None,
-    form: FormParser | None = None,
-    any_query: bool = False,
-    or_urlencoded: bool = False,
-    missing_status: int = 422,
-) -> Callable[[Verb], Verb]:
-    """Declare what a verb takes: a JSON body of this model or a form with a file, and parameters in its query.
-
-    `any_query` welcomes every parameter, because an upstream reads them; the text of such a
-    verb says what becomes of them. `or_urlencoded` takes a form without files beside JSON.
-    `missing_status` answers a body without its required fields.
-    """
-
-    def decorate(verb: Verb) -> Verb:
-        verb.input = Input(  # type: ignore[attr-defined]
-            body=body,
-            form=form,
-            query=NO_PARAMETERS if query is None else query,
-            any_query=any_query,
-            or_urlencoded=or_urlencoded,
-            missing_status=missing_status,
-        )
-        return document(verb, expect=[one for one in (body, form, query) if one is not None])
-
-    return decorate
+# How a verb says it: `@takes(task_in)`.
+takes = Input
+# The input of a verb that says nothing.
+NOTHING = Input()
 
 
 def input_of(verb: Verb) -> Input:
-    """Return what a verb has declared to take."""
-    declared: Input = getattr(verb, "input", Input())
+    """Return the input that a verb has declared."""
+    declared: Input = getattr(verb, "input", NOTHING)
     return declared
