@@ -23,19 +23,19 @@ def there(app: Flask, person: Person) -> Person:
 
 
 @pytest.fixture(params=["memory", "redis"])
-def kept_app(request: pytest.FixtureRequest, remake_app: Callable[..., Flask], redis_server: RedisServer) -> Flask:
+def cached_app(request: pytest.FixtureRequest, remake_app: Callable[..., Flask], redis_server: RedisServer) -> Flask:
     return remake_app(cache__backend=request.param, cache__url=redis_server.url)
 
 
 @pytest.fixture
-def kept_statements(kept_app: Flask) -> Iterator[list[str]]:
+def cached_statements(cached_app: Flask) -> Iterator[list[str]]:
     seen: list[str] = []
 
     def note(connection: object, cursor: object, statement: str, *rest: object) -> None:
         if not statement.startswith("BEGIN"):
             seen.append(statement)
 
-    with kept_app.app_context():
+    with cached_app.app_context():
         engine = db.engine
     event.listen(engine, "before_cursor_execute", note)
     yield seen
@@ -43,7 +43,7 @@ def kept_statements(kept_app: Flask) -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def world(kept_app: Flask, ada: Person, bob: Person) -> dict[str, str]:
+def world(cached_app: Flask, ada: Person, bob: Person) -> dict[str, str]:
     task = ada.create_task()
     post = ada.create_post(task_id=task["id"])
     item = ada.create_item(sku="PRT/0042")
@@ -74,34 +74,34 @@ def world(kept_app: Flask, ada: Person, bob: Person) -> dict[str, str]:
 
 
 def test_a_hit_and_a_304_take_only_the_statement_that_lets_the_caller_in(
-    kept_app: Flask, ada: Person, world: dict[str, str], kept_statements: list[str]
+    cached_app: Flask, ada: Person, world: dict[str, str], cached_statements: list[str]
 ) -> None:
-    person = there(kept_app, ada)
+    person = there(cached_app, ada)
     for name, path in world.items():
-        kept_statements.clear()
+        cached_statements.clear()
         made = person.get(path)
         assert made.status_code == 200, made.text
-        assert len(kept_statements) <= {"search": 6, "stats": 6, "profile": 6, "members": 4, "member": 4}.get(name, 3)
-        kept_statements.clear()
+        assert len(cached_statements) <= {"search": 6, "stats": 6, "profile": 6, "members": 4, "member": 4}.get(name, 3)
+        cached_statements.clear()
         found = person.get(path)
         assert found.data == made.data
         assert {n: v for n, v in found.headers.items() if n != "X-Request-ID"} == {
             n: v for n, v in made.headers.items() if n != "X-Request-ID"
         }
-        assert len(kept_statements) == 1, (name, kept_statements)
-        assert "login_sessions" in kept_statements[0]
-        kept_statements.clear()
+        assert len(cached_statements) == 1, (name, cached_statements)
+        assert "login_sessions" in cached_statements[0]
+        cached_statements.clear()
         assert person.get(path, headers={"If-None-Match": made.headers["ETag"]}).status_code == 304
-        assert len(kept_statements) == 1, (name, kept_statements)
+        assert len(cached_statements) == 1, (name, cached_statements)
 
 
-def test_nobody_gets_what_was_kept_for_another(
-    kept_app: Flask, ada: Person, bob: Person, admin: Person, world: dict[str, str]
+def test_nobody_gets_what_was_cached_for_another(
+    cached_app: Flask, ada: Person, bob: Person, admin: Person, world: dict[str, str]
 ) -> None:
     scope = ["tasks:read", "users:read"]
     key = admin.post("/auth/keys", {"name": "Narrow", "scopes": scope}).get_json()["data"]["key"]
     plain = {name: {who.username: who.get(path) for who in (ada, bob, admin)} for name, path in world.items()}
-    people = [there(kept_app, who) for who in (admin, ada, bob)]
+    people = [there(cached_app, who) for who in (admin, ada, bob)]
     for _ in range(2):
         for name, path in world.items():
             for who in people:
@@ -109,7 +109,7 @@ def test_nobody_gets_what_was_kept_for_another(
                 assert answer.status_code == expected.status_code, (name, who.username)
                 if answer.status_code == 200:
                     assert _timeless(answer.get_json()) == _timeless(expected.get_json()), (name, who.username)
-            stranger = Person(kept_app)
+            stranger = Person(cached_app)
             assert stranger.get(path).status_code == 401
             assert stranger.get(path, headers={"If-None-Match": answer.headers.get("ETag", "*")}).status_code == 401
         keyed = {name: stranger.get(world[name], headers={"X-API-Key": key}) for name in ("tasks", "posts")}
@@ -123,10 +123,10 @@ def _timeless(answer: Any) -> Any:
     return answer
 
 
-def test_a_right_that_ends_ends_what_was_kept_as_well(
-    app: Flask, kept_app: Flask, ada: Person, bob: Person, admin: Person, world: dict[str, str]
+def test_a_right_that_ends_ends_what_was_cached_as_well(
+    app: Flask, cached_app: Flask, ada: Person, bob: Person, admin: Person, world: dict[str, str]
 ) -> None:
-    reader, boss = there(kept_app, bob), there(kept_app, admin)
+    reader, boss = there(cached_app, bob), there(cached_app, admin)
     tag = reader.get(world["project"]).headers["ETag"]
     members = reader.get(world["members"]).headers["ETag"]
     assert ada.delete(world["member"]).status_code == 204
@@ -139,9 +139,9 @@ def test_a_right_that_ends_ends_what_was_kept_as_well(
     assert boss.get(world["task"]).status_code == 403
 
 
-def test_a_refusal_is_never_kept(kept_app: Flask, ada: Person, bob: Person) -> None:
+def test_a_refusal_is_never_cached(cached_app: Flask, ada: Person, bob: Person) -> None:
     task = ada.create_task()
-    reader = there(kept_app, bob)
+    reader = there(cached_app, bob)
     assert reader.get(f"/tasks/{task['id']}").status_code == 403
     assert reader.get("/tasks/999999").status_code == 404
     assert reader.get("/tasks?sort=nonsense").status_code == 400
@@ -152,10 +152,10 @@ def test_a_refusal_is_never_kept(kept_app: Flask, ada: Person, bob: Person) -> N
 
 @pytest.mark.parametrize("query", ["overdue=true", "overdue=false"])
 def test_at_midnight_a_task_is_overdue_although_nobody_has_written(
-    kept_app: Flask, at: Callable[[str], None], query: str
+    cached_app: Flask, at: Callable[[str], None], query: str
 ) -> None:
     at("2026-03-31T23:59:59+00:00")
-    ada = there(kept_app, make_person(kept_app, "ada"))
+    ada = there(cached_app, make_person(cached_app, "ada"))
     task = ada.create_task(due_date="2026-03-31")["id"]
     path = f"/tasks?{query}"
     before = ada.get(path)
@@ -168,29 +168,31 @@ def test_at_midnight_a_task_is_overdue_although_nobody_has_written(
     assert [row["id"] for row in before.get_json()["data"]] == ([] if query == "overdue=true" else [task])
 
 
-def test_the_links_of_a_kept_page_are_those_of_the_host_that_was_asked(kept_app: Flask, ada: Person) -> None:
-    reader = there(kept_app, ada)
+def test_the_links_of_a_cached_page_are_those_of_the_host_that_was_asked(cached_app: Flask, ada: Person) -> None:
+    reader = there(cached_app, ada)
     for host in ("localhost", "tasks.example.com", "localhost"):
         link = reader.get("/tasks", headers={"Host": host}).headers["Link"]
         assert link.startswith(f"<http://{host}/api/v1/tasks?")
 
 
-def test_the_pages_after_the_first_are_made_each_time(kept_app: Flask, ada: Person, kept_statements: list[str]) -> None:
+def test_the_pages_after_the_first_are_made_each_time(
+    cached_app: Flask, ada: Person, cached_statements: list[str]
+) -> None:
     """A cursor may be too old from one moment to the next, which nothing in the tables tells."""
     for _ in range(3):
         ada.create_task()
-    reader = there(kept_app, ada)
+    reader = there(cached_app, ada)
     path = "/tasks?per_page=1&cursor="
     cursor = reader.get(path).get_json()["meta"]["pagination"]["next_cursor"]
     for _ in range(2):
-        kept_statements.clear()
+        cached_statements.clear()
         assert reader.get(path + cursor).status_code == 200
-        assert len(kept_statements) == 2
+        assert len(cached_statements) == 2
 
 
-def test_whatever_changes_a_row_is_seen_by_the_next_read(app: Flask, kept_app: Flask, ada: Person) -> None:
+def test_whatever_changes_a_row_is_seen_by_the_next_read(app: Flask, cached_app: Flask, ada: Person) -> None:
     task = ada.create_task()
-    reader = there(kept_app, ada)
+    reader = there(cached_app, ada)
 
     def title() -> str:
         shown = reader.get(f"/tasks/{task['id']}").get_json()["data"]["title"]
@@ -211,7 +213,7 @@ def test_whatever_changes_a_row_is_seen_by_the_next_read(app: Flask, kept_app: F
     assert title() == "By hand"
 
 
-def test_interleaved_reads_and_writes_are_never_stale(kept_app: Flask, ada: Person) -> None:
+def test_interleaved_reads_and_writes_are_never_stale(cached_app: Flask, ada: Person) -> None:
     """A short, dense form of the search in tests/faults, in one process."""
     tasks = [ada.create_task()["id"] for _ in range(4)]
     acknowledged = dict.fromkeys(tasks, 1)
@@ -219,7 +221,7 @@ def test_interleaved_reads_and_writes_are_never_stale(kept_app: Flask, ada: Pers
     reads: list[int] = []
 
     def work(number: int) -> None:
-        writer, reader = ada, there(kept_app, ada)
+        writer, reader = ada, there(cached_app, ada)
         own = tasks[number]
         for count in range(25):
             changed = (writer if count % 2 else reader).patch(f"/tasks/{own}", {"title": f"{number} {count}"})
@@ -243,15 +245,15 @@ def test_interleaved_reads_and_writes_are_never_stale(kept_app: Flask, ada: Pers
 
 
 def test_an_answer_that_is_too_large_to_keep_is_made_each_time(
-    kept_app: Flask, ada: Person, kept_statements: list[str]
+    cached_app: Flask, ada: Person, cached_statements: list[str]
 ) -> None:
     for _ in range(15):
         ada.create_task(description="x" * 10_000)
-    reader = there(kept_app, ada)
+    reader = there(cached_app, ada)
     for _ in range(2):
-        kept_statements.clear()
+        cached_statements.clear()
         assert len(reader.get("/tasks").data) > 150_000
-        assert len(kept_statements) == 3
+        assert len(cached_statements) == 3
 
 
 def test_a_read_costs_the_redis_of_the_cache_one_round_trip_and_a_write_none(
