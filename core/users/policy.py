@@ -9,10 +9,12 @@ from collections.abc import Iterable
 from sqlalchemy import ColumnElement, true
 
 from core.platform.access import Actor, Permission, Role
+from core.platform.fields.declaration import Writer
+from core.users.fields import FIELDS
 from core.users.model import User
 
 # Fields that decide over a user's rights, and so are not theirs to change.
-ADMIN_FIELDS = frozenset({"role", "is_active"})
+ADMIN_FIELDS = frozenset(FIELDS.names(lambda field: field.writer is Writer.ADMIN))
 
 
 def visible_to(actor: Actor) -> ColumnElement[bool]:

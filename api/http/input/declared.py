@@ -62,98 +62,78 @@ def _sent(of: types.Type) -> Options:
 _WITHOUT_EXAMPLE = (types.Text, types.Flag)
 
 
-def _given(options: Mapping[str, Any]) -> Options:
-    return {name: value for name, value in options.items() if value is not ...}
-
-
-def shown(field: Field, **changes: Any) -> restx.Raw:
-    """Return a field as answers show it; `changes` are options of Flask-RESTX that differ here, or the `cls`."""
-    options = {
-        **_always(field.type),
-        "required": True,
-        "description": field.description,
-        "example": ... if isinstance(field.type, _WITHOUT_EXAMPLE) else field.example,
-        **changes,
-    }
-    cls = options.pop("cls", None) or _CLASSES[type(field.type)][field.nullable]
-    return cls(**_given(options))
-
-
-def sent(field: Field, **changes: Any) -> restx.Raw:
-    """Return a field as bodies have it; `changes` are options of Flask-RESTX that differ here, or the `cls`."""
-    # Without an example, Swagger UI fills in a number that names nothing.
-    example = None if isinstance(field.type, types.Ref) and field.example is ... else field.example
-    options = {
-        **_always(field.type),
-        **_sent(field.type),
-        "description": field.hint or field.description,
-        "example": example,
-        **changes,
-    }
-    cls = options.pop("cls", None) or _CLASSES[type(field.type)][field.nullable]
-    return cls(**_given(options))
+def _made(field: Field, is_nullable: bool, options: Options) -> restx.Raw:
+    cls = options.pop("cls", None) or _CLASSES[type(field.type)][is_nullable]
+    return cls(**{name: value for name, value in options.items() if value is not ...})
 
 
 def answer(declared: Fields, *, only: Iterable[str] | None = None, **changes: Options) -> Model:
-    """Return the fields of an answer about one thing; `changes` are options by the names of fields."""
-    chosen = None if only is None else tuple(only)
-    return {
-        field.name: shown(field, **changes.get(field.name, {}))
-        for field in declared
-        if chosen is None or field.name in chosen
-    }
+    """Return the fields of an answer; `changes` are options of Flask-RESTX, or a `cls`, by the names of fields."""
+    return {field.name: _shown(field, changes.get(field.name, {})) for field in _chosen(declared, only)}
+
+
+def _shown(field: Field, changes: Options) -> restx.Raw:
+    example = ... if isinstance(field.type, _WITHOUT_EXAMPLE) else field.example
+    said = {"required": True, "description": field.description, "example": example}
+    return _made(field, field.nullable, {**_always(field.type), **said, **changes})
 
 
 def hidden(declared: Fields, *, only: Iterable[str], why: str) -> Model:
     """Return fields of an answer that are null for some of its readers."""
     return {
-        name: _CLASSES[type(declared[name].type)][True](
-            **_given(
-                {
-                    **_always(declared[name].type),
-                    "required": True,
-                    "description": why,
-                    "example": declared[name].example,
-                }
-            )
+        field.name: _made(
+            field, True, {**_always(field.type), "required": True, "description": why, "example": field.example}
         )
-        for name in only
+        for field in _chosen(declared, only)
     }
 
 
 def creation(declared: Fields, *, only: Iterable[str] | None = None, **changes: Options) -> Model:
-    """Return the fields of the body that creates a thing; `changes` are options by the names of fields."""
-    chosen = declared.writable if only is None else tuple(only)
-    model = {}
-    for field in _in_order(declared, chosen):
-        options = {"required": True} if field.required else {} if field.default is None else {"default": field.default}
-        model[field.name] = sent(field, **{**options, **changes.get(field.name, {})})
-    return model
+    """Return the fields of the body that creates a thing; `changes` are as for answers."""
+    wanted = declared.writable if only is None else only
+    return _body(declared, wanted, changes, needs=lambda field: field.required, with_defaults=True)
 
 
 def replacement(declared: Fields, *, only: Iterable[str] | None = None, **changes: Options) -> Model:
-    """Return the fields of the body that replaces all that people may change."""
-    chosen = declared.changeable if only is None else tuple(only)
-    model = {}
-    for field in _in_order(declared, chosen):
-        options = {"required": True} if _is_needed(field) else {}
-        model[field.name] = sent(field, **{**options, **changes.get(field.name, {})})
-    return model
+    """Return the fields of the body that replaces all that people may change; `changes` are as for answers."""
+    return _body(declared, declared.changeable if only is None else only, changes, needs=_is_needed)
 
 
 def patch(declared: Fields, *, only: Iterable[str] | None = None, **changes: Options) -> Model:
-    """Return the fields of the body that changes some of them."""
-    chosen = declared.changeable if only is None else tuple(only)
-    return {field.name: sent(field, **changes.get(field.name, {})) for field in _in_order(declared, chosen)}
+    """Return the fields of the body that changes some of them; `changes` are as for answers."""
+    return _body(declared, declared.changeable if only is None else only, changes, needs=lambda field: False)
+
+
+def _body(
+    declared: Fields,
+    names: Iterable[str],
+    changes: Mapping[str, Options],
+    *,
+    needs: Callable[[Field], bool],
+    with_defaults: bool = False,
+) -> Model:
+    """Return the fields of a body, those first without which there is no whole thing."""
+    model = {}
+    for field in sorted(_chosen(declared, names), key=lambda field: not _is_needed(field)):
+        # Without an example, Swagger UI fills in a number that names nothing.
+        example = None if isinstance(field.type, types.Ref) and field.example is ... else field.example
+        options = {"description": field.hint or field.description, "example": example}
+        if needs(field):
+            options["required"] = True
+        elif with_defaults and field.default is not None:
+            options["default"] = field.default
+        options = {**_always(field.type), **_sent(field.type), **options, **changes.get(field.name, {})}
+        model[field.name] = _made(field, field.nullable, options)
+    return model
 
 
 def _is_needed(field: Field) -> bool:
     return field.required or field.absent is Absent.REFUSED
 
 
-def _in_order(declared: Fields, names: Sequence[str]) -> list[Field]:
-    """Return fields with those first that a replacement needs."""
-    return sorted((field for field in declared if field.name in names), key=lambda field: not _is_needed(field))
+def _chosen(declared: Fields, names: Iterable[str] | None) -> list[Field]:
+    chosen = None if names is None else frozenset(names)
+    return [field for field in declared if chosen is None or field.name in chosen]
 
 
 # --- lists ------------------------------------------------------------------------

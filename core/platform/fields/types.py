@@ -73,7 +73,6 @@ class Word(Type):
     shortest: int
     longest: int
     refusal: str
-    is_trimmed: bool = False
 
     def check(self, name: str, value: Any) -> str:
         return checks.matching(name, value, self.pattern, self.refusal)
