@@ -57,11 +57,7 @@ FIELDS = Fields(
         example="2026-12-01",
     ),
     Field(
-        "owner_id",
-        Ref("users"),
-        sortable=True,
-        filter=Exact("Only tasks of this user; `me` is the caller."),
-        column=7,
+        "owner_id", Ref("users"), sortable=True, filter=Exact("Only tasks of this user; `me` is the caller."), column=7
     ),
     Field(
         "assignee_id",

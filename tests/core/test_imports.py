@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from core.audit.model import EventKind, SecurityEvent
 from core.auth import accounts
 from core.exchange import exports
-from core.exchange.columns import COLUMNS, Kind
+from core.exchange.columns import COLUMNS, DECLARED, Kind
 from core.exchange.exports import Selection
 from core.exchange.formats import FileFormat
 from core.exchange.imports import parsers, work
@@ -39,6 +39,7 @@ from core.users.model import User
 from tests.support.engines import on_sqlite
 from tests.support.imports import counts, exported, imported, reasons, report, writable
 from tests.support.people import Person, make_person, password_hash
+from tests.support.values import values_of
 
 TASKS = [
     {"external_id": "1", "title": "Water", "description": None, "status": "pending", "due_date": "2026-12-01"},
@@ -823,7 +824,8 @@ def rows_of(kind: Kind) -> st.SearchStrategy[list[dict[str, Any]]]:
         Kind.USERS: [lambda row: row["username"], lambda row: row["email"]],
     }
     keys: Any = unique.get(kind, [])
-    return st.lists(st.fixed_dictionaries(fields[kind]), min_size=1, max_size=6, unique_by=tuple(keys) or None)
+    others = {name: nullable(values_of(DECLARED[kind][name])) for name in WRITABLE[kind] if name not in fields[kind]}
+    return st.lists(st.fixed_dictionaries(fields[kind] | others), min_size=1, max_size=6, unique_by=tuple(keys) or None)
 
 
 class Anew:
