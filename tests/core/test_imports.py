@@ -709,7 +709,6 @@ def test_quoted_line_breaks_are_kept_and_lines_are_counted(app: Flask, ada: Pers
     assert [line["line"] for line in report(ada, job)] == ["2", "6"]
 
 
-@on_sqlite
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64])
 @pytest.mark.parametrize("form", ["csv", "json", "jsonl"])
 def test_it_does_not_matter_where_the_pieces_of_a_file_end(
