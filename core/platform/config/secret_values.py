@@ -1,4 +1,4 @@
-"""Secrets within the settings, which nobody may be shown."""
+"""Secrets within the settings, which no log may show."""
 
 import contextlib
 from urllib.parse import parse_qsl, unquote, urlsplit
