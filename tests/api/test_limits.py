@@ -256,7 +256,7 @@ def test_a_redis_that_hangs_is_waited_for_a_tenth_of_a_second_and_once(
     person = as_in(app, ada)
     waits: list[float] = []
     for method in ("hit", "test", "get_window_stats"):
-        monkeypatch.setattr(limiter._limiter._first, method, timed(getattr(limiter._limiter._first, method), waits))
+        monkeypatch.setattr(limiter.limiter.first, method, timed(getattr(limiter.limiter.first, method), waits))
     own_redis_server.hang()
     try:
         # The next one would be asked after two seconds, which may be over where the machine is busy.
