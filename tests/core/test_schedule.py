@@ -49,8 +49,8 @@ def begun(app: Flask) -> Iterator[Callable[..., list[str]]]:
     with app.app_context():
 
         def run(entry: Entry, *moments: datetime) -> list[str]:
-            for moment in (NOON, *moments):
-                schedule.order_due(moment, (entry,))
+            told = sum(schedule.order_due(moment, (entry,)) for moment in (NOON, *moments))
+            assert told == len(slots())
             return slots()
 
         yield run
