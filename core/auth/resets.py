@@ -9,7 +9,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -42,7 +42,7 @@ NOT_VALID = "This token is unknown, used or expired. Ask for a new one."
 class ResetLink:
     """A link that was just made. `token` is its only copy in clear."""
 
-    token: str
+    token: str = field(repr=False)
     expires_at: datetime
 
 

@@ -11,7 +11,7 @@ import hmac
 import os
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import orjson
@@ -60,9 +60,9 @@ class Ticket:
     """
 
     caller: str
-    key: str
+    key: str = field(repr=False)
     fingerprint: str
-    secrets: Sequence[str]
+    secrets: Sequence[str] = field(repr=False)
 
     @property
     def identity(self) -> str:

@@ -5,6 +5,10 @@ import time
 
 import pytest
 
+from core.auth.resets import ResetLink
+from core.idempotency.service import Ticket
+from core.platform import clock
+from core.platform.database.paging import PageRequest
 from core.platform.text.redaction import REDACTED, Redactor, confide, confided, forget_confided, is_secret_name
 
 C = "c4n4ry/pa+ss_w0rd"
@@ -119,6 +123,19 @@ def test_structures_lose_what_has_a_secret_name_and_keep_the_rest() -> None:
 )
 def test_names_of_secrets(name: str, expected: bool) -> None:
     assert is_secret_name(name) is expected
+
+
+@pytest.mark.parametrize(
+    "holder",
+    [
+        PageRequest(1, 20, None, None, signing_keys=("hidden",)),
+        ResetLink("hidden", clock.now()),
+        Ticket("user 1", "hidden", "0", ["hidden"]),
+    ],
+    ids=lambda holder: type(holder).__name__,
+)
+def test_what_holds_a_secret_does_not_show_it(holder: object) -> None:
+    assert "hidden" not in repr(holder)
 
 
 def test_a_long_harmless_text_costs_little() -> None:
