@@ -20,7 +20,7 @@ from core.platform.access import Permission
 from core.platform.errors import DomainError, Invalid
 from core.platform.text.faults import MAX_FAULTS
 from core.tasks import bulk, handover
-from core.tasks.bulk import MAX_OPERATIONS, BulkOp, Operation, Outcome
+from core.tasks.bulk import MAX_OPERATIONS, BulkOp, BulkOutcome, Operation
 
 ns = Namespace("bulk", description="Hand tasks over, and change many at once", path="/v1/tasks")
 
@@ -157,7 +157,7 @@ def _share_out(refusals: list[DomainError]) -> None:
 _STATUS = {BulkOp.CREATE: 201, BulkOp.UPDATE: 200, BulkOp.DELETE: 204}
 
 
-def _shown(outcome: Outcome) -> dict[str, Any]:
+def _shown(outcome: BulkOutcome) -> dict[str, Any]:
     failure = describe(outcome.refusal) if outcome.refusal else None
     shown: dict[str, Any] = {"op": outcome.op, "id": outcome.task_id}
     if failure:

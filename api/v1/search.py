@@ -15,7 +15,7 @@ from core.platform.access import Permission
 from core.platform.cache.marks.model import Topic
 from core.platform.database.paging import MAX_PAGE, MAX_PER_PAGE, Page
 from core.search import service
-from core.search.index import Kind
+from core.search.index import HitKind
 from core.search.repository import MOST_RANKED
 from core.search.terms import QUERY_LENGTH
 
@@ -24,7 +24,7 @@ ns = Namespace("search", description="Find tasks, posts and items", path="/v1/se
 hit_out = ns.model(
     "Hit",
     {
-        "type": fields.String(required=True, enum=list(Kind), example="task"),
+        "type": fields.String(required=True, enum=list(HitKind), example="task"),
         "id": Id(required=True),
         "title": fields.String(required=True, description="Plain text.", example="Renew the TLS certificate"),
         "snippet": fields.String(
@@ -40,7 +40,7 @@ hit_out = ns.model(
     },
 )
 
-_PLURALS = {Kind.TASK: "tasks", Kind.POST: "posts", Kind.ITEM: "items"}
+_PLURALS = {HitKind.TASK: "tasks", HitKind.POST: "posts", HitKind.ITEM: "items"}
 
 search_query = query.parser()
 query.add(
@@ -50,7 +50,7 @@ query.add(
     'All of these words must be there, the last one as a beginning from two letters on; "quoted" words as a phrase.',
     required=True,
 )
-query.add(search_query, "type", query.one_or_more(Kind), "Only these, comma-separated or repeated.")
+query.add(search_query, "type", query.one_or_more(HitKind), "Only these, comma-separated or repeated.")
 query.add(search_query, "project_id", query.integer(), "Only tasks of this project and posts about them.")
 query.add(
     search_query,
@@ -85,7 +85,7 @@ class Search(SecureResource):
         page = service.search(
             self.actor,
             text=self.query["q"],
-            kinds=self.query.get("type", tuple(Kind)),
+            kinds=self.query.get("type", tuple(HitKind)),
             project_id=self.query.get("project_id"),
             newest=self.query.get("sort") == "newest",
             number=self.query.get("page", 1),

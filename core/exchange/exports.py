@@ -36,7 +36,7 @@ BATCH = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ExportSource:
     """Source of the rows of a kind: the query and the order of its list."""
 
     permission: Permission
@@ -45,9 +45,9 @@ class Source:
     sorting: dict[str, Any]
 
 
-def _source(permission: Permission, service: Any, model: Any) -> Source:
+def _source(permission: Permission, service: Any, model: Any) -> ExportSource:
     sorting = {"sortable": service.SORTABLE, "default_sort": service.DEFAULT_SORT, "identity": model.id}
-    return Source(permission, service.FILTERS, service.select_visible, sorting)
+    return ExportSource(permission, service.FILTERS, service.select_visible, sorting)
 
 
 SOURCES = {
@@ -68,7 +68,7 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ExportOutcome:
     """Number of rows that were written, and of cells whose text was too long for the format."""
 
     rows: int
@@ -138,7 +138,7 @@ def write(
     selection: Selection,
     file_format: FileFormat,
     report: Callable[[int, int], None],
-) -> Outcome:
+) -> ExportOutcome:
     """Write what the actor may see now to `stream`, all of it from one state of the database.
 
     `report` is called, again and again, with how many rows of how many are written.
@@ -153,7 +153,7 @@ def write(
         report(0, total)
         rows = _Reported(connection.execute(query), total, report)
         cut_cells = LAYOUTS[file_format].write(stream, selection.kind, columns, rows)
-    return Outcome(rows.count, cut_cells)
+    return ExportOutcome(rows.count, cut_cells)
 
 
 def _query(actor: Actor, selection: Selection) -> Select[Any]:

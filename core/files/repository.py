@@ -26,10 +26,6 @@ class FileRepository:
     def find(self, file_id: UUID) -> StoredFile | None:
         return self.session.get(StoredFile, file_id)
 
-    def chunk(self, file_id: UUID, number: int) -> bytes | None:
-        query = select(FileChunk.data).where(FileChunk.file_id == file_id, FileChunk.number == number)
-        return self.session.scalar(query)
-
     def complete(self, file_id: UUID, *, size: int, sha256: str) -> StoredFile:
         """Note what the file turned out to be, and return it."""
         file = self.session.get_one(StoredFile, file_id)

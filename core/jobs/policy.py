@@ -14,8 +14,3 @@ def visible_to(actor: Actor) -> ColumnElement[bool]:
 def may_read(actor: Actor, job: Job) -> bool:
     """Return whether the actor may see the job."""
     return actor.is_admin or job.owner_id == actor.user_id
-
-
-def may_control(actor: Actor, job: Job) -> bool:
-    """Return whether the actor may cancel the job or have it tried again."""
-    return may_read(actor, job)

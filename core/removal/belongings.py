@@ -108,7 +108,7 @@ def _hand_over_tasks(session: Session, actor: Actor, giver: int, receiver: int, 
     _require_open_projects(session, rows, giver)
     got = []
     for row in rows:
-        changes: recording.Changes = {}
+        changes: recording.FieldChanges = {}
         if row.owner_id == giver:
             changes["owner_id"] = [giver, receiver]
         if row.assignee_id == giver:

@@ -24,7 +24,7 @@ def clear(session: Session, author: Author, reference: InstrumentedAttribute[int
     if rows and not present:
         now = clock.now()
         tasks.update_all(reference == number, **{reference.key: None}, updated_at=now)
-        changes: recording.Changes = {reference.key: [number, None]}
+        changes: recording.FieldChanges = {reference.key: [number, None]}
         recording.store(
             session,
             [

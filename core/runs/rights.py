@@ -17,7 +17,7 @@ from core.auth.actors import actor_of_job
 from core.exchange import exports
 from core.exchange.columns import Kind
 from core.exchange.imports import service as imports
-from core.exchange.imports.things import KINDS as THINGS
+from core.exchange.imports.targets import TARGETS
 from core.jobs import kinds
 from core.jobs.model import Job
 from core.mail import service as mail
@@ -103,7 +103,7 @@ RIGHTS: dict[str, Right] = {
             **_always(Permission.TASKS_WRITE, Permission.TASKS_WRITE, Permission.TASKS_READ), require=_process
         ),
         kinds.EXPORT: Right(**_by_kind(lambda payload: exports.SOURCES[payload["what"]].permission), require=_export),
-        kinds.IMPORT: Right(**_by_kind(lambda payload: THINGS[payload["kind"]].permission), require=_import),
+        kinds.IMPORT: Right(**_by_kind(lambda payload: TARGETS[payload["kind"]].permission), require=_import),
         kinds.REPORT: Right(**_ABOUT_TASKS, require=_report),
         kinds.EMAIL_WELCOME: Right(**_always(Permission.ACCOUNT_READ), require=_letter(mail.welcome)),
         kinds.EMAIL_PASSWORD_RESET: Right(**_always(Permission.CREDENTIALS_MANAGE), require=_reset),

@@ -29,7 +29,7 @@ VECTOR_COLUMN = "search_vector"
 IDS_OF_A_KIND = 2**60
 
 
-class Kind(StrEnum):
+class HitKind(StrEnum):
     """Kind of row that can be found."""
 
     TASK = "task"
@@ -38,10 +38,10 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class IndexedTable:
     """A kind of thing to find, and where its texts are. The index treats `code` as part of the title."""
 
-    kind: Kind
+    kind: HitKind
     model: type[Base]
     number: int
     id: InstrumentedAttribute[int]
@@ -72,9 +72,9 @@ class Source:
 SOURCES = {
     source.kind: source
     for source in (
-        Source(Kind.TASK, Task, 0, Task.id, Task.created_at, Task.title, Task.description),
-        Source(Kind.POST, Post, 1, Post.id, Post.created_at, Post.title, Post.content),
-        Source(Kind.ITEM, Item, 2, Item.id, Item.created_at, Item.name, Item.description, Item.sku),
+        IndexedTable(HitKind.TASK, Task, 0, Task.id, Task.created_at, Task.title, Task.description),
+        IndexedTable(HitKind.POST, Post, 1, Post.id, Post.created_at, Post.title, Post.content),
+        IndexedTable(HitKind.ITEM, Item, 2, Item.id, Item.created_at, Item.name, Item.description, Item.sku),
     )
 }
 

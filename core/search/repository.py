@@ -30,7 +30,7 @@ from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.functions import coalesce
 
-from core.search.index import FTS_TABLE, IDS_OF_A_KIND, SOURCES, Kind, Source, fts
+from core.search.index import FTS_TABLE, IDS_OF_A_KIND, SOURCES, HitKind, IndexedTable, fts
 from core.search.terms import Term
 
 # So many hits of a kind are ranked, the newest ones: a word that is everywhere must not cost everything.
@@ -40,7 +40,7 @@ SHOWN_LENGTH = 20_000
 # What a vector of PostgreSQL keeps of the places of a word (PostgreSQL manual, section 12.11).
 MOST_PLACES, LAST_PLACE = 255, 16_383
 
-Conditions = Mapping[Kind, Sequence[ColumnElement[bool]]]
+Conditions = Mapping[HitKind, Sequence[ColumnElement[bool]]]
 
 
 class SearchRepository:
@@ -91,7 +91,9 @@ class SearchRepository:
         ranked = self._ranked_by_sqlite if self.is_sqlite else self._ranked_by_postgresql
         return union_all(*(ranked(SOURCES[kind], terms, only) for kind, only in conditions.items()))
 
-    def _ranked_by_sqlite(self, source: Source, terms: Sequence[Term], only: Sequence[ColumnElement[bool]]) -> Any:
+    def _ranked_by_sqlite(
+        self, source: IndexedTable, terms: Sequence[Term], only: Sequence[ColumnElement[bool]]
+    ) -> Any:
         # The first part is nearly 4.4 for each word that the title has, however long the rest is,
         # and the second is less than 2.2 for each: a title always wins.
         rank = literal_column(f"-(2 * bm25({FTS_TABLE}, 1e6, 0) + bm25({FTS_TABLE}, 0, 1))", Float)
@@ -110,7 +112,9 @@ class SearchRepository:
         )
         return select(newest.subquery())
 
-    def _ranked_by_postgresql(self, source: Source, terms: Sequence[Term], only: Sequence[ColumnElement[bool]]) -> Any:
+    def _ranked_by_postgresql(
+        self, source: IndexedTable, terms: Sequence[Term], only: Sequence[ColumnElement[bool]]
+    ) -> Any:
         # Written into the statement, the planner sees whether the words are rare, and takes the GIN
         # index or walks back from the newest row. A parameter would leave it guessing in a prepared
         # statement. The text cannot break out: words have neither quotes nor backslashes.
@@ -131,7 +135,7 @@ def _asked(words: str) -> ColumnElement[Any]:
     return cast(literal(words, literal_execute=True), TSQUERY)
 
 
-def _matches(source: Source, terms: Sequence[Term]) -> list[ColumnElement[bool]]:
+def _matches(source: IndexedTable, terms: Sequence[Term]) -> list[ColumnElement[bool]]:
     """Return the conditions of PostgreSQL on a row that has all terms."""
     has = source.vector.op("@@")
     exact: ColumnElement[bool] = has(_asked(ts_query(terms)))

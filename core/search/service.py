@@ -15,7 +15,7 @@ from core.posts import policy as posts_policy
 from core.posts.model import Post
 from core.projects import service as projects
 from core.search import terms as queries
-from core.search.index import Kind
+from core.search.index import HitKind
 from core.search.repository import SearchRepository
 from core.search.snippets import snippet
 from core.search.terms import Term
@@ -24,9 +24,9 @@ from core.tasks.model import Task
 
 # Whoever may not read a kind does not find it either: a key may have one scope without the other.
 _READABLE_BY = {
-    Kind.TASK: Permission.TASKS_READ,
-    Kind.POST: Permission.POSTS_READ,
-    Kind.ITEM: Permission.ITEMS_READ,
+    HitKind.TASK: Permission.TASKS_READ,
+    HitKind.POST: Permission.POSTS_READ,
+    HitKind.ITEM: Permission.ITEMS_READ,
 }
 
 
@@ -34,7 +34,7 @@ _READABLE_BY = {
 class Hit:
     """Row that was found. `snippet` is safe HTML; `score` is 1 for the best hit of the whole search."""
 
-    type: Kind
+    type: HitKind
     id: int
     title: str
     snippet: str
@@ -46,7 +46,7 @@ def search(
     actor: Actor,
     *,
     text: str,
-    kinds: Sequence[Kind] = tuple(Kind),
+    kinds: Sequence[HitKind] = tuple(HitKind),
     project_id: int | None = None,
     newest: bool = False,
     number: int = 1,
@@ -76,22 +76,22 @@ def search(
     return Page(items=[_hit(row, terms) for row in rows], number=number, size=size, total=total, next_cursor=None)
 
 
-def _conditions(actor: Actor, kind: Kind, project_id: int | None) -> list[ColumnElement[bool]]:
+def _conditions(actor: Actor, kind: HitKind, project_id: int | None) -> list[ColumnElement[bool]]:
     """Return what narrows a kind to what the actor may see, and to a project if one is asked for."""
     match kind:
-        case Kind.TASK:
+        case HitKind.TASK:
             return [tasks_policy.visible_to(actor), *([Task.project_id == project_id] if project_id else [])]
-        case Kind.POST:
+        case HitKind.POST:
             about = exists().where(Task.id == Post.task_id, Task.project_id == project_id)
             return [posts_policy.visible_to(actor), *([about] if project_id else [])]
-        case Kind.ITEM:
+        case HitKind.ITEM:
             # Items belong to everyone and to no project.
             return [false() if project_id else true()]
 
 
 def _hit(row: Row[Any], terms: Sequence[Term]) -> Hit:
     return Hit(
-        type=Kind(row.kind),
+        type=HitKind(row.kind),
         id=row.id,
         title=row.title,
         snippet=snippet([row.body, row.title, row.code], terms),

@@ -51,7 +51,7 @@ class Operation:
 
 
 @dataclass(slots=True)
-class Outcome:
+class BulkOutcome:
     """Outcome of one entry: the task as it is now, or the reason why it was not changed."""
 
     op: BulkOp
@@ -65,13 +65,13 @@ class _Plan:
     """Plan of the writes, complete before the first of them."""
 
     now: datetime = field(default_factory=clock.now)
-    inserts: list[tuple[Outcome, dict[str, Any]]] = field(default_factory=list)
+    inserts: list[tuple[BulkOutcome, dict[str, Any]]] = field(default_factory=list)
     updates: list[Task] = field(default_factory=list)
     assigned: list[Task] = field(default_factory=list)
 
 
 @repeated
-def run(actor: Actor, *, operations: Sequence[Operation], atomic: bool) -> list[Outcome]:
+def run(actor: Actor, *, operations: Sequence[Operation], atomic: bool) -> list[BulkOutcome]:
     """Carry out the operations and return an outcome for each, in their order.
 
     Atomic: the first refusal is raised, with every refused entry named under
@@ -88,7 +88,7 @@ def run(actor: Actor, *, operations: Sequence[Operation], atomic: bool) -> list[
         references = rules.References(actor, session, [operation.values for operation in operations])
         plan, outcomes, seen = _Plan(), [], set[int]()
         for operation in operations:
-            outcome = Outcome(operation.op, operation.task_id)
+            outcome = BulkOutcome(operation.op, operation.task_id)
             outcomes.append(outcome)
             try:
                 _decide(actor, operation, outcome, plan, found, references, seen)
@@ -109,7 +109,7 @@ def run(actor: Actor, *, operations: Sequence[Operation], atomic: bool) -> list[
 def _decide(
     actor: Actor,
     operation: Operation,
-    outcome: Outcome,
+    outcome: BulkOutcome,
     plan: _Plan,
     found: dict[int, Access],
     references: rules.References,
@@ -170,7 +170,7 @@ def _require_version(operation: Operation, task: Task) -> None:
         )
 
 
-def _raise_refusals(outcomes: list[Outcome]) -> None:
+def _raise_refusals(outcomes: list[BulkOutcome]) -> None:
     """Raise the first refusal with the reasons of all of them."""
     refused = [(index, outcome.refusal) for index, outcome in enumerate(outcomes) if outcome.refusal is not None]
     if not refused:
@@ -200,7 +200,7 @@ def _write(actor: Actor, session: Session, plan: _Plan) -> None:
     notices.order_assigned(session, actor, plan.assigned)
 
 
-def write_updates(session: Session, actor: Actor, changed: Sequence[Task], now: datetime) -> list[recording.Entry]:
+def write_updates(session: Session, actor: Actor, changed: Sequence[Task], now: datetime) -> list[recording.HistoryRow]:
     """Store tasks that are locked and were changed in memory, in one statement; return the entries to be stored."""
     all_changes = [recording.changes_of(task) for task in changed]
     rows = [
@@ -219,5 +219,5 @@ def write_updates(session: Session, actor: Actor, changed: Sequence[Task], now: 
     ]
 
 
-def _action_of(changes: recording.Changes) -> TaskAction:
+def _action_of(changes: recording.FieldChanges) -> TaskAction:
     return TaskAction.DELETED if "deleted_at" in changes else TaskAction.CHANGED

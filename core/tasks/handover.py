@@ -48,7 +48,7 @@ def transfer(actor: Actor, *, from_user_id: int, to_user_id: int, task_ids: list
         _require_open(task_ids, tasks.list_archived(from_user_id, task_ids))
         now = clock.now()
         moved = tasks.change_owner(from_user_id, to_user_id, task_ids, updated_at=now)
-        changes: recording.Changes = {"owner_id": [from_user_id, to_user_id]}
+        changes: recording.FieldChanges = {"owner_id": [from_user_id, to_user_id]}
         recording.store(
             session,
             [

@@ -19,8 +19,8 @@ from core.tasks.model import Task, TaskAction, TaskChange
 # Everything that a history shows. The version and the moment of a change are with its entry.
 TOLD = FIELDS.names(lambda field: field.in_history)
 
-Changes = dict[str, list[Any]]
-Entry = dict[str, Any]
+FieldChanges = dict[str, list[Any]]
+HistoryRow = dict[str, Any]
 
 
 def record(session: Session, author: Author, action: TaskAction, task: Task) -> None:
@@ -32,32 +32,34 @@ def record(session: Session, author: Author, action: TaskAction, task: Task) -> 
         store(session, [entry(author, action, task, changes)])
 
 
-def changes_of(task: Task) -> Changes:
+def changes_of(task: Task) -> FieldChanges:
     """Return what has been set since the task was read or made, and is not stored yet."""
     state = inspect(task)
     changes = {}
     for name in TOLD:
         found = state.attrs[name].history
-        before = plain(found.deleted[0]) if found.deleted else None
-        after = plain(found.added[0]) if found.added else before
+        before = as_written(found.deleted[0]) if found.deleted else None
+        after = as_written(found.added[0]) if found.added else before
         if before != after:
             changes[name] = [before, after]
     return changes
 
 
-def entry(author: Author, action: TaskAction, task: Task, changes: Changes) -> Entry:
+def entry(author: Author, action: TaskAction, task: Task, changes: FieldChanges) -> HistoryRow:
     """Return the entry about a task whose version and moment are already those after the change."""
     return row(author, action, changes, task_id=task.id, version=task.version, at=task.updated_at)
 
 
-def entry_of_new(author: Author, task_id: int, values: Mapping[str, Any]) -> Entry:
+def entry_of_new(author: Author, task_id: int, values: Mapping[str, Any]) -> HistoryRow:
     """Return the entry about a task that was inserted with these values, `version` and `created_at` among them."""
-    changes = {name: [None, plain(values[name])] for name in TOLD if values.get(name) is not None}
+    changes = {name: [None, as_written(values[name])] for name in TOLD if values.get(name) is not None}
     created = TaskAction.CREATED
     return row(author, created, changes, task_id=task_id, version=values["version"], at=values["created_at"])
 
 
-def row(author: Author, action: TaskAction, changes: Changes, *, task_id: int, version: int, at: datetime) -> Entry:
+def row(
+    author: Author, action: TaskAction, changes: FieldChanges, *, task_id: int, version: int, at: datetime
+) -> HistoryRow:
     """Return an entry of a task's history."""
     return {
         "task_id": task_id,
@@ -70,13 +72,13 @@ def row(author: Author, action: TaskAction, changes: Changes, *, task_id: int, v
     }
 
 
-def store(session: Session, entries: Sequence[Entry]) -> None:
+def store(session: Session, entries: Sequence[HistoryRow]) -> None:
     """Store entries in one statement."""
     if entries:
         session.connection().execute(insert(TaskChange.__table__), entries)  # type: ignore[arg-type]
 
 
-def plain(value: Any) -> Any:
+def as_written(value: Any) -> Any:
     """Return the value of a field as the API writes it."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"

@@ -34,7 +34,7 @@ class Unusable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class UpstreamAnswer:
     """Answer of the upstream, 2xx with its checked JSON text or 4xx without."""
 
     status: int
@@ -66,7 +66,7 @@ def exchange(
     address: httpx.URL,
     headers: Mapping[str, str],
     body: bytes | None = None,
-) -> Answer:
+) -> UpstreamAnswer:
     """Send one request and return the checked answer. Raises Failed and Unusable.
 
     Runs inside `transport.call`.
@@ -97,7 +97,7 @@ def _credentials(settings: UpstreamSettings) -> httpx.BasicAuth | None:
     return httpx.BasicAuth(url.username, url.password) if url.userinfo else None
 
 
-def _read(response: httpx.Response, max_bytes: int) -> Answer:
+def _read(response: httpx.Response, max_bytes: int) -> UpstreamAnswer:
     status = response.status_code
     headers = {name.lower(): value for name, value in response.headers.items()}
     if status >= 500:
@@ -105,9 +105,9 @@ def _read(response: httpx.Response, max_bytes: int) -> Answer:
         # An upstream that says when to come back is not asked again before.
         raise Failed(f"status {status}", may_pass=status in _PASSING and after is None, retry_after=after)
     if status >= 400:
-        return Answer(status, headers)
+        return UpstreamAnswer(status, headers)
     if status == 204:
-        return Answer(status, headers, b"null")
+        return UpstreamAnswer(status, headers, b"null")
     if not 200 <= status < 300:
         raise Unusable(f"status {status}")
     if not _JSON_TYPE.fullmatch(headers.get("content-type", "")):
@@ -125,7 +125,7 @@ def _read(response: httpx.Response, max_bytes: int) -> Answer:
         orjson.loads(body)
     except orjson.JSONDecodeError:
         raise Failed("broken JSON") from None
-    return Answer(status, headers, bytes(body))
+    return UpstreamAnswer(status, headers, bytes(body))
 
 
 def _retry_after(headers: Mapping[str, str]) -> int | None:

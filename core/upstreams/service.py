@@ -19,7 +19,7 @@ from core.platform.errors import Conflict, DomainError, Forbidden, Malformed, No
 from core.platform.logs import context
 from core.upstreams import address, transport
 from core.upstreams.cache import fresh_seconds
-from core.upstreams.client import Answer, Failed, Unusable, exchange
+from core.upstreams.client import Failed, Unusable, UpstreamAnswer, exchange
 from core.upstreams.registry import Registry, Upstream
 
 log = logging.getLogger("tasklane.upstreams")
@@ -110,7 +110,7 @@ def _ask(
     target: httpx.URL,
     headers: Mapping[str, str],
     body: bytes | None = None,
-) -> Answer:
+) -> UpstreamAnswer:
     """Make one call, if breaker and places let it through, and return a 2xx answer."""
     if not upstream.places.acquire(blocking=False):
         raise _unavailable(upstream, "too many calls at once")
@@ -135,7 +135,7 @@ def _call(
     target: httpx.URL,
     headers: Mapping[str, str],
     body: bytes | None,
-) -> Answer:
+) -> UpstreamAnswer:
     """Make one call if the breaker lets it through, and report the result to the breaker."""
     admission = upstream.breaker.admit()
     if admission is None:
@@ -162,7 +162,7 @@ def _try(
     body: bytes | None,
     *,
     retries: int,
-) -> Answer:
+) -> UpstreamAnswer:
     """Send the request up to `retries` + 1 times within one deadline."""
     settings = upstream.settings
     ends_at = clock.monotonic() + settings.timeout_seconds
@@ -179,7 +179,7 @@ def _try(
     raise AssertionError("the last attempt returns or raises")
 
 
-def _refusal(upstream: Upstream, answer: Answer) -> DomainError:
+def _refusal(upstream: Upstream, answer: UpstreamAnswer) -> DomainError:
     """Return our error for a 4xx of the upstream, with its status and without its words."""
     if answer.status in _NOT_THE_CALLERS:
         return _unavailable(upstream, f"status {answer.status}", answer.retry_after)

@@ -213,7 +213,7 @@ TASK_WRITERS = {
     "core/tasks/recording.py",
     "core/tasks/service.py",
     "core/tasks/bulk.py",
-    "core/exchange/imports/things.py",
+    "core/exchange/imports/targets.py",
     # What it makes up has no past.
     "core/operations/demo/volume.py",
 }

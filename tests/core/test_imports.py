@@ -356,13 +356,13 @@ def test_a_row_that_somebody_else_spoils_meanwhile_is_the_one_that_fails(
 ) -> None:
     """Between the look and the write only PostgreSQL lets others in, so the race is played here by a trick."""
     content = as_json([{"name": f"Printer {n}", "price": 1, "sku": f"P-{n}"} for n in range(5)])
-    real = work.KINDS[Kind.ITEMS].load
+    real = work.TARGETS[Kind.ITEMS].load
 
     def blind(self: Any, *args: Any, **kwargs: Any) -> None:
         real(self, *args, **kwargs)
         self.taken = {}
 
-    monkeypatch.setattr(work.KINDS[Kind.ITEMS], "load", blind)
+    monkeypatch.setattr(work.TARGETS[Kind.ITEMS], "load", blind)
     ada.create_item(sku="P-3")
     job = imported(ada, content, kind="items", name="t.json", on_error="skip")
     assert reasons(ada, job) == [("4", "sku", "This value is already taken.")]
@@ -853,7 +853,7 @@ class Anew:
         }[kind]
 
     def clear(self, kind: Kind) -> None:
-        model: Any = work.KINDS[kind].model
+        model: Any = work.TARGETS[kind].model
         with self.app.app_context(), db.engine.begin() as connection:
             connection.execute(model.__table__.delete().where(self.condition(kind)))
 

@@ -36,7 +36,7 @@ from core.tasks import service as tasks
 from core.tasks.bulk import BulkOp, Operation
 from core.tasks.fields import FIELDS, TaskStatus
 from core.tasks.model import PRESENT, TRASHED, Task, TaskChange
-from core.tasks.recording import plain
+from core.tasks.recording import as_written
 from core.users.model import User
 from tests.support.database import empty
 from tests.support.values import values_of
@@ -221,9 +221,9 @@ class Work(RuleBasedStateMachine):
             )
             for change in session.scalars(select(TaskChange).where(TaskChange.task_id.in_(trashed))):
                 if change.changes.get("deleted_at", [None, None])[1] is not None:
-                    change.changes = {**change.changes, "deleted_at": [None, plain(deleted_at)]}
+                    change.changes = {**change.changes, "deleted_at": [None, as_written(deleted_at)]}
                 elif "deleted_at" in change.changes:
-                    change.changes = {**change.changes, "deleted_at": [plain(deleted_at), None]}
+                    change.changes = {**change.changes, "deleted_at": [as_written(deleted_at), None]}
         clean_up(current_settings(), lambda: None)
 
     @invariant()
@@ -242,7 +242,7 @@ class Work(RuleBasedStateMachine):
             assert change.version == versions.get(change.task_id, 0) + 1
             versions[change.task_id], moments[change.task_id] = change.version, change.at
         present = db.session.scalars(select(Task).execution_options(populate_existing=True)).all()
-        assert {task.id: {name: plain(getattr(task, name)) for name in TOLD} for task in present} == replayed
+        assert {task.id: {name: as_written(getattr(task, name)) for name in TOLD} for task in present} == replayed
         assert {task.id: task.version for task in present} == versions
         assert {task.id: task.updated_at for task in present} == moments
         db.session.commit()

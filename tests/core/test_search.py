@@ -23,7 +23,7 @@ from core.platform.errors import Forbidden, Malformed
 from core.posts.model import Post
 from core.projects.model import Project
 from core.search import index, service
-from core.search.index import Kind
+from core.search.index import HitKind
 from core.search.repository import MOST_RANKED, fts_query, ts_query
 from core.search.snippets import snippet
 from core.search.terms import QUERY_LENGTH, Term, fold, parse
@@ -171,13 +171,13 @@ def test_posts_and_items_are_found_by_all_their_texts(context: None, ada: Person
         session.add(
             Item(name="Zebra crossing", price=Decimal(1), sku="ZX-81", description="A quokka", created_by=ada.user_id)
         )
-    assert {hit.type for hit in found(ada, "zebra")} == {Kind.POST, Kind.ITEM}
-    assert [(hit.type, hit.title) for hit in found(ada, "calm")] == [(Kind.POST, "Weekly zebra")]
-    assert [(hit.type, hit.snippet) for hit in found(ada, "quokka")] == [(Kind.ITEM, "A <mark>quokka</mark>")]
+    assert {hit.type for hit in found(ada, "zebra")} == {HitKind.POST, HitKind.ITEM}
+    assert [(hit.type, hit.title) for hit in found(ada, "calm")] == [(HitKind.POST, "Weekly zebra")]
+    assert [(hit.type, hit.snippet) for hit in found(ada, "quokka")] == [(HitKind.ITEM, "A <mark>quokka</mark>")]
     by_sku = found(ada, "zx-81")
-    assert [(hit.type, hit.snippet) for hit in by_sku] == [(Kind.ITEM, "<mark>ZX</mark>-<mark>81</mark>")]
-    assert found(ada, "zebra", kinds=[Kind.POST, Kind.POST])[0].type == Kind.POST
-    assert found(ada, "zebra", kinds=[Kind.TASK]) == []
+    assert [(hit.type, hit.snippet) for hit in by_sku] == [(HitKind.ITEM, "<mark>ZX</mark>-<mark>81</mark>")]
+    assert found(ada, "zebra", kinds=[HitKind.POST, HitKind.POST])[0].type == HitKind.POST
+    assert found(ada, "zebra", kinds=[HitKind.TASK]) == []
 
 
 @pytest.mark.parametrize("words", HOSTILE)
@@ -225,7 +225,7 @@ def test_a_title_beats_a_text_across_types_too(context: None, ada: Person, write
         session.add(Post(title="Zebra", content="news", user_id=ada.user_id))
         session.add(Item(name="Stripes", price=Decimal(1), description="of a zebra", created_by=ada.user_id))
     hits = found(ada, "zebra")
-    assert hits[0].type is Kind.POST
+    assert hits[0].type is HitKind.POST
     assert hits[0].score == 1
     assert all(0 < hit.score < 0.6 for hit in hits[1:])
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
@@ -455,7 +455,7 @@ def test_a_project_narrows_tasks_and_their_posts(
             session.add(Post(title=title, content="x", user_id=ada.user_id, task_id=number))
         session.add(Item(name="Zebra item", price=Decimal(1), created_by=ada.user_id))
     assert set(titles(admin, "zebra", project_id=1)) == {"Zebra inside", "Zebra post inside"}
-    assert titles(admin, "zebra", project_id=1, kinds=[Kind.ITEM]) == []
+    assert titles(admin, "zebra", project_id=1, kinds=[HitKind.ITEM]) == []
     with pytest.raises(Malformed):
         titles(admin, "zebra", project_id=3)
     with pytest.raises(Forbidden):

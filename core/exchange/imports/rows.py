@@ -7,7 +7,7 @@ from typing import Any
 from core.platform.errors import DomainError
 
 
-class Outcome(StrEnum):
+class RowOutcome(StrEnum):
     """Outcome of a row."""
 
     CREATED = "created"
@@ -29,20 +29,20 @@ class RawRow:
 
 
 @dataclass(slots=True)
-class Entry:
+class JudgedRow:
     """One row, understood. Without an outcome it is to be stored; `thing_id` is what it changes, if that exists."""
 
     number: int
     line: int
     external_id: str | None = None
     thing_id: int | None = None
-    outcome: Outcome | None = None
+    outcome: RowOutcome | None = None
     values: dict[str, Any] = field(default_factory=dict)
     problems: list[tuple[str, str]] = field(default_factory=list)
 
     def fail(self, refusal: DomainError) -> None:
         """Note why this row cannot be stored."""
-        self.outcome = Outcome.FAILED
+        self.outcome = RowOutcome.FAILED
         if refusal.details:
             self.problems += [(name, text) for name, sentences in refusal.details.items() for text in sentences]
         else:
@@ -59,7 +59,7 @@ class Counts:
     unchanged: int = 0
     failed: int = 0
 
-    def add(self, outcome: Outcome | None) -> None:
+    def add(self, outcome: RowOutcome | None) -> None:
         """Count a row that has an outcome."""
-        if outcome is not None and outcome is not Outcome.NOT_STORED:
+        if outcome is not None and outcome is not RowOutcome.NOT_STORED:
             setattr(self, outcome, getattr(self, outcome) + 1)

@@ -11,7 +11,7 @@ from core.exchange.columns import Kind
 from core.exchange.formats import LAYOUTS, FileFormat
 from core.exchange.imports.order import Order
 from core.exchange.imports.parsers import Format
-from core.exchange.imports.things import KINDS
+from core.exchange.imports.targets import TARGETS
 from core.exchange.imports.work import Import
 from core.files import service as files
 from core.files.model import StoredFile
@@ -53,7 +53,7 @@ def guess_format(name: str, media_type: str = "") -> Format | None:
 
 def require_allowed(actor: Actor, kind: Kind) -> None:
     """Raise Forbidden unless the actor may write things of this kind at all."""
-    permission = KINDS[kind].permission
+    permission = TARGETS[kind].permission
     if not actor.has(permission):
         raise Forbidden(f"To import {kind}, one needs the permission {permission}.")
 

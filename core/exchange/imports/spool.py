@@ -8,8 +8,8 @@ from typing import IO
 
 import orjson
 
-from core.exchange.imports.rows import Entry, Outcome
-from core.exchange.imports.things import Things
+from core.exchange.imports.rows import JudgedRow, RowOutcome
+from core.exchange.imports.targets import RowTarget
 from core.exchange.notations import guard
 from core.platform.fields.types import Type
 
@@ -33,24 +33,24 @@ class Counted:
 class Spool:
     """Rows as they were understood, in their order, on the disk, as one line of JSON each."""
 
-    def __init__(self, things: Things) -> None:
+    def __init__(self, target: RowTarget) -> None:
         self._types = {
-            field.name: field.type for field in things.fields if type(field.type).restore is not Type.restore
+            field.name: field.type for field in target.fields if type(field.type).restore is not Type.restore
         }
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - `close` closes it
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: JudgedRow) -> None:
         """Keep an entry, at the end."""
         # Only what is still to be stored needs its values.
         values = entry.values if entry.outcome is None else {}
         line = [entry.number, entry.line, entry.external_id, entry.thing_id, entry.outcome, values, entry.problems]
         self._file.write(orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE))
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[JudgedRow]:
         self._file.seek(0)
         for line in self._file:
-            entry = Entry(*orjson.loads(line))
-            entry.outcome = None if entry.outcome is None else Outcome(entry.outcome)
+            entry = JudgedRow(*orjson.loads(line))
+            entry.outcome = None if entry.outcome is None else RowOutcome(entry.outcome)
             for name, kind in self._types.items():
                 if entry.values.get(name) is not None:
                     entry.values[name] = kind.restore(entry.values[name])
@@ -75,7 +75,7 @@ class Report:
         self._text.truncate()
         self._writer.writerow(REPORT)
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: JudgedRow) -> None:
         """Write the outcome of a row, a line for each thing that is wrong with it."""
         start = (entry.number, entry.line, guard(entry.external_id or "") if entry.external_id else "")
         for name, reason in entry.problems or [("", "")]:
@@ -83,7 +83,7 @@ class Report:
 
     def add_sentence(self, reason: str) -> None:
         """Write what is wrong with the file itself."""
-        self._writer.writerow(("", "", "", "", Outcome.FAILED, "", _cell(reason)))
+        self._writer.writerow(("", "", "", "", RowOutcome.FAILED, "", _cell(reason)))
 
     def rewound(self) -> IO[bytes]:
         """Return all that was written, from its beginning."""

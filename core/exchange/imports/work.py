@@ -23,10 +23,10 @@ from core.exchange.imports import parsers
 from core.exchange.imports.order import ImportRefused, Match, OnError, Order, RowsRefused
 from core.exchange.imports.repository import REFERENCES, ExternalIdRepository
 from core.exchange.imports.row_reader import RowReader
-from core.exchange.imports.rows import Counts, Entry, Outcome, RawRow
+from core.exchange.imports.rows import Counts, JudgedRow, RawRow, RowOutcome
 from core.exchange.imports.source import FileRefused
 from core.exchange.imports.spool import Counted, Report, Spool
-from core.exchange.imports.things import KINDS, Things
+from core.exchange.imports.targets import TARGETS, RowTarget
 from core.platform import clock
 from core.platform.access import Actor, Via
 from core.platform.database.base import db
@@ -59,14 +59,14 @@ class Import:
         self.actor = replace(actor, via=Via.IMPORT)
         self.order = order
         self.counts = Counts()
-        self.things: Things = KINDS[order.kind](self.actor)
+        self.target: RowTarget = TARGETS[order.kind](self.actor)
         self._stream = Counted(stream)
         self._size = max(size, 1)
         self._show = report
-        self._spool = Spool(self.things)
+        self._spool = Spool(self.target)
         self._late: dict[int, list[tuple[str, str]]] = {}
         self._report = Report()
-        self._reader = RowReader(order, self.things)
+        self._reader = RowReader(order, self.target)
 
     def __enter__(self) -> "Import":
         return self
@@ -112,26 +112,26 @@ class Import:
 
     # --- what both passes do ---
 
-    def _decide(self, session: Session, entries: list[Entry], *, lock: bool) -> dict[int, dict[str, Any]]:
+    def _decide(self, session: Session, entries: list[JudgedRow], *, lock: bool) -> dict[int, dict[str, Any]]:
         """Judge rows by the present state, whereby some fail and some change nothing; return the changes by thing."""
         self._find(session, entries)
         thing_ids = sorted({entry.thing_id for entry in entries if entry.thing_id is not None})
-        self.things.load(session, thing_ids, [entry.values for entry in entries], lock=lock)
+        self.target.load(session, thing_ids, [entry.values for entry in entries], lock=lock)
         changes = {}
         for entry in entries:
             try:
                 if entry.thing_id is None:
                     self._require_complete(entry)
-                    self.things.require_new(entry.values)
-                elif changed := self.things.changed(entry.thing_id, entry.values):
+                    self.target.require_new(entry.values)
+                elif changed := self.target.changed(entry.thing_id, entry.values):
                     changes[entry.thing_id] = changed
                 else:
-                    entry.outcome = Outcome.UNCHANGED
+                    entry.outcome = RowOutcome.UNCHANGED
             except DomainError as refusal:
                 entry.fail(refusal)
         return changes
 
-    def _find(self, session: Session, entries: list[Entry]) -> None:
+    def _find(self, session: Session, entries: list[JudgedRow]) -> None:
         """Find the things that rows have names for."""
         if self.order.match is Match.ID:
             return
@@ -149,8 +149,8 @@ class Import:
     def _names(self, session: Session) -> ExternalIdRepository:
         return ExternalIdRepository(session, self.actor, self.order.kind)
 
-    def _require_complete(self, entry: Entry) -> None:
-        details = {name: [checks.REQUIRED] for name in self.things.required if name not in entry.values}
+    def _require_complete(self, entry: JudgedRow) -> None:
+        details = {name: [checks.REQUIRED] for name in self.target.required if name not in entry.values}
         if details:
             raise Invalid("The row lacks required fields.", details=details)
 
@@ -181,7 +181,7 @@ class Import:
         except _RolledBack:
             pass
 
-    def _store(self, session: Session, entries: list[Entry], now: datetime) -> None:
+    def _store(self, session: Session, entries: list[JudgedRow], now: datetime) -> None:
         try:
             with session.begin_nested():
                 self._write(session, entries, now)
@@ -192,12 +192,12 @@ class Import:
         session.expunge_all()
         for entry in entries:
             self.counts.add(entry.outcome)
-            if entry.outcome is Outcome.FAILED:
+            if entry.outcome is RowOutcome.FAILED:
                 self._late[entry.number] = entry.problems
         if self._late and self.order.on_error is OnError.ABORT:
             raise self._refused()
 
-    def _store_alone(self, session: Session, entry: Entry, now: datetime) -> None:
+    def _store_alone(self, session: Session, entry: JudgedRow, now: datetime) -> None:
         entry.outcome, entry.problems = None, []
         try:
             with session.begin_nested():
@@ -209,16 +209,16 @@ class Import:
         except DomainError as refusal:
             entry.fail(refusal)
 
-    def _write(self, session: Session, entries: list[Entry], now: datetime) -> None:
+    def _write(self, session: Session, entries: list[JudgedRow], now: datetime) -> None:
         changes = self._decide(session, entries, lock=True)
         pending = [entry for entry in entries if entry.outcome is None]
         new = [entry for entry in pending if entry.thing_id is None]
         if changes:
-            self.things.update(session, changes, now)
+            self.target.update(session, changes, now)
         if new:
             # A microsecond apart, so that a list shows them in the order of the file.
             wanted = [(entry.values, now + timedelta(microseconds=entry.number)) for entry in new]
-            made = self.things.insert(session, wanted)
+            made = self.target.insert(session, wanted)
             if self.order.kind in REFERENCES:
                 named = zip(new, made, strict=True)
                 self._names(session).add(
@@ -227,9 +227,9 @@ class Import:
             for entry, thing_id in zip(new, made, strict=True):
                 entry.thing_id = None if self.order.dry_run else thing_id
         for entry in pending:
-            entry.outcome = Outcome.UPDATED
+            entry.outcome = RowOutcome.UPDATED
         for entry in new:
-            entry.outcome = Outcome.CREATED
+            entry.outcome = RowOutcome.CREATED
 
     # --- when nothing is stored ---
 
@@ -245,9 +245,9 @@ class Import:
         self.counts.created = self.counts.updated = 0
         for entry in self._spool:
             if entry.number in self._late:
-                entry.outcome, entry.problems = Outcome.FAILED, self._late[entry.number]
+                entry.outcome, entry.problems = RowOutcome.FAILED, self._late[entry.number]
             elif entry.outcome is None:
-                entry.outcome = Outcome.NOT_STORED
+                entry.outcome = RowOutcome.NOT_STORED
             self._report.add(entry)
         if reason is not None:
             self._report.add_sentence(reason)

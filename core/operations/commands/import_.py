@@ -19,7 +19,7 @@ from core.exchange.columns import Kind
 from core.exchange.imports import service as imports
 from core.exchange.imports.order import ImportRefused, Match, OnError, Order
 from core.exchange.imports.parsers import Format, guess
-from core.exchange.imports.rows import Outcome
+from core.exchange.imports.rows import RowOutcome
 from core.exchange.imports.work import Import
 from core.operations.commands.common import in_app, refusals
 from core.operations.commands.process import Failure
@@ -128,7 +128,7 @@ def _tell(work: Import, report_path: Path | None) -> None:
             shutil.copyfileobj(work.report, target)
     counts = imports.counted(work)
     with io.TextIOWrapper(work.report, encoding="utf-8", newline="") as lines:
-        refused = (row for row in csv.DictReader(lines) if row["outcome"] == Outcome.FAILED and row["row"])
+        refused = (row for row in csv.DictReader(lines) if row["outcome"] == RowOutcome.FAILED and row["row"])
         for row in islice(refused, SHOWN):
             field = f" {row['field']}:" if row["field"] else ""
             click.echo(f"Row {row['row']} (line {row['line']}):{field} {row['reason']}", err=True)

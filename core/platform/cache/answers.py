@@ -90,7 +90,7 @@ class RedisBytes(BaseCache):
 
     def set(self, key: str, value: bytes, timeout: Any = None) -> bool:
         signed = self._signature(key, value) + value
-        return self._ask(lambda client: _tell(client, "SET", key, signed, "EX", SECONDS)) is not None
+        return bool(self._ask(lambda client: client.set(key, signed, ex=SECONDS)))
 
     def delete(self, key: str) -> bool:
         return bool(self._ask(lambda client: client.delete(key)))
@@ -111,18 +111,6 @@ class RedisBytes(BaseCache):
             return None
         self._absence.note_answer()
         return answer
-
-
-def _tell(client: "Redis", *command: str | bytes | int) -> bool:
-    """Send a command whose answer is not needed, without waiting for one."""
-    pool = client.connection_pool
-    connection = pool.get_connection()
-    try:
-        packed = connection.pack_commands([("CLIENT", "REPLY", "SKIP"), command])  # type: ignore[no-untyped-call]
-        connection.send_packed_command(packed)  # type: ignore[no-untyped-call]
-    finally:
-        pool.release(connection)
-    return True
 
 
 class StampedCache:

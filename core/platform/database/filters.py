@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement
 
 from core.platform.database.base import Base
-from core.platform.database.json_values import plain, rich
+from core.platform.database.json_values import from_json, to_json
 from core.platform.database.ranges import Range
 from core.platform.fields.declaration import AnyOf, Exact, Fields, InRange
 from core.platform.fields.types import Line, Ref, Type
@@ -40,7 +40,7 @@ class Filter:
     def to_json(self) -> dict[str, Any]:
         """Return the filter as plain JSON, for the payload of a job."""
         bounds = {name: found.bounds for name, found in self.ranges.items()}
-        ranges = {name: {op: plain(value) for op, value in by.items()} for name, by in bounds.items()}
+        ranges = {name: {op: to_json(value) for op, value in by.items()} for name, by in bounds.items()}
         return {**{name: value for name, value in self.values.items() if value is not None}, "ranges": ranges}
 
     @classmethod
@@ -50,7 +50,7 @@ class Filter:
         return cls(
             given,
             {
-                name: Range({op: rich(value) for op, value in bounds.items()})
+                name: Range({op: from_json(value) for op, value in bounds.items()})
                 for name, bounds in values.get("ranges", {}).items()
             },
         )

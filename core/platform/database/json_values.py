@@ -6,8 +6,8 @@ from typing import Any
 from uuid import UUID
 
 
-def plain(value: Any) -> Any:
-    """Return a value as JSON that `rich` turns back into it. A StrEnum equals its text, so it stays."""
+def to_json(value: Any) -> Any:
+    """Return a value as JSON that `from_json` turns back into it. A StrEnum equals its text, so it stays."""
     if isinstance(value, datetime):
         return {"at": value.isoformat()}
     if isinstance(value, date):
@@ -19,8 +19,8 @@ def plain(value: Any) -> Any:
     return value
 
 
-def rich(value: Any) -> Any:
-    """Return the value that `plain` has made JSON of."""
+def from_json(value: Any) -> Any:
+    """Return the value that `to_json` has made JSON of."""
     match value:
         case {"at": text}:
             return datetime.fromisoformat(text)

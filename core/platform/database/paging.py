@@ -16,7 +16,7 @@ from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
 from sqlalchemy import ColumnElement, Select, and_, func, or_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from core.platform.database.json_values import plain, rich
+from core.platform.database.json_values import from_json, to_json
 from core.platform.errors import Expired, Malformed
 from core.platform.signing import oldest_first
 
@@ -88,7 +88,7 @@ def paginate(
     items = rows[: request.size]
     following = None
     if len(rows) > request.size:
-        payload = [binding, [plain(getattr(items[-1], key.name)) for key in keys]]
+        payload = [binding, [to_json(getattr(items[-1], key.name)) for key in keys]]
         following = str(signer.dumps(payload))
     number = request.number if request.cursor is None else None
     return Page(items=items, number=number, size=request.size, total=total, next_cursor=following)
@@ -183,4 +183,4 @@ def _open(signer: URLSafeTimedSerializer, request: PageRequest, binding: str) ->
             "This cursor belongs to another list.",
             details={"cursor": ["Keep sort and filters as they were when the cursor was made."]},
         )
-    return [rich(value) for value in values]
+    return [from_json(value) for value in values]

@@ -44,7 +44,7 @@ def _invalid(field: str, sentence: str) -> Invalid:
     return Invalid("The request has invalid fields.", details={field: [sentence]})
 
 
-class Things(ABC):
+class RowTarget(ABC):
     """One kind of thing, as imports see it. One object serves one import."""
 
     kind: ClassVar[Kind]
@@ -123,7 +123,7 @@ class Things(ABC):
         self.found = {thing.id: thing for thing in rows}
 
 
-class TaskRows(Things):
+class TaskTarget(RowTarget):
     """Tasks; new ones belong to the actor, and no one gets an e-mail."""
 
     kind = Kind.TASKS
@@ -166,7 +166,7 @@ class TaskRows(Things):
         return numbers
 
 
-class PostRows(Things):
+class PostTarget(RowTarget):
     """Posts; new ones are by the actor."""
 
     kind = Kind.POSTS
@@ -200,7 +200,7 @@ class PostRows(Things):
         return {**self.new(values, moment), "user_id": self.actor.user_id, "version": 1}
 
 
-class ItemRows(Things):
+class ItemTarget(RowTarget):
     """Items; new ones are the actor's."""
 
     kind = Kind.ITEMS
@@ -232,7 +232,7 @@ class ItemRows(Things):
         return {**self.new(values, moment), "created_by": self.actor.user_id, "version": 1}
 
 
-class UserRows(Things):
+class UserTarget(RowTarget):
     """Accounts, known by their usernames. A new one has a password that is not known."""
 
     kind = Kind.USERS
@@ -288,9 +288,9 @@ class UserRows(Things):
             accounts.change(self.actor, ANY_STATE, user_id=thing_id, **changed)
 
 
-KINDS: dict[Kind, type[Things]] = {
-    Kind.TASKS: TaskRows,
-    Kind.POSTS: PostRows,
-    Kind.ITEMS: ItemRows,
-    Kind.USERS: UserRows,
+TARGETS: dict[Kind, type[RowTarget]] = {
+    Kind.TASKS: TaskTarget,
+    Kind.POSTS: PostTarget,
+    Kind.ITEMS: ItemTarget,
+    Kind.USERS: UserTarget,
 }
