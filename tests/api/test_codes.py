@@ -12,7 +12,7 @@ from itsdangerous import URLSafeTimedSerializer
 from sqlalchemy import update
 
 from api.http.door import tokens
-from api.http.door.limits import credentials_limiter, limiter
+from api.http.door.limiters import credentials_limiter, limiter
 from api.http.door.resource import SecureResource
 from core.files.model import StoredFile
 from core.idempotency import service as idempotency
