@@ -14,9 +14,11 @@ Python's Unicode is limited to what version 3.2 knew, since that never changes.
 
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from operator import itemgetter
 
 Ranges = tuple[tuple[int, int], ...]
 
@@ -85,7 +87,9 @@ TOKEN = re.compile("([{run}]+)|([{sign}])|([^{sep}{sign}{run}]+)".format(**_BOUN
 
 
 def _within(code: int, ranges: Ranges) -> bool:
-    return any(first <= code <= last for first, last in ranges)
+    # The ranges are in order, and this is asked of every character.
+    place = bisect_right(ranges, code, key=itemgetter(0))
+    return place > 0 and code <= ranges[place - 1][1]
 
 
 @cache

@@ -14,7 +14,7 @@ from core.jobs.kinds import KINDS, QUEUES
 from core.operations.commands.names import COMMANDS, HIDDEN_COMMANDS
 from core.platform.config.load import ROOT
 from manage import cli
-from tests.support.source_code import PACKAGES, imported, imports, names_imported, sources
+from tests.support.source_code import PACKAGES, imported, imports, sources
 from workers.runner import resolve
 
 # Inside core, only the glue may know Flask.
@@ -312,17 +312,6 @@ def test_every_module_can_be_imported() -> None:
     for package in PACKAGES:
         for path, _ in sources(package):
             importlib.import_module(path.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
-
-
-def test_nothing_imports_a_test_or_a_conftest() -> None:
-    """Code that two of them need is in tests/support, which a change of a test does not change."""
-    wrong = [
-        f"{path} imports {name}"
-        for path, tree in sources("tests")
-        for name in names_imported(tree)
-        if name.startswith("tests.") and any(part.startswith(("test_", "conftest")) for part in name.split("."))
-    ]
-    assert wrong == []
 
 
 # What is a table of values may be as long as it needs to be.

@@ -1,11 +1,8 @@
 """`manage.py dev` as a newcomer runs it."""
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -15,65 +12,38 @@ from typing import Any
 import psutil
 
 from core.platform.config.load import ROOT
-from tests.support.ports import free_port
 from tests.support.processes import wait_for
+from tests.support.serving import Program
 
 
-class Dev:
+class Dev(Program):
     """A running `manage.py dev` and a client for it."""
 
     def __init__(self, instance: Path, *, root: Path = ROOT, **environ: str) -> None:
+        super().__init__(instance.parent / "dev.log", "dev", root=root)
         self.instance = instance
         self.root = root
-        self.port = free_port()
-        self.environ = {
-            "PATH": os.environ["PATH"],
+        self.environ |= {
             "TASKLANE_INSTANCE_PATH": str(instance),
             "TASKLANE_PROCESSING__STEP_SECONDS": "0.05",
             **environ,
         }
-        self.log = instance.parent / "dev.log"
-        self.token = ""
-        self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *options: str) -> "Dev":
-        self.log.write_text("")
-        with self.log.open("ab") as file:
-            self.process = subprocess.Popen(
-                [sys.executable, str(self.root / "manage.py"), "dev", "--port", str(self.port), *options],
-                env=self.environ,
-                stdout=file,
-                stderr=file,
-                start_new_session=True,
-            )
-        self.wait_for_line("Swagger UI: ")
+        """Start it, and return when it says where it is."""
+        running = self.launch(*options)
+        while "Swagger UI: " not in self.log.read_text():
+            assert running.poll() is None, self.log.read_text()
+            time.sleep(0.02)
         return self
 
     def own_lines(self) -> list[str]:
         """Return what `dev` itself has said, without what its parts have."""
         return re.findall(r"^dev +\| (.+)$", self.log.read_text(), re.MULTILINE)
 
-    def wait_for_line(self, text: str, *, seconds: float = 60) -> None:
-        deadline = time.monotonic() + seconds
-        while text not in self.log.read_text():
-            assert self.process is None or self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < deadline, self.log.read_text()
-            time.sleep(0.05)
-
-    def family(self) -> list[psutil.Process]:
-        assert self.process is not None
-        parent = psutil.Process(self.process.pid)
-        return [parent, *parent.children(recursive=True)]
-
     def stop(self, number: int = signal.SIGINT) -> tuple[int, float, list[psutil.Process]]:
-        """Send a signal; return the exit code, the seconds it took, and who is still alive."""
-        assert self.process is not None
-        family = self.family()
-        start = time.monotonic()
-        self.process.send_signal(number)
-        code = self.process.wait(20)
-        self.process = None
-        return code, time.monotonic() - start, [p for p in family if p.is_running() and p.status() != "zombie"]
+        """Stop it by Ctrl+C unless told otherwise."""
+        return super().stop(number)
 
     def call(self, method: str, path: str, body: Any = None, *, form: str | None = None) -> tuple[int, Any, Any]:
         url = path if path.startswith("http") else f"http://127.0.0.1:{self.port}/api/v1{path}"

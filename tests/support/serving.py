@@ -43,19 +43,69 @@ def wait_for_end(processes: Iterable[psutil.Process], *, seconds: float = 10) ->
     return left
 
 
-class Service:
+class Program:
+    """`manage.py <command>` in a process of its own, its log, and a port for it to listen on."""
+
+    def __init__(self, log: Path, command: str, *, root: Path = ROOT) -> None:
+        self.manage = [sys.executable, str(root / "manage.py")]
+        self.command = command
+        self.log = log
+        self.port = free_port()
+        self.environ = {"PATH": os.environ["PATH"]}
+        self.token = ""
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def launch(self, *options: str) -> subprocess.Popen[bytes]:
+        """Start it with an empty log."""
+        self.log.write_text("")
+        with self.log.open("ab") as file:
+            self.process = subprocess.Popen(
+                [*self.manage, self.command, "--port", str(self.port), *options],
+                env=self.environ,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+            )
+        return self.process
+
+    @property
+    def parent(self) -> psutil.Process:
+        """The process that watches the others."""
+        assert self.process is not None
+        return psutil.Process(self.process.pid)
+
+    def family(self) -> list[psutil.Process]:
+        """Return that process and all that it has started."""
+        return [self.parent, *self.parent.children(recursive=True)]
+
+    def wait_for_line(self, text: str, *, count: int = 1, seconds: float = 60) -> None:
+        """Wait until the log says something so often."""
+        until = time.monotonic() + seconds
+        while self.log.read_text().count(text) < count:
+            assert time.monotonic() < until, self.log.read_text()
+            time.sleep(0.02)
+
+    def stop(self, number: int = signal.SIGTERM) -> tuple[int, float, list[psutil.Process]]:
+        """Send a signal; return the exit code, the seconds it took, and who is still alive."""
+        assert self.process is not None
+        family = self.family()
+        start = time.monotonic()
+        self.process.send_signal(number)
+        code = self.process.wait(40)
+        self.process = None
+        return code, time.monotonic() - start, alive(family)
+
+
+class Service(Program):
     """`manage.py serve` on a database of its own in `folder`, unless `environ` names another.
 
     It is the release in `root`, which may be another than this one.
     """
 
     def __init__(self, folder: Path, *arguments: str, root: Path = ROOT, **environ: str) -> None:
-        self.manage = [sys.executable, str(root / "manage.py")]
-        self.port = free_port()
+        super().__init__(folder / "serve.log", "serve", root=root)
         self.arguments = arguments
-        self.log = folder / "serve.log"
-        self.environ = {
-            "PATH": os.environ["PATH"],
+        self.environ |= {
             "TASKLANE_ENV": "testing",
             "TASKLANE_INSTANCE_PATH": str(folder / "instance"),
             # Of this kind a server in the testing environment makes new ones at each start.
@@ -65,8 +115,6 @@ class Service:
             "LOG_LEVEL": "INFO",
             **environ,
         }
-        self.token = ""
-        self.process: subprocess.Popen[bytes] | None = None
 
     def prepare(self) -> "Service":
         """Create the database."""
@@ -87,18 +135,9 @@ class Service:
                 assert time.monotonic() < until, self.log.read_text()
                 time.sleep(0.02)
 
-    def launch(self) -> subprocess.Popen[bytes]:
-        """Start it."""
-        self.log.write_text("")
-        with self.log.open("ab") as file:
-            self.process = subprocess.Popen(
-                [*self.manage, "serve", "--port", str(self.port), *self.arguments],
-                env=self.environ,
-                stdout=file,
-                stderr=file,
-                start_new_session=True,
-            )
-        return self.process
+    def launch(self, *options: str) -> subprocess.Popen[bytes]:
+        """Start it with its arguments."""
+        return super().launch(*self.arguments, *options)
 
     def log_in(self) -> "Service":
         """Be somebody; register at the first time."""
@@ -125,12 +164,6 @@ class Service:
         raw = answer.read()
         return answer.status, json.loads(raw) if raw else None
 
-    @property
-    def parent(self) -> psutil.Process:
-        """The process that watches the others."""
-        assert self.process is not None
-        return psutil.Process(self.process.pid)
-
     def children(self) -> set[int]:
         """Return the ids of the processes that serve."""
         return {child.pid for child in self.parent.children()}
@@ -142,23 +175,6 @@ class Service:
             assert time.monotonic() < until, (children, self.log.read_text())
             time.sleep(0.02)
         return children
-
-    def wait_for_line(self, text: str, *, count: int = 1, seconds: float = 60) -> None:
-        """Wait until the log says something so often."""
-        until = time.monotonic() + seconds
-        while self.log.read_text().count(text) < count:
-            assert time.monotonic() < until, self.log.read_text()
-            time.sleep(0.02)
-
-    def stop(self, number: int = signal.SIGTERM) -> tuple[int, float, list[psutil.Process]]:
-        """Send a signal; return the exit code, the seconds it took, and who is still alive."""
-        assert self.process is not None
-        family = [self.parent, *self.parent.children(recursive=True)]
-        start = time.monotonic()
-        self.process.send_signal(number)
-        code = self.process.wait(40)
-        self.process = None
-        return code, time.monotonic() - start, alive(family)
 
 
 class Load:

@@ -1,16 +1,18 @@
 """The source code of Tasklane, as trees."""
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 
 from core.platform.config.load import ROOT
 
 PACKAGES = ("api", "core", "workers")
 
 
-def sources(package: str) -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted((ROOT / package).rglob("*.py")):
-        yield str(path.relative_to(ROOT)), ast.parse(path.read_text())
+@cache
+def sources(package: str) -> tuple[tuple[str, ast.Module], ...]:
+    """Return the path and the tree of each module of a package, read once."""
+    paths = sorted((ROOT / package).rglob("*.py"))
+    return tuple((str(path.relative_to(ROOT)), ast.parse(path.read_text())) for path in paths)
 
 
 def imported(node: ast.AST) -> list[str]:
