@@ -84,3 +84,28 @@ def test_the_map_shows_every_room() -> None:
     }
     assert {Path("core/tasks"), Path("api/http/door"), Path("core/platform/database")} <= rooms
     assert [str(room) for room in sorted(rooms) if room.name not in shown] == []
+
+
+# A module, or something in one, in backticks in the prose of the code.
+DOTTED = re.compile(r"`((?:api|core|workers|migrations|tests|benchmarks)(?:\.\w+)+)")
+
+
+@pytest.mark.parametrize("place", ["api", "benchmarks", "core", "migrations", "tests", "workers"])
+def test_every_module_that_comments_and_docstrings_name_exists(place: str) -> None:
+    named = {name for path in (ROOT / place).rglob("*.py") for name in DOTTED.findall(path.read_text())}
+    assert [name for name in sorted(named) if not is_there(name)] == []
+
+
+def test_a_module_that_has_moved_would_be_found() -> None:
+    assert is_there("core.tasks.service.create")
+    assert not is_there("core.tasks.nowhere")
+    assert not is_there("core.nowhere.service")
+
+
+def is_there(name: str) -> bool:
+    """Return whether this is a module, a package, or something that a module has."""
+    path = ROOT.joinpath(*name.split("."))
+    if path.is_dir() or path.with_suffix(".py").exists():
+        return True
+    module = path.parent / "__init__.py" if path.parent.is_dir() else path.parent.with_suffix(".py")
+    return module.exists() and re.search(rf"\b{path.name}\b", module.read_text()) is not None
