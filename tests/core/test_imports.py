@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import tracemalloc
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from core.exchange.imports.order import ImportRefused, OnError, Order
 from core.exchange.imports.parsers import Format
 from core.exchange.imports.source import TOO_LONG, FileRefused
 from core.exchange.imports.work import Import
+from core.files import service as files
 from core.items.model import Item
 from core.jobs.model import Job
 from core.platform.access import Role
@@ -700,6 +702,21 @@ def test_an_endless_quote_is_named_and_never_held() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 10 * 1024 * 1024
+
+
+@on_sqlite
+def test_a_stored_file_is_read_from_any_place(app: Flask) -> None:
+    content = b"".join(b"%07d\n" % number for number in range(100_000))
+    with app.app_context():
+        file = files.store(io.BytesIO(content), name="x", media_type="text/plain", kept_for=timedelta(days=1))
+        with files.open_stored(file) as stream:
+            for place, whence, expected in (
+                (-8, io.SEEK_END, -8),
+                (400_000, io.SEEK_SET, 400_000),
+                (8, io.SEEK_CUR, 400_016),
+            ):
+                stream.seek(place, whence)
+                assert stream.read(8) == content[expected:][:8]
 
 
 @on_sqlite

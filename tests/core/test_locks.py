@@ -72,9 +72,15 @@ LOCKS = {
 
 
 def locks_of(statements: Sequence[str]) -> tuple[str, ...]:
-    """Return the tables whose rows were locked, and how, each once and in the order of the first time."""
-    found = (LOCKING.search(" ".join(statement.split())) for statement in statements)
-    return tuple(dict.fromkeys(f"{match[1]} {match[2]}" for match in found if match))
+    """Return the tables whose rows were locked, and how, each once and in the order of the first time.
+
+    Where several rows may be locked at once, everybody has to begin with the same one.
+    """
+    found = [match for statement in statements if (match := LOCKING.search(" ".join(statement.split())))]
+    for match in found:
+        assert " ORDER BY " in match[0] or re.search(rf"{match[1]}\.id = %\(", match[0]), match[0]
+        assert " DESC" not in match[0], match[0]
+    return tuple(dict.fromkeys(f"{match[1]} {match[2]}" for match in found))
 
 
 # SQLite has one writer, and locks no rows.

@@ -21,6 +21,7 @@ from core.platform.errors import Conflict, NotFound
 from core.platform.preconditions import ANY_STATE
 from core.tasks import service as tasks
 from core.tasks.model import Task
+from core.tasks.repository import TaskRepository
 from core.users.model import User
 from tests.support.people import Person
 
@@ -173,6 +174,23 @@ def test_a_stream_comes_from_the_server_in_parts_and_shows_one_state(app: Flask,
         with connection.execute(tasks_there) as result:
             assert isinstance(result.cursor, psycopg.ServerCursor)
             assert result.scalar() == 0
+
+
+def test_a_task_that_was_read_before_is_judged_as_it_is_now(app: Flask, ada: Person) -> None:
+    task_id = ada.create_task()["id"]
+
+    def rename(number: int) -> None:
+        tasks.change(ada.actor, ANY_STATE, task_id=task_id, title="Renamed")
+
+    with app.app_context():
+        before = TaskRepository(db.session()).find_access(ada.actor, task_id)
+        assert run_in_threads(app, 1, rename) == []
+        with transaction() as session:
+            now = TaskRepository(session).find_access(ada.actor, task_id, lock=True)
+            assert before is not None
+            assert now is not None
+            assert now.task is before.task
+            assert now.task.title == "Renamed"
 
 
 def test_a_service_inside_a_transaction_joins_it(app: Flask, ada: Person) -> None:
