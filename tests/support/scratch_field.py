@@ -34,7 +34,7 @@ def declare(kind: str) -> None:
     taken = [field.column for field in declared.FIELDS if field.column]
     place = 1 + max(taken) if taken else None
     new = Field(
-        "priority",
+        "scratch_number",
         Whole(-5, 5),
         writer=Writer.EDITOR,
         nullable=True,
@@ -45,7 +45,7 @@ def declare(kind: str) -> None:
     )
     declared.FIELDS = Fields(*declared.FIELDS, new)
     model = getattr(importlib.import_module(f"core.{kind}.model"), MODELS[kind])
-    model.priority = mapped_column(Integer, nullable=True)
+    model.scratch_number = mapped_column(Integer, nullable=True)
 
 
 class Scratch:
@@ -68,7 +68,7 @@ class Scratch:
         with self.app.app_context():
             importlib.import_module("flask_migrate").upgrade(directory=str(Path("migrations").resolve()))
             with db.engine.begin() as connection:
-                connection.execute(text(f"ALTER TABLE {kind} ADD COLUMN priority INTEGER"))
+                connection.execute(text(f"ALTER TABLE {kind} ADD COLUMN scratch_number INTEGER"))
         self.admin = make_person(self.app, "root", Role.ADMIN)
 
     def found(self) -> dict[str, bool]:
@@ -88,54 +88,55 @@ class Scratch:
         models = [f"{name}{suffix}" for suffix in ("", "Input", "Replacement", "Patch", "Entry")]
         models = [model for model in models if model in definitions]
         parameters = document(self.app)["paths"][f"/v1/{self.kind}"]["get"]["parameters"]
-        wanted = {"priority", *(f"priority[{operator}]" for operator in ("gt", "gte", "lt", "lte"))}
+        wanted = {"scratch_number", *(f"scratch_number[{operator}]" for operator in ("gt", "gte", "lt", "lte"))}
         order = next(one for one in parameters if one["name"] == "sort")["items"]["enum"]
-        page = markdown(self.app).count("| `priority` (optional) | integer, -5 to 5 or null |")
+        page = markdown(self.app).count("| `scratch_number` (optional) | integer, -5 to 5 or null |")
         return {
-            **{f"document: {model}": "priority" in definitions[model]["properties"] for model in models},
+            **{f"document: {model}": "scratch_number" in definitions[model]["properties"] for model in models},
             "document: filters": wanted <= {one["name"] for one in parameters},
-            "document: sort": {"priority", "-priority"} <= set(order),
+            "document: sort": {"scratch_number", "-scratch_number"} <= set(order),
             "docs/api.md": page >= 2,
         }
 
     def over_http(self) -> dict[str, bool]:
         path, body = f"/{self.kind}", BODIES[self.kind]
-        made = self.admin.post(path, {**body, "priority": 3})
+        made = self.admin.post(path, {**body, "scratch_number": 3})
         assert made.status_code == 201, made.text
         one = f"{path}/{made.get_json()['data']['id']}"
-        refused = self.admin.patch(one, {"priority": 6})
-        changed = self.admin.patch(one, {"priority": 2})
-        listed = self.admin.get(f"{path}?priority[gte]=2&priority[lt]=3").get_json()["data"]
-        others = self.admin.get(f"{path}?priority=1").get_json()["data"]
-        ordered = self.admin.get(f"{path}?sort=-priority").get_json()["data"]
+        refused = self.admin.patch(one, {"scratch_number": 6})
+        changed = self.admin.patch(one, {"scratch_number": 2})
+        listed = self.admin.get(f"{path}?scratch_number[gte]=2&scratch_number[lt]=3").get_json()["data"]
+        others = self.admin.get(f"{path}?scratch_number=1").get_json()["data"]
+        ordered = self.admin.get(f"{path}?sort=-scratch_number").get_json()["data"]
         replacement = {name: value for name, value in body.items() if name != "password"}
         replacement |= {"status": "pending"} if self.kind == "tasks" else {}
         cleared = self.admin.put(one, replacement)
-        self.admin.patch(one, {"priority": 2})
+        self.admin.patch(one, {"scratch_number": 2})
         return {
-            "POST": made.get_json()["data"]["priority"] == 3,
-            "bounds of bodies": refused.status_code == 422 and "priority" in refused.get_json()["error"]["details"],
-            "PATCH": changed.get_json()["data"]["priority"] == 2,
-            "GET": self.admin.get(one).get_json()["data"]["priority"] == 2,
-            "filter": [row["priority"] for row in listed] == [2] and others == [],
-            "sort": ordered[0]["priority"] == 2,
-            "PUT": cleared.status_code == 200 and cleared.get_json()["data"]["priority"] is None,
+            "POST": made.get_json()["data"]["scratch_number"] == 3,
+            "bounds of bodies": refused.status_code == 422
+            and "scratch_number" in refused.get_json()["error"]["details"],
+            "PATCH": changed.get_json()["data"]["scratch_number"] == 2,
+            "GET": self.admin.get(one).get_json()["data"]["scratch_number"] == 2,
+            "filter": [row["scratch_number"] for row in listed] == [2] and others == [],
+            "sort": ordered[0]["scratch_number"] == 2,
+            "PUT": cleared.status_code == 200 and cleared.get_json()["data"]["scratch_number"] is None,
         }
 
     def in_bulks(self) -> dict[str, bool]:
-        new = {"op": "create", "task": {"title": "Bulk", "priority": 1}}
+        new = {"op": "create", "task": {"title": "Bulk", "scratch_number": 1}}
         made = self.admin.post("/tasks/bulk", {"operations": [new]}).get_json()["data"]["results"][0]
-        change = {"op": "update", "id": made["id"], "task": {"priority": 5}}
+        change = {"op": "update", "id": made["id"], "task": {"scratch_number": 5}}
         self.admin.post("/tasks/bulk", {"operations": [change]})
         self.bulked = made["id"]
         return {
-            "bulk create": made["task"]["priority"] == 1,
-            "bulk update": self.admin.get(f"/tasks/{made['id']}").get_json()["data"]["priority"] == 5,
+            "bulk create": made["task"]["scratch_number"] == 1,
+            "bulk update": self.admin.get(f"/tasks/{made['id']}").get_json()["data"]["scratch_number"] == 5,
         }
 
     def in_the_history(self) -> dict[str, bool]:
         entries = self.admin.get(f"/tasks/{self.bulked}/history").get_json()["data"]
-        told = [change for entry in entries for change in entry["changes"] if change["field"] == "priority"]
+        told = [change for entry in entries for change in entry["changes"] if change["field"] == "scratch_number"]
         return {"history": [(change["old"], change["new"]) for change in told] == [(1, 5), (None, 1)]}
 
     def in_files(self) -> dict[str, bool]:
@@ -145,23 +146,23 @@ class Scratch:
         head, *rows = exported(self.admin, kind=self.kind).decode("utf-8-sig").splitlines()
         needed = {name: value for name, value in BODIES[self.kind].items() if name != "password"}
         changes = {"username": "augusta", "email": "augusta@example.com"} if self.kind == "users" else {}
-        row = {**needed, **changes, "priority": -5}
+        row = {**needed, **changes, "scratch_number": -5}
         if self.kind != "users":
             row["external_id"] = "1"
         made = counts(imported(self.admin, json.dumps([row]), kind=self.kind, name="t.json"))
-        again = counts(imported(self.admin, json.dumps([{**row, "priority": 0}]), kind=self.kind, name="t.json"))
-        wrong = counts(imported(self.admin, json.dumps([{**row, "priority": 6}]), kind=self.kind, name="t.json"))
+        again = counts(imported(self.admin, json.dumps([{**row, "scratch_number": 0}]), kind=self.kind, name="t.json"))
+        wrong = counts(imported(self.admin, json.dumps([{**row, "scratch_number": 6}]), kind=self.kind, name="t.json"))
         cells = ",".join(f'"{value}"' for value in row.values())
         as_csv = f"{','.join(row)}\r\n{cells}\r\n"
         by_csv = counts(imported(self.admin, as_csv, kind=self.kind, name="t.csv"))
-        stored = self.admin.get(f"/{self.kind}?sort=priority").get_json()["data"][0]["priority"]
+        stored = self.admin.get(f"/{self.kind}?sort=scratch_number").get_json()["data"][0]["scratch_number"]
         return {
-            "export": head.endswith(',"priority"') and any(line.endswith(',"2"') for line in rows),
+            "export": head.endswith(',"scratch_number"') and any(line.endswith(',"2"') for line in rows),
             "import: new": made == {"created": 1},
             "import: changed": again == {"updated": 1} == by_csv,
             "import: bounds": wrong == {"failed": 1},
             "import: stored": stored == -5,
-            "docs/exchange.md": any(", **priority** |" in line for line in columns_table()),
+            "docs/exchange.md": any(", **scratch_number** |" in line for line in columns_table()),
         }
 
 
