@@ -1,7 +1,8 @@
-"""A scratch copy of a declaration with one field more, and where that field is found: see tests/e2e/test_new_field.py.
+"""Scratch copies of the declarations with one field more each, and the places where it is found.
 
-A process of its own, because everything is read from the declarations once, when modules are imported. Usage:
-python -m tests.support.scratch_field KIND FOLDER; prints a JSON object of places and whether the field is there.
+For tests/e2e/test_new_field.py. A process of its own, because everything is read from the declarations once,
+when modules are imported: `python -m tests.support.scratch_field FOLDER` prints, for each kind, the places and
+whether the field is there.
 """
 
 import importlib
@@ -48,28 +49,33 @@ def declare(kind: str) -> None:
     model.scratch_number = mapped_column(Integer, nullable=True)
 
 
-class Scratch:
-    """An application whose things of one kind have the new field, and its administrator."""
+def begin(folder: Path) -> Any:
+    """Return the administrator of an application whose things have the new field."""
+    from api import create_app
+    from core.platform.access import Role
+    from core.platform.config.load import load_settings
+    from core.platform.database.base import db
+    from tests.support.people import make_person
 
-    def __init__(self, kind: str, folder: Path) -> None:
-        from api import create_app
-        from core.platform.access import Role
-        from core.platform.config.load import load_settings
-        from core.platform.database.base import db
-        from tests.support.people import make_person
-
-        self.kind = kind
-        settings = load_settings(
-            "testing",
-            environ={"TASKLANE_INSTANCE_PATH": str(folder)},
-            overrides={"database_url": f"sqlite:///{folder / 'scratch.db'}"},
-        )
-        self.app = create_app(settings=settings)
-        with self.app.app_context():
-            importlib.import_module("flask_migrate").upgrade(directory=str(Path("migrations").resolve()))
-            with db.engine.begin() as connection:
+    settings = load_settings(
+        "testing",
+        environ={"TASKLANE_INSTANCE_PATH": str(folder)},
+        overrides={"database_url": f"sqlite:///{folder / 'scratch.db'}"},
+    )
+    app = create_app(settings=settings)
+    with app.app_context():
+        importlib.import_module("flask_migrate").upgrade(directory=str(Path("migrations").resolve()))
+        with db.engine.begin() as connection:
+            for kind in MODELS:
                 connection.execute(text(f"ALTER TABLE {kind} ADD COLUMN scratch_number INTEGER"))
-        self.admin = make_person(self.app, "root", Role.ADMIN)
+    return make_person(app, "root", Role.ADMIN)
+
+
+class Scratch:
+    """Search for the new field of one kind of thing."""
+
+    def __init__(self, kind: str, admin: Any) -> None:
+        self.kind, self.admin, self.app = kind, admin, admin.app
 
     def found(self) -> dict[str, bool]:
         """Return the places where the field belongs, and whether it is there."""
@@ -162,10 +168,15 @@ class Scratch:
             "import: changed": again == {"updated": 1} == by_csv,
             "import: bounds": wrong == {"failed": 1},
             "import: stored": stored == -5,
-            "docs/exchange.md": any(", **scratch_number** |" in line for line in columns_table()),
+            "docs/exchange.md": any(
+                line.startswith(f"| {self.kind} |") and line.endswith(", **scratch_number** |")
+                for line in columns_table()
+            ),
         }
 
 
 if __name__ == "__main__":
-    declare(sys.argv[1])
-    sys.stdout.write(json.dumps(Scratch(sys.argv[1], Path(sys.argv[2])).found()))
+    for each in MODELS:
+        declare(each)
+    root = begin(Path(sys.argv[1]))
+    sys.stdout.write(json.dumps({each: Scratch(each, root).found() for each in MODELS}))
