@@ -29,7 +29,7 @@ from core.platform.errors import DomainError, JobFailed
 from core.platform.logs import context, sentry
 from core.platform.text import redaction
 from core.runs import lifecycle
-from core.runs.lifecycle import LeaseLost, Run
+from core.runs.run import LeaseLost, Run
 
 log = logging.getLogger("tasklane.worker")
 

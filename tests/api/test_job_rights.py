@@ -19,7 +19,7 @@ from core.platform.database.session import transaction
 from core.platform.errors import Conflict
 from core.runs import rights
 from core.runs import service as runs
-from core.runs.lifecycle import Run
+from core.runs.run import Run
 from core.users.model import User
 from tests.support.imports import run, upload
 from tests.support.people import Person

@@ -7,7 +7,7 @@ from tests.support.source_code import PACKAGES, sources
 
 # What is not repeated by itself, and why.
 EXCEPT = {
-    "core/runs/lifecycle.py:_ending": "the runner does the whole attempt again",
+    "core/runs/run.py:_ending": "the runner does the whole attempt again",
     "core/operations/cleanup.py:clean_up": "the same",
     "core/operations/cleanup.py:_in_batches": "the same",
     "core/exchange/imports/work.py:rehearse": "the same; what was examined is used up",

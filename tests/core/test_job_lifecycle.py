@@ -19,7 +19,7 @@ from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.runs import lifecycle
 from core.runs import service as runs
-from core.runs.lifecycle import LeaseLost, Run
+from core.runs.run import LeaseLost, Run, pause_after
 from core.tasks import processing
 from core.tasks import service as tasks
 from core.tasks.model import Task
@@ -206,14 +206,14 @@ def test_a_failure_is_tried_again_after_a_pause_and_then_given_up(app: Flask, jo
 
 
 def test_pauses_grow_to_an_hour_and_outlast_a_mail_server_that_is_mended_in_the_morning() -> None:
-    pauses = [lifecycle.pause_after(EMAIL_WELCOME, failures) for failures in range(1, EMAIL_WELCOME.attempts)]
+    pauses = [pause_after(EMAIL_WELCOME, failures) for failures in range(1, EMAIL_WELCOME.attempts)]
     assert pauses[:9] == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
     assert set(pauses[7:]) == {3600}
     assert 20 < sum(pauses) / 3600 < 24
     # Nothing overflows, and kinds that do not grow stay as they are.
-    assert lifecycle.pause_after(EMAIL_WELCOME, 10**6) == 3600
-    assert {lifecycle.pause_after(PROCESS_TASK, failures) for failures in range(-1, 5)} == {30}
-    assert lifecycle.pause_after(replace(PROCESS_TASK, retry_seconds=7200), 3) == 7200
+    assert pause_after(EMAIL_WELCOME, 10**6) == 3600
+    assert {pause_after(PROCESS_TASK, failures) for failures in range(-1, 5)} == {30}
+    assert pause_after(replace(PROCESS_TASK, retry_seconds=7200), 3) == 7200
 
 
 def test_a_job_that_is_ordered_again_begins_with_short_pauses(app: Flask, ada: Person) -> None:

@@ -27,7 +27,7 @@ from core.mail.delivery import MailDelayed, MailRefused, delivered
 from core.platform.config.errors import ConfigError
 from core.platform.config.settings import Settings
 from core.platform.database.base import db
-from core.runs.lifecycle import Run
+from core.runs.run import Run
 from tests.support import smtp, work
 from tests.support.engines import on_both
 from tests.support.people import Person

@@ -26,7 +26,7 @@ from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.platform.preconditions import ANY_STATE
 from core.runs import service as runs
-from core.runs.lifecycle import Run
+from core.runs.run import Run
 from core.tasks.model import Task
 from core.users.model import User
 from tests.support.engines import on_sqlite

@@ -17,7 +17,7 @@ from core.platform import clock
 from core.platform.access import Role
 from core.platform.database.base import db
 from core.platform.database.session import transaction
-from core.runs.lifecycle import Run
+from core.runs.run import Run
 from core.tasks.model import Task
 from core.users.model import User
 from tests.support.imports import counts, imported, reasons, run, upload
@@ -119,7 +119,7 @@ def test_progress_can_be_reported_while_the_rows_are_written(
         with db.engine.connect() as connection:
             shown.append(connection.scalar(select(Job.progress)) or 0)
 
-    monkeypatch.setattr("core.runs.lifecycle.REPORT_SECONDS", 0)
+    monkeypatch.setattr("core.runs.run.REPORT_SECONDS", 0)
     before_the_end(monkeypatch, look)
     assert imported(ada, "title\n" + "Water\n" * 1500).error is None
     assert shown == ([60] if db_name(app) == "sqlite" else [99])
@@ -134,7 +134,7 @@ def test_a_run_whose_lease_is_taken_while_it_writes_stops_early(
     app: Flask, ada: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = order(ada, "title\n" + "Water\n" * 1500)
-    monkeypatch.setattr("core.runs.lifecycle.REPORT_SECONDS", 0)
+    monkeypatch.setattr("core.runs.run.REPORT_SECONDS", 0)
     real = Import.store
 
     def store(self: Import, session: Session) -> None:

@@ -22,7 +22,7 @@ from core.platform.config.settings import Settings
 from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.reports.figures import Ageing, Figures, Heading, Headline, People, PersonLoad, Point, Week
-from core.runs.lifecycle import Run
+from core.runs.run import Run
 from core.tasks.fields import TaskStatus
 from core.users.model import User
 from tests.support.engines import on_both

@@ -26,7 +26,7 @@ from core.platform.database.session import transaction
 from core.platform.errors import Invalid
 from core.platform.logs import context as logs
 from core.runs import lifecycle
-from core.runs.lifecycle import Run
+from core.runs.run import Run
 from core.tasks.model import Task
 from tests.support.people import Person
 from tests.support.servers import RedisServer

@@ -17,7 +17,7 @@ from core.mail.delivery import MailDelayed, MailRefused, delivered
 from core.mail.service import Letter, NotNeeded
 from core.platform.config.current import current_settings
 from core.platform.database.base import db
-from core.runs.lifecycle import Run
+from core.runs.run import Run
 
 log = logging.getLogger("tasklane.mail")
 

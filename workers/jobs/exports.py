@@ -10,7 +10,7 @@ from core.files import service as files
 from core.platform import clock
 from core.platform.config.current import current_settings
 from core.platform.errors import Forbidden, JobFailed
-from core.runs.lifecycle import Run
+from core.runs.run import Run
 
 # What is left of the progress is for storing the file.
 WRITTEN = 95

@@ -9,7 +9,7 @@ from core.exchange.imports.order import ImportRefused, Order, RowsRefused
 from core.exchange.imports.work import Import
 from core.files import service as files
 from core.platform.config.current import current_settings
-from core.runs.lifecycle import Run
+from core.runs.run import Run
 
 
 def import_file(run: Run, *, file_id: str, **options: Any) -> None:

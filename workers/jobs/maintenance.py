@@ -2,7 +2,7 @@
 
 from core.operations.cleanup import clean_up as forget
 from core.platform.config.current import current_settings
-from core.runs.lifecycle import Run
+from core.runs.run import Run
 
 
 def clean_up(run: Run, *, slot: str) -> dict[str, int]:

@@ -3,7 +3,7 @@
 import time
 
 from core.platform.config.current import current_settings
-from core.runs.lifecycle import Run
+from core.runs.run import Run
 from core.tasks import processing as tasks
 
 

@@ -2,7 +2,7 @@
 
 from core.mail.reminders import order_reminders
 from core.platform.config.current import current_settings
-from core.runs.lifecycle import Run
+from core.runs.run import Run
 
 
 def order(run: Run, *, slot: str) -> dict[str, int]:

@@ -11,7 +11,7 @@ from core.files import service as files
 from core.platform.config.current import current_settings
 from core.reports import service as reports
 from core.reports.figures import Figures
-from core.runs.lifecycle import Run
+from core.runs.run import Run
 
 # A usual report stays in memory.
 SPOOL_BYTES = 4 * 1024 * 1024
