@@ -67,13 +67,15 @@ def test_models_and_migrations_agree(fresh: Flask) -> None:
 
 
 def test_the_constraints_of_the_models_exist_in_the_database(fresh: Flask) -> None:
-    """Autogenerate compares neither check constraints nor expression indexes, so this does."""
+    """Autogenerate compares neither primary keys, check constraints nor expression indexes, so this does."""
     flask_migrate.upgrade()
     inspector = inspect(db.engine)
     for table in Base.metadata.sorted_tables:
         found = {check["name"] for check in inspector.get_check_constraints(table.name)}
         expected = {str(c.name) for c in table.constraints if isinstance(c, CheckConstraint)}
         assert found == expected, table.name
+        key = inspector.get_pk_constraint(table.name)["constrained_columns"]
+        assert key == [column.name for column in table.primary_key], table.name
     with db.engine.connect() as connection:
         if db.engine.dialect.name == "sqlite":
             query = "SELECT name FROM sqlite_master WHERE type = 'index' AND name NOT LIKE 'sqlite_%'"
