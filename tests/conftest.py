@@ -26,7 +26,7 @@ from core.platform.config.settings import Settings
 from core.platform.database.base import db
 from core.platform.logs.lines import JsonLines
 from core.platform.text.redaction import Redactor
-from tests.support.database import empty
+from tests.support.database import empty, forget_power_cuts
 from tests.support.engines import engines_of
 from tests.support.people import PASSWORD, Person, make_person
 from tests.support.servers import EncryptedRedis, PostgresServer, RedisServer
@@ -173,6 +173,7 @@ def application(
     if engine_name not in _applications:
         app = create_app(settings=make_settings(new_database_url(), redis_server.url))
         with app.app_context():
+            forget_power_cuts(db.engine)
             flask_migrate.upgrade()
         _applications[engine_name] = app
     return _applications[engine_name]

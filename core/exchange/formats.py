@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
-
-import xlsxwriter
 
 from core.exchange.columns import Column
 from core.exchange.notations import Cell
@@ -96,8 +95,8 @@ def write_xlsx(stream: IO[bytes], title: str, columns: Columns, rows: Rows) -> i
     know no time zone.
     """
     with scratch_folder(Path(tempfile.gettempdir()), "tasklane-xlsx-") as folder:
-        # It keeps one row in memory and the rest in files of this folder.
-        book = xlsxwriter.Workbook(stream, {"constant_memory": True, "tmpdir": str(folder)})
+        # Loaded only by what writes such a file. It keeps one row in memory and the rest in files of this folder.
+        book = import_module("xlsxwriter").Workbook(stream, {"constant_memory": True, "tmpdir": str(folder)})
         book.use_zip64()
         try:
             cut = _write_sheets(book, title, columns, rows)

@@ -281,9 +281,20 @@ def test_help_loads_the_names_of_the_commands_and_nothing_else_of_ours() -> None
 def test_nobody_loads_what_only_some_need(module: str) -> None:
     """matplotlib takes most of a second and 50 MB, which all but the process that draws would waste.
 
-    What metrics, reports of errors and log files need is loaded only where these are switched on.
+    What metrics, reports of errors and log files need is loaded only where these are switched on, what writes
+    workbooks when one is written, and the client that the embedded server brings along only by `dev`.
     """
-    heavy = ("matplotlib", "numpy", "PIL", "fontTools", "prometheus_client", "sentry_sdk", "concurrent_log_handler")
+    heavy = (
+        "matplotlib",
+        "numpy",
+        "PIL",
+        "fontTools",
+        "prometheus_client",
+        "sentry_sdk",
+        "concurrent_log_handler",
+        "xlsxwriter",
+        *(() if module.endswith(".dev") else ("valkey",)),
+    )
     script = f"import sys, {module}\nprint([name for name in {heavy} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout == "[]\n"

