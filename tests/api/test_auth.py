@@ -15,6 +15,8 @@ from argon2 import extract_parameters
 from flask import Flask
 from sqlalchemy import select, update
 
+from api.http.door import tokens
+from api.http.door.verified_tokens import VerifiedTokens
 from core.auth import lockout
 from core.auth.model import LoginSession
 from core.platform import clock, passwords
@@ -320,6 +322,46 @@ def test_each_token_only_works_where_it_belongs(ada: Person) -> None:
     assert refresh(ada, ada.tokens["access_token"]).status_code == 401
     assert ada.get("/auth/me", token=ada.tokens["refresh_token"]).status_code == 401
     assert ada.get("/tasks", token=ada.tokens["refresh_token"]).status_code == 401
+
+
+def test_a_token_that_was_seen_before_still_only_works_where_it_belongs(ada: Person) -> None:
+    assert ada.get("/auth/me").status_code == 200
+    assert refresh(ada, ada.tokens["access_token"]).status_code == 401
+    assert ada.get("/auth/me").status_code == 200
+    renewed = refresh(ada).get_json()
+    assert ada.get("/auth/me", token=renewed["refresh_token"]).status_code == 401
+
+
+def test_a_signature_is_looked_at_once_and_the_session_each_time(ada: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+    real = tokens.verify_jwt_in_request
+    monkeypatch.setattr(tokens, "verify_jwt_in_request", lambda **given: (looked.append(given), real(**given)))
+    token = forged(ada)  # No request has brought it yet.
+    assert [ada.get("/auth/me", token=token).status_code for _ in range(3)] == [200] * 3
+    assert len(looked) == 1
+    assert ada.post("/auth/logout", token=token).status_code == 204
+    assert ada.get("/auth/me", token=token).status_code == 401
+    # Almost the same is another one.
+    assert ada.get("/auth/me", token=token[:-2] + "xx").status_code == 401
+    assert len(looked) == 2
+
+
+def test_a_token_that_was_seen_before_expires_all_the_same(ada: Person) -> None:
+    end = int(time.time()) + 2
+    token = forged(ada, exp=end)
+    assert ada.get("/auth/me", token=token).status_code == 200
+    time.sleep(max(end - time.time(), 0) + 0.05)
+    response = ada.get("/auth/me", token=token)
+    assert (response.status_code, response.get_json()["error"]["code"]) == (401, "token_expired")
+
+
+def test_only_tokens_that_will_expire_are_remembered() -> None:
+    verified, now = VerifiedTokens(), int(time.time())
+    verified.remember("endless", {"sub": "1"})
+    verified.remember("over", {"sub": "1", "exp": now - 1})
+    verified.remember("good", {"sub": "1", "exp": now + 60})
+    assert [verified.find(token) for token in ("endless", "over", "unknown")] == [None] * 3
+    assert verified.find("good") == {"sub": "1", "exp": now + 60}
 
 
 def forged(ada: Person, *, key: str | None = None, **changes: Any) -> str:

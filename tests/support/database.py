@@ -7,7 +7,7 @@ from core.platform.database.base import Base, db
 
 
 def forget_power_cuts(engine: Engine) -> None:
-    """Have SQLite wait for no disk, as the PostgreSQL of the tests does not: thousands of commits are what costs time.
+    """Let SQLite wait for no disk, as the PostgreSQL of the tests does not: thousands of commits are what costs time.
 
     What holds over a power cut is a setting, which tests/core/test_transactions.py looks at on an engine of its own.
     """

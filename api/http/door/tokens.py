@@ -1,10 +1,11 @@
 """JWTs, cookies and API keys: how callers prove on the wire who they are. The truth is in the database."""
 
 import hashlib
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, request
 from flask_jwt_extended import (
     JWTManager,
     create_access_token,
@@ -17,6 +18,7 @@ from flask_jwt_extended.exceptions import CSRFError, JWTExtendedException
 from jwt.exceptions import ExpiredSignatureError, PyJWTError
 
 from api.http.answers.responses import on_answer
+from api.http.door.verified_tokens import VerifiedTokens
 from core.auth import keys
 from core.auth import service as auth
 from core.auth.service import Grant
@@ -31,6 +33,7 @@ KEY_HEADER = "X-API-Key"
 CSRF_HEADER = "X-CSRF-TOKEN"
 SESSION_COOKIE = "tasklane_session"
 CSRF_COOKIE = "tasklane_csrf"
+_VERIFIED = "tasklane.verified_tokens"
 
 
 def init_tokens(app: Flask) -> None:
@@ -45,6 +48,7 @@ def init_tokens(app: Flask) -> None:
         JWT_ACCESS_COOKIE_NAME=SESSION_COOKIE,
         JWT_ACCESS_CSRF_HEADER_NAME=CSRF_HEADER,
     )
+    app.extensions[_VERIFIED] = VerifiedTokens()
     _rotate_keys(JWTManager(app), [settings.jwt_secret_key, *settings.jwt_previous_secret_keys])
 
 
@@ -155,21 +159,33 @@ def verify(*, refresh: bool) -> Actor:
     if "Authorization" in request.headers:
         scheme, _, token = request.headers["Authorization"].rpartition(" ")
         redaction.confide(token)
-        if scheme.strip().lower() in ("bearer", ""):
-            # The library knows this spelling only, but a scheme may be written in any case (RFC 9110, section
-            # 11.1); and into the field of Swagger UI people paste nothing but the token.
-            request.environ["HTTP_AUTHORIZATION"] = f"Bearer {token}"
-        return _verify_jwt("headers", refresh=refresh)
+        if scheme.strip().lower() not in ("bearer", ""):
+            return _actor_of(_verify_jwt("headers", refresh=refresh))
+        # The library knows this spelling only, but a scheme may be written in any case (RFC 9110, section
+        # 11.1); and into the field of Swagger UI people paste nothing but the token.
+        request.environ["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+        return _actor_of(_verify_jwt("headers", refresh=True) if refresh else _verify_again(token))
     if KEY_HEADER in request.headers:
         redaction.confide(request.headers[KEY_HEADER])
         return keys.authenticate(key=request.headers[KEY_HEADER], hashing_keys=current_settings().secret_keys)
     if SESSION_COOKIE in request.cookies and not refresh:
         redaction.confide(request.cookies[SESSION_COOKIE], request.headers.get(CSRF_HEADER))
-        return _verify_jwt("cookies", refresh=False)
+        return _actor_of(_verify_jwt("cookies", refresh=False))
     raise Unauthenticated("Credentials are needed.")
 
 
-def _verify_jwt(location: str, *, refresh: bool) -> Actor:
+def _verify_again(token: str) -> Mapping[str, Any]:
+    """Return the claims of an access token, whose signature is looked at once in each process."""
+    verified: VerifiedTokens = current_app.extensions[_VERIFIED]
+    claims = verified.find(token)
+    if claims is None:
+        claims = _verify_jwt("headers", refresh=False)
+        verified.remember(token, claims)
+    return claims
+
+
+def _verify_jwt(location: str, *, refresh: bool) -> Mapping[str, Any]:
+    """Return the claims of the token that the request presents there."""
     if location == "cookies" and not request.headers.get(CSRF_HEADER, "").isascii():
         # The library compares in constant time, which works on ASCII only.
         raise Forbidden("The CSRF token is wrong.")
@@ -183,7 +199,11 @@ def _verify_jwt(location: str, *, refresh: bool) -> Actor:
         raise ExpiredToken("This token has expired.") from None
     except (JWTExtendedException, PyJWTError, ValueError):
         raise InvalidToken(NOT_VALID) from None
-    claims = get_jwt()
+    return get_jwt()
+
+
+def _actor_of(claims: Mapping[str, Any]) -> Actor:
+    """Return whose token this is, if its session still counts."""
     session_id = claims.get("sid")
     if not isinstance(session_id, str) or checks.UNSTORABLE.search(session_id):
         raise InvalidToken(NOT_VALID)
@@ -194,5 +214,5 @@ def _verify_jwt(location: str, *, refresh: bool) -> Actor:
 
 
 def presented_jti() -> str:
-    """Return the identifier of the token that the caller presented."""
+    """Return the identifier of the refresh token that the caller presented."""
     return str(get_jwt()["jti"])
