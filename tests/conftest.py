@@ -12,8 +12,6 @@ from typing import Any
 import flask_migrate
 import pytest
 from flask import Flask
-from sqlalchemy import event
-from sqlalchemy.engine import Connection
 
 from api import create_app
 from api.http.door import limiters
@@ -26,7 +24,7 @@ from core.platform.config.settings import Settings
 from core.platform.database.base import db
 from core.platform.logs.lines import JsonLines
 from core.platform.text.redaction import Redactor
-from tests.support.database import empty, forget_power_cuts
+from tests.support.database import empty, forget_power_cuts, recorded_statements
 from tests.support.engines import engines_of
 from tests.support.people import PASSWORD, Person, make_person
 from tests.support.servers import EncryptedRedis, PostgresServer, RedisServer
@@ -264,17 +262,8 @@ def admin(app: Flask) -> Person:
 @pytest.fixture
 def statements(app: Flask) -> Iterator[list[str]]:
     """The SQL statements that were executed since the list was last emptied."""
-    seen: list[str] = []
-
-    def note(connection: Connection, cursor: object, statement: str, *rest: object) -> None:
-        if not statement.startswith("BEGIN"):
-            seen.append(statement)
-
-    with app.app_context():
-        engine = db.engine
-    event.listen(engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(engine, "before_cursor_execute", note)
+    with recorded_statements(app) as seen:
+        yield seen
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from typing import Any
 from flask import url_for
 from flask_limiter.util import get_remote_address
 from flask_restx import Namespace, fields
-from flask_restx.model import ModelBase
 
 from api.http.answers.cached import cached
 from api.http.answers.refusals import refuses
@@ -109,11 +108,11 @@ class Registration(SecureResource):
         return {"message": f"Welcome, {user.username}.", "user_id": user.id}
 
 
-def _read_login(model: ModelBase, body: dict[str, Any]) -> dict[str, Any]:
+def _read_login(wanted: Input, body: dict[str, Any]) -> dict[str, Any]:
     """Return a checked body with what names the account as `username`. Raises like `check`."""
     is_named = "username" in body or "email" in body
     try:
-        checked = check(model, body, missing_status=400)
+        checked = check(wanted.body, body, missing_status=wanted.missing_status)
     except (Malformed, Invalid) as error:
         if not is_named:
             error.details = {"username": [checks.REQUIRED], **(error.details or {})}
@@ -156,7 +155,7 @@ class Login(SecureResource):
         """
         return tokens.issue(auth.login(lifetime=tokens.session_lifetime(), **_origin(), **self.body))
 
-    def read_body(self, takes: Input) -> dict[str, Any]:
+    def read_body(self, wanted: Input) -> dict[str, Any]:
         """Accept Basic credentials and a form beside JSON."""
         basic = presented_credentials()
         if basic is not None:
@@ -164,11 +163,11 @@ class Login(SecureResource):
             strict_json.require_storable(basic)
             return basic
         if not grants.is_grant():
-            return _read_login(login_in, load_object(media.URLENCODED))
+            return _read_login(wanted, load_object(media.URLENCODED))
         form = grants.read_grant(urlencoded())
         confide(form.get("password"))
         strict_json.require_storable(form)
-        return _read_login(login_in, form)
+        return _read_login(wanted, form)
 
 
 @ns.route("/session")
@@ -194,9 +193,9 @@ class BrowserSession(SecureResource):
         lifetime = tokens.browser_session_lifetime(remember=remember)
         return tokens.issue_cookies(auth.login(lifetime=lifetime, **_origin(), **self.body), remember=remember)
 
-    def read_body(self, takes: Input) -> dict[str, Any]:
+    def read_body(self, wanted: Input) -> dict[str, Any]:
         """Accept an e-mail address under its own name."""
-        return _read_login(session_in, load_object())
+        return _read_login(wanted, load_object())
 
     @no_content
     def delete(self) -> None:

@@ -115,9 +115,9 @@ class TaskBulk(SecureResource):
         """
         return {"results": [_shown(outcome) for outcome in bulk.run(self.actor, **self.body)]}
 
-    def read_body(self, takes: Input) -> dict[str, Any]:
+    def read_body(self, wanted: Input) -> dict[str, Any]:
         """Parse each operation by the model that its kind takes."""
-        body = super().read_body(takes)
+        body = super().read_body(wanted)
         operations = [_operation(entry) for entry in body["operations"]]
         _share_out([operation.refusal for operation in operations if operation.refusal])
         return {"operations": operations, "atomic": body.get("atomic", True)}

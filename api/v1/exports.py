@@ -77,8 +77,8 @@ class ExportCollection(SecureResource):
         """
         return exports.order(self.actor, **self.body)
 
-    def read_body(self, takes: Input) -> dict[str, Any]:
+    def read_body(self, wanted: Input) -> dict[str, Any]:
         """Read the filters by the rules of the list of their kind."""
-        body = super().read_body(takes)
+        body = super().read_body(wanted)
         selection = select(self.actor, Kind(body["kind"]), body.get("filters", {}), body.get("sort"))
         return {"selection": selection, "file_format": FileFormat(body["format"])}

@@ -37,8 +37,7 @@ class ItemCollection(SecureResource):
     @paged(item_out)
     def get(self) -> Page:
         """List items, newest first."""
-        wanted = declared.filter_of(items.FILTERS, self.query, me=self.actor.user_id)
-        return items.list_visible(self.actor, page=self.page, narrowed=wanted)
+        return items.list_visible(self.actor, page=self.page, narrowed=self.narrowed(items.FILTERS))
 
     @takes(item_in)
     @refuses(409)

@@ -59,8 +59,7 @@ class ProjectCollection(SecureResource):
     @paged(project_out)
     def get(self) -> Page:
         """List the caller's projects, newest first; administrators see all."""
-        wanted = declared.filter_of(projects.FILTERS, self.query, me=self.actor.user_id)
-        return projects.list_visible(self.actor, page=self.page, narrowed=wanted)
+        return projects.list_visible(self.actor, page=self.page, narrowed=self.narrowed(projects.FILTERS))
 
     @takes(project_in)
     @refuses(409)

@@ -44,8 +44,7 @@ class TaskCollection(SecureResource):
     @paged(task_out)
     def get(self) -> Page:
         """List tasks, newest first."""
-        wanted = declared.filter_of(tasks.FILTERS, self.query, me=self.actor.user_id)
-        return tasks.list_visible(self.actor, page=self.page, narrowed=wanted)
+        return tasks.list_visible(self.actor, page=self.page, narrowed=self.narrowed(tasks.FILTERS))
 
     @takes(task_in)
     @refuses(403, 409)

@@ -111,7 +111,7 @@ class UpstreamRelay(SecureResource):
             language=request.headers.get("Accept-Language", ""),
         )
 
-    def read_body(self, takes: Input) -> dict[str, Any]:
+    def read_body(self, wanted: Input) -> dict[str, Any]:
         """Return the body, of which only the upstream knows the fields."""
         return load_object()
 

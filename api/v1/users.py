@@ -106,8 +106,7 @@ class UserCollection(SecureResource):
         Members find active users and see `email`, `role` and `is_active` as
         null; administrators see everything of everybody.
         """
-        wanted = declared.filter_of(users.FILTERS, self.query, me=self.actor.user_id)
-        return users.list_visible(self.actor, page=self.page, narrowed=wanted)
+        return users.list_visible(self.actor, page=self.page, narrowed=self.narrowed(users.FILTERS))
 
     @takes(user_in)
     @refuses(409)
@@ -188,5 +187,4 @@ class UserTasks(SecureResource):
         """List the tasks that a user owns and the caller may see, newest first."""
         # The cursor belongs to this user's list as to any other filter.
         page = arguments.page_request({**self.query, "owner_id": user_id})
-        wanted = declared.filter_of(tasks.FILTERS, self.query, me=self.actor.user_id)
-        return tasks.list_owned(self.actor, owner_id=user_id, page=page, narrowed=wanted)
+        return tasks.list_owned(self.actor, owner_id=user_id, page=page, narrowed=self.narrowed(tasks.FILTERS))

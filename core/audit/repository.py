@@ -10,7 +10,7 @@ from core.audit.model import KnownAddress, LoginFailures, SecurityEvent
 from core.platform.database.statements import insert_if_absent
 
 
-class SecurityRepository:
+class AuditRepository:
     """Security events in the database. Never commits and never authorises."""
 
     def __init__(self, session: Session) -> None:

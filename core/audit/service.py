@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from core.audit import policy
 from core.audit.model import EventKind, SecurityEvent
-from core.audit.repository import SecurityRepository
+from core.audit.repository import AuditRepository
 from core.platform import clock
 from core.platform.access import Actor
 from core.platform.database.base import db
@@ -40,7 +40,7 @@ def record(
         request_id=context.request_id.get(),
         detail=detail,
     )
-    SecurityRepository(session).add(event)
+    AuditRepository(session).add(event)
     words = " ".join(f"{name}={value!r}" for name, value in detail.items())
     log.info("%s account=%s actor=%s address=%s %s", kind, user_id, actor_id, event.address, words)
 
@@ -78,5 +78,5 @@ def list_visible(
     if at:
         conditions += at.conditions(SecurityEvent.at)
     session = db.session()
-    query = SecurityRepository(session).select(*conditions)
+    query = AuditRepository(session).select(*conditions)
     return paginate(session, query, page, sortable=SORTABLE, default_sort="-at", identity=SecurityEvent.id)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from core.audit import service as security
+from core.audit import service as audit
 from core.audit.model import EventKind
 from core.auth import lockout, revocation
 from core.jobs import service as jobs
@@ -57,7 +57,7 @@ def create(*, password: str, actor_id: int | None = None, **values: Any) -> User
         user.role = Role(user.role)
         _require_free(session, user)
         UserRepository(session).add(user)
-        security.record(session, EventKind.ACCOUNT_CREATED, user_id=user.id, actor_id=actor_id, role=str(user.role))
+        audit.record(session, EventKind.ACCOUNT_CREATED, user_id=user.id, actor_id=actor_id, role=str(user.role))
         if user.is_active:
             jobs.enqueue(session, EMAIL_WELCOME, owner_id=user.id, user_id=user.id)
     return user
@@ -110,7 +110,7 @@ def _record_change(session: Session, actor: Actor, user: User, *, was: dict[str,
             detail["role"] = str(user.role)
         if "is_active" in changed:
             detail["is_active"] = user.is_active
-        security.record(session, EventKind.ACCOUNT_CHANGED, user_id=user.id, actor_id=actor.user_id or None, **detail)
+        audit.record(session, EventKind.ACCOUNT_CHANGED, user_id=user.id, actor_id=actor.user_id or None, **detail)
 
 
 @repeated
@@ -126,7 +126,7 @@ def set_password(*, user_id: int, password: str, hashing_keys: Sequence[str]) ->
         # A user without an address that is known would otherwise wait until the guessing stops.
         lockout.forgive(session, user, hashing_keys=hashing_keys)
         revocation.end_access(session, user_id=user_id)
-        security.record(session, EventKind.PASSWORD_CHANGED, user_id=user_id)
+        audit.record(session, EventKind.PASSWORD_CHANGED, user_id=user_id)
 
 
 def _require_free(session: Session, user: User) -> None:

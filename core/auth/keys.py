@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from core.audit import service as security
+from core.audit import service as audit
 from core.audit.model import EventKind
 from core.auth import policy
 from core.auth import service as auth
@@ -20,7 +20,7 @@ from core.auth.model import ApiKey
 from core.auth.repository import KeyRepository
 from core.platform import clock
 from core.platform.access import Actor, Permission
-from core.platform.cache.marks import service as changes
+from core.platform.cache.marks import service as marks
 from core.platform.database.base import db
 from core.platform.database.paging import Page, PageRequest, paginate
 from core.platform.database.repeats import repeated
@@ -89,7 +89,7 @@ def create(
         UserRepository(session).find_for_update(actor.user_id)
         auth.authenticate(session_id=actor.session_id or "")
         KeyRepository(session).add(row)
-        security.record(
+        audit.record(
             session, EventKind.KEY_CREATED, user_id=actor.user_id, actor_id=actor.user_id, key=row.id, scopes=row.scopes
         )
     return NewKey(row, key)
@@ -114,7 +114,7 @@ def revoke(actor: Actor, expected: Expected, /, *, key_id: int) -> None:
         row = _require(actor, KeyRepository(session).find_for_update(key_id))
         expected.require(lambda: row)
         row.revoked_at = clock.now()
-        security.record(session, EventKind.KEY_REVOKED, user_id=row.user_id, actor_id=actor.user_id, key=row.id)
+        audit.record(session, EventKind.KEY_REVOKED, user_id=row.user_id, actor_id=actor.user_id, key=row.id)
 
 
 def authenticate(*, key: str, hashing_keys: Sequence[str]) -> Actor:
@@ -137,7 +137,7 @@ def authenticate(*, key: str, hashing_keys: Sequence[str]) -> Actor:
     if is_outdated or holder.last_used_at is None or holder.last_used_at <= now - USE_RECORDED_EVERY:
         is_news = holder.last_used_at is None or holder.last_used_at <= now - USE_TOLD_EVERY
         _note_use(holder, now, is_news=is_news, new_hash=hashes[0] if is_outdated else None)
-    changes.note(db.session(), holder.marks)
+    marks.note(db.session(), holder.marks)
     return Actor(holder.user_id, holder.role, scopes=_known(holder.scopes), key_id=holder.id)
 
 
@@ -163,7 +163,7 @@ def _note_use(holder: Any, now: datetime, *, is_news: bool, new_hash: str | None
             if new_hash is not None:  # So the former secret of the installation can be dropped one day.
                 KeyRepository(session).replace_hash(holder.id, holder.key_hash, new_hash)
             if is_news:
-                security.record(
+                audit.record(
                     session, EventKind.KEY_USED, user_id=holder.user_id, actor_id=holder.user_id, key=holder.id
                 )
     except DBAPIError as error:

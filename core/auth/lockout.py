@@ -15,9 +15,9 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
-from core.audit import service as security
+from core.audit import service as audit
 from core.audit.model import EventKind
-from core.audit.repository import SecurityRepository
+from core.audit.repository import AuditRepository
 from core.platform import clock
 from core.platform.database.base import db
 from core.platform.database.repeats import repeated
@@ -35,7 +35,7 @@ MEMORY = timedelta(hours=1)
 
 def require_unlocked(name: str, user: User | None, address: str, *, hashing_keys: Sequence[str]) -> None:
     """Raise TooManyAttempts if the name is locked and its owner has never come from this address."""
-    repository = SecurityRepository(db.session())
+    repository = AuditRepository(db.session())
     # Under a former key too: a new one of the installation ends no lock, and makes no address strange.
     until = repository.locked_until(*(_hash("name", checks.login_name(name), key) for key in hashing_keys))
     now = clock.now()
@@ -55,25 +55,25 @@ def note_failure(name: str, user: User | None, *, hashing_key: str) -> None:
     user_id = user.id if user else None
     now = clock.now()
     with transaction() as session:
-        repository = SecurityRepository(session)
+        repository = AuditRepository(session)
         count = repository.count_failure(name_hash, now, forgotten_before=now - MEMORY)
-        security.record(session, EventKind.LOGIN_REFUSED, user_id=user_id)
+        audit.record(session, EventKind.LOGIN_REFUSED, user_id=user_id)
         if count >= FREE_FAILURES:
             length = min(FIRST_LOCK * 2 ** min(count - FREE_FAILURES, 16), LONGEST_LOCK)
             repository.lock(name_hash, now + length)
-            security.record(session, EventKind.LOCKED_OUT, user_id=user_id, seconds=int(length.total_seconds()))
+            audit.record(session, EventKind.LOCKED_OUT, user_id=user_id, seconds=int(length.total_seconds()))
 
 
 def note_success(session: Session, user: User, address: str, *, hashing_keys: Sequence[str]) -> None:
     """Forget the failures for all names of the user, and remember where they came from."""
     forgive(session, user, hashing_keys=hashing_keys)
-    SecurityRepository(session).know(user.id, _hash("address", address, hashing_keys[0]), clock.now())
+    AuditRepository(session).know(user.id, _hash("address", address, hashing_keys[0]), clock.now())
 
 
 def forgive(session: Session, user: User, *, hashing_keys: Sequence[str]) -> None:
     """Forget the failures for all names of the user, which ends their locks, also those under former keys."""
     names = [checks.login_name(name) for name in (user.username, user.email)]
-    SecurityRepository(session).forgive(*(_hash("name", name, key) for name in names for key in hashing_keys))
+    AuditRepository(session).forgive(*(_hash("name", name, key) for name in names for key in hashing_keys))
 
 
 def _hash(purpose: str, value: str, hashing_key: str) -> str:

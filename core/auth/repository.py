@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, func, or_,
 from sqlalchemy.orm import Session
 
 from core.auth.model import ApiKey, LoginSession, PasswordReset, RefreshToken
-from core.platform.cache.marks import service as changes
+from core.platform.cache.marks import service as marks
 from core.platform.database.statements import find_locked, insert_if_absent
 from core.users.model import User
 
@@ -20,7 +20,7 @@ _HOLDER = (
         User.is_active,
         LoginSession.revoked_at,
         LoginSession.expires_at,
-        changes.marks_column().label("marks"),
+        marks.marks_column().label("marks"),
     )
     .join(User, User.id == LoginSession.user_id)
     .where(LoginSession.id == bindparam("session_id"))
@@ -36,7 +36,7 @@ _KEY_HOLDER = (
         User.id.label("user_id"),
         User.role,
         User.is_active,
-        changes.marks_column().label("marks"),
+        marks.marks_column().label("marks"),
     )
     .join(User, User.id == ApiKey.user_id)
     .where(ApiKey.key_hash.in_(bindparam("key_hashes", expanding=True)))

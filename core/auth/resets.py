@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from core.audit import service as security
+from core.audit import service as audit
 from core.audit.model import EventKind
 from core.auth import lockout, revocation
 from core.auth import service as auth
@@ -56,7 +56,7 @@ def order(*, username: str) -> None:
     user = UserRepository(db.session()).find_by_login(username)
     until = clock.now() + LIFETIME
     with transaction() as session:
-        security.record(session, EventKind.PASSWORD_FORGOTTEN, user_id=user.id if user else None)
+        audit.record(session, EventKind.PASSWORD_FORGOTTEN, user_id=user.id if user else None)
         jobs.enqueue(
             session,
             EMAIL_PASSWORD_RESET,
@@ -110,7 +110,7 @@ def make(actor: Actor, *, user_id: int, signing_key: str) -> ResetLink:
             created_at=clock.now(),
             expires_at=link.expires_at,
         )
-        security.record(session, EventKind.RESET_LINK_MADE, user_id=user_id, actor_id=actor.user_id)
+        audit.record(session, EventKind.RESET_LINK_MADE, user_id=user_id, actor_id=actor.user_id)
     return link
 
 
@@ -137,7 +137,7 @@ def redeem(*, token: str, new_password: str, signing_key: str, former_keys: Sequ
         user.password_hash = password_hash
         lockout.forgive(session, user, hashing_keys=[signing_key, *former_keys])
         revocation.end_access(session, user_id=user_id)
-        security.record(session, EventKind.PASSWORD_RESET, user_id=user_id)
+        audit.record(session, EventKind.PASSWORD_RESET, user_id=user_id)
 
 
 def _token(octets: bytes) -> str:

@@ -12,14 +12,14 @@ from uuid import uuid4
 
 from sqlalchemy.orm import Session
 
-from core.audit import service as security
+from core.audit import service as audit
 from core.audit.model import EventKind
 from core.auth import lockout, revocation
 from core.auth.model import LoginSession, RefreshToken
 from core.auth.repository import SessionRepository
 from core.platform import clock, passwords
 from core.platform.access import Actor, Role
-from core.platform.cache.marks import service as changes
+from core.platform.cache.marks import service as marks
 from core.platform.database.base import db
 from core.platform.database.repeats import repeated
 from core.platform.database.session import transaction
@@ -75,7 +75,7 @@ def login(
         if stronger and current.password_hash == proven:
             current.password_hash = stronger
         lockout.note_success(session, current, address, hashing_keys=[hashing_key, *former_keys])
-        security.record(session, EventKind.LOGIN, user_id=user.id, actor_id=user.id)
+        audit.record(session, EventKind.LOGIN, user_id=user.id, actor_id=user.id)
         return open_session(session, current, lifetime=lifetime)
 
 
@@ -106,7 +106,7 @@ def authenticate(*, session_id: str) -> Actor:
     holder = SessionRepository(db.session()).find_holder(session_id)
     if holder is None or holder.revoked_at is not None or holder.expires_at <= clock.now() or not holder.is_active:
         raise InvalidToken(SESSION_ENDED)
-    changes.note(db.session(), holder.marks)
+    marks.note(db.session(), holder.marks)
     return Actor(holder.id, holder.role, session_id)
 
 
@@ -131,7 +131,7 @@ def refresh(actor: Actor, *, jti: str, lifetime: timedelta) -> Grant:
             holder.expires_at = replacement.expires_at
         else:
             sessions.revoke(now, LoginSession.id == session_id)
-            security.record(session, EventKind.TOKEN_REUSED, user_id=actor.user_id)
+            audit.record(session, EventKind.TOKEN_REUSED, user_id=actor.user_id)
     if not is_first:
         raise InvalidToken("This refresh token was used before, so its session has been ended. Log in again.")
     return Grant(actor.user_id, actor.role, session_id, replacement.jti)
@@ -142,7 +142,7 @@ def logout(actor: Actor) -> None:
     """End the actor's session: none of its tokens is accepted any more."""
     with transaction() as session:
         SessionRepository(session).revoke(clock.now(), LoginSession.id == actor.session_id)
-        security.record(session, EventKind.LOGOUT, user_id=actor.user_id, actor_id=actor.user_id)
+        audit.record(session, EventKind.LOGOUT, user_id=actor.user_id, actor_id=actor.user_id)
 
 
 @repeated
@@ -150,7 +150,7 @@ def logout_everywhere(actor: Actor) -> None:
     """End every session of the actor."""
     with transaction() as session:
         SessionRepository(session).revoke(clock.now(), LoginSession.user_id == actor.user_id)
-        security.record(session, EventKind.LOGOUT, user_id=actor.user_id, actor_id=actor.user_id, everywhere=True)
+        audit.record(session, EventKind.LOGOUT, user_id=actor.user_id, actor_id=actor.user_id, everywhere=True)
 
 
 @repeated
@@ -171,4 +171,4 @@ def change_password(actor: Actor, *, old_password: str, new_password: str) -> No
             raise InvalidToken(SESSION_ENDED)
         locked.password_hash = new_hash
         revocation.end_access(session, user_id=actor.user_id, except_session=actor.session_id)
-        security.record(session, EventKind.PASSWORD_CHANGED, user_id=actor.user_id, actor_id=actor.user_id)
+        audit.record(session, EventKind.PASSWORD_CHANGED, user_id=actor.user_id, actor_id=actor.user_id)

@@ -25,8 +25,6 @@ KEY = "tasklane:job-attempts"
 KEPT_SECONDS = 90 * 24 * 3600
 # Upper bounds in seconds, for a histogram.
 BUCKETS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
-# What an attempt can come to.
-OUTCOMES = ("succeeded", "retrying", "failed", "timed_out", "handed_back", "taken", "killed")
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from datetime import timedelta
 from typing import Any
 
-from core.audit.repository import SecurityRepository
+from core.audit.repository import AuditRepository
 from core.auth import lockout
 from core.auth.repository import ResetRepository, SessionRepository
 from core.files import service as files
@@ -71,7 +71,7 @@ def clean_up(settings: Settings, step: Callable[[], None]) -> dict[str, int]:
         JobRepository(session).forget_slots(now - SLOTS_KEPT)
         MailRepository(session).forget_reminders((now - REMINDERS_KEPT).date())
         ResetRepository(session).delete_expired(sessions_end)
-        counts["security_events"] = SecurityRepository(session).forget_before(
+        counts["security_events"] = AuditRepository(session).forget_before(
             events=now - timedelta(days=settings.security_event_days),
             failures=now - lockout.MEMORY,
             addresses=now - timedelta(days=settings.security_event_days),

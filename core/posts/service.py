@@ -81,7 +81,7 @@ def select_visible(session: Session, actor: Actor, narrowed: Filter) -> Select[A
 
 def list_about(actor: Actor, *, task_id: int, page: PageRequest, narrowed: Filter) -> Page:
     """Return a page of the posts about a task. Raises NotFound and Forbidden like reading the task."""
-    found = list_visible(actor, page=page, narrowed=narrowed.narrowed(task_id=task_id))
+    found = list_visible(actor, page=page, narrowed=narrowed.also(task_id=task_id))
     if not found.items:
         # Whoever sees a post about a task sees the task, so only an empty page raises the question.
         tasks.get(actor, task_id=task_id)
@@ -90,7 +90,7 @@ def list_about(actor: Actor, *, task_id: int, page: PageRequest, narrowed: Filte
 
 def list_by(actor: Actor, *, user_id: int, page: PageRequest, narrowed: Filter) -> Page:
     """Return a page of what a user has posted and the actor may see. Raises NotFound if there is no such user."""
-    found = list_visible(actor, page=page, narrowed=narrowed.narrowed(user_id=user_id))
+    found = list_visible(actor, page=page, narrowed=narrowed.also(user_id=user_id))
     if not found.items and UserRepository(db.session()).find(user_id) is None:
         raise NotFound("There is no such user.")
     return found

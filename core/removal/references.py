@@ -14,10 +14,15 @@ def clear(session: Session, author: Author, reference: InstrumentedAttribute[int
 
     Return how many are not, which the caller must not ignore: then nothing has been cleared.
     """
-    tasks = TaskRepository(session)
     # Most refusals are known without a lock.
-    if count := tasks.count(reference == number, PRESENT):
-        return count
+    return TaskRepository(session).count(reference == number, PRESENT) or _clear_locked(
+        session, author, reference, number
+    )
+
+
+def _clear_locked(session: Session, author: Author, reference: InstrumentedAttribute[int | None], number: int) -> int:
+    """Lock all tasks with this reference, and clear it if all are in the trash. Return how many are not."""
+    tasks = TaskRepository(session)
     rows = tasks.lock_all(reference == number)
     # Another transaction may have restored one just now.
     present = sum(row.deleted_at is None for row in rows)
@@ -36,6 +41,9 @@ def clear(session: Session, author: Author, reference: InstrumentedAttribute[int
 
 
 def clear_owner(session: Session, author: Author, *, user_id: int) -> None:
-    """Delete for good what a user has in the trash, and take them from the tasks there that they are to do."""
+    """Delete for good what a user has in the trash, and take them from the tasks there that they are to do.
+
+    The tasks that they are to do are locked, so that the caller can count once more what is not in the trash.
+    """
     TaskRepository(session).purge(Task.owner_id == user_id)
-    clear(session, author, Task.assignee_id, user_id)
+    _clear_locked(session, author, Task.assignee_id, user_id)

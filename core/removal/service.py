@@ -1,6 +1,6 @@
 """Deleting people, projects and items, and what becomes of that which hangs on them."""
 
-from core.audit import service as security
+from core.audit import service as audit
 from core.audit.model import EventKind
 from core.items import service as items
 from core.items.repository import ItemRepository
@@ -78,7 +78,7 @@ def delete_user(actor: Actor, expected: Expected, /, *, user_id: int, transfer_t
         ):
             raise Conflict("Something would be lost with this account. Say transfer_to.", details=details)
         people.delete(user)
-        security.record(session, EventKind.ACCOUNT_DELETED, user_id=user_id, actor_id=actor.user_id or None)
+        audit.record(session, EventKind.ACCOUNT_DELETED, user_id=user_id, actor_id=actor.user_id or None)
 
 
 def _require_receiver(receiver: User | None, *, giver: User) -> None:

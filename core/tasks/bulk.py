@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from core.audit import service as security
+from core.audit import service as audit
 from core.audit.model import EventKind
 from core.jobs import service as jobs
 from core.jobs.kinds import EMAIL_TASK_CREATED
@@ -102,7 +102,7 @@ def run(actor: Actor, *, operations: Sequence[Operation], atomic: bool) -> list[
             # No other record would have them: the request as a whole succeeds.
             reason, count = forbidden[0].message, len(forbidden)
             account = {"user_id": actor.user_id, "actor_id": actor.user_id}
-            security.record(session, EventKind.FORBIDDEN, **account, reason=reason, operations=count)
+            audit.record(session, EventKind.FORBIDDEN, **account, reason=reason, operations=count)
     return outcomes
 
 

@@ -41,7 +41,7 @@ def require_deletable(actor: Actor, access: Access) -> None:
 
 
 # What is wrong with a number that names nothing in a table, and the fields that name something there.
-_UNKNOWN = {
+_REFERRED = {
     "users": ("There is no such active user.", FIELDS.references["users"]),
     "items": ("There is no such item.", FIELDS.references["items"]),
     "projects": ("There is no such project.", FIELDS.references["projects"]),
@@ -58,7 +58,7 @@ class References:
         self.actor = actor
         numbers = {
             table: {values[name] for values in wanted for name in names if values.get(name) is not None}
-            for table, (_, names) in _UNKNOWN.items()
+            for table, (_, names) in _REFERRED.items()
         }
         self._projects = ProjectRepository(session).list_with_role(actor, numbers["projects"])
         self._known = {
@@ -71,7 +71,7 @@ class References:
         """Raise Invalid, Forbidden or Conflict unless a task may refer to these; other values do not matter."""
         details = {
             name: [sentence]
-            for table, (sentence, names) in _UNKNOWN.items()
+            for table, (sentence, names) in _REFERRED.items()
             for name in names
             if values.get(name) is not None and values[name] not in self._known[table]
         }

@@ -110,7 +110,7 @@ def select_visible(session: Session, actor: Actor, narrowed: Filter) -> Select[A
 
 def list_owned(actor: Actor, *, owner_id: int, page: PageRequest, narrowed: Filter) -> Page:
     """Return a page of the tasks that a user owns and the actor may see. Raises NotFound if there is no such user."""
-    found = list_visible(actor, page=page, narrowed=narrowed.narrowed(owner_id=owner_id))
+    found = list_visible(actor, page=page, narrowed=narrowed.also(owner_id=owner_id))
     # Who owns a task exists, so only an empty page costs another statement.
     if not found.items and UserRepository(db.session()).find(owner_id) is None:
         raise NotFound("There is no such user.")

@@ -449,6 +449,7 @@ def test_a_deactivated_user_is_locked_out_at_once(app: Flask, ada: Person) -> No
     assert refresh(ada).status_code == 401
 
 
+@on_both
 def test_a_session_that_has_ended_keeps_its_moment_when_all_of_them_end(app: Flask, ada: Person) -> None:
     def ends() -> dict[str, Any]:
         with app.app_context():

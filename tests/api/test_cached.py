@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import event
 
 from core.platform.cache.answers import cache
 from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.tasks.model import Task
 from core.users.model import User
+from tests.support.database import recorded_statements
 from tests.support.people import Person, make_person
 from tests.support.servers import RedisServer
 
@@ -29,17 +29,8 @@ def cached_app(request: pytest.FixtureRequest, remake_app: Callable[..., Flask],
 
 @pytest.fixture
 def cached_statements(cached_app: Flask) -> Iterator[list[str]]:
-    seen: list[str] = []
-
-    def note(connection: object, cursor: object, statement: str, *rest: object) -> None:
-        if not statement.startswith("BEGIN"):
-            seen.append(statement)
-
-    with cached_app.app_context():
-        engine = db.engine
-    event.listen(engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(engine, "before_cursor_execute", note)
+    with recorded_statements(cached_app) as seen:
+        yield seen
 
 
 @pytest.fixture

@@ -39,6 +39,7 @@ def test_everybody_gets_everything_unless_they_say_otherwise(ada: Person, bob: P
     assert data(bob.get(PATH)) == ALL
 
 
+@on_both
 def test_saying_it_again_changes_nothing(ada: Person) -> None:
     for _ in range(2):
         assert data(ada.patch(PATH, {"task_created": False}))["task_created"] is False
@@ -268,6 +269,7 @@ def test_a_time_zone_that_does_not_exist_is_422(ada: Person, zone: Any, hint: st
     assert hint in sentence
 
 
+@on_both
 def test_a_reminder_comes_a_day_before_at_most(app: Flask, ada: Person) -> None:
     ada.create_task(due_date=(clock.now() + timedelta(days=3)).date().isoformat())
     with app.app_context():

@@ -66,7 +66,7 @@ def play(counted: RateLimiter, item: RateLimitItem, clock: Time, chance: random.
         if seconds > 1:
             clock.move(seconds - 1.1)
             is_refused = not counted.test(item, "ada")
-            assert is_refused or time.monotonic() - start > 0.05
+            assert is_refused or (clock.server is not None and time.monotonic() - start > 0.05)
             clock.move(1.1)
         else:
             clock.move(1)

@@ -269,6 +269,7 @@ def test_a_lock_passes_grows_and_never_lasts_long(app: Flask, ada: Person) -> No
     assert max(lengths) == lengths[-1] == lockout.LONGEST_LOCK
 
 
+@on_both
 def test_failures_of_long_ago_do_not_count(app: Flask, ada: Person) -> None:
     guess(app, "ada", lockout.FREE_FAILURES - 1)
     with app.app_context(), transaction() as session:

@@ -13,7 +13,7 @@ from sqlalchemy import insert, select, text, update
 
 from core.platform import clock
 from core.platform.cache.marks.model import ChangeMark, Topic
-from core.platform.cache.marks.repository import ChangeRepository
+from core.platform.cache.marks.repository import MarkRepository
 from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.platform.errors import NotFound
@@ -474,7 +474,7 @@ def test_a_range_a_zone_and_a_caller_are_kept_apart(ada: Person, bob: Person) ->
 def test_every_change_of_a_watched_table_changes_its_stamp(ada: Person) -> None:
     def stamps() -> dict[Topic, str]:
         with ada.app.app_context():
-            return {topic: ChangeRepository(db.session()).stamp(topic) for topic in Topic}
+            return {topic: MarkRepository(db.session()).stamp(topic) for topic in Topic}
 
     def changed_by(statement: str) -> set[Topic]:
         before = stamps()

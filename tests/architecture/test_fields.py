@@ -145,6 +145,9 @@ def test_what_a_body_may_not_set_is_said_to_be_the_servers(domain: str) -> None:
     servers = {field.name for field in FIELDS[domain] if not field.is_writable}
     # That a task is in the trash is no field that anybody would think of setting.
     assert servers - SERVER_OWNED - {"deleted_at"} == set()
+    # Written down, because all else follows from the declaration, also where that is wrong.
+    owned = "id version created_at updated_at completed_at deleted_at owner_id created_by user_id author"
+    assert set(owned.split()).isdisjoint(FIELDS[domain].writable)
 
 
 def test_the_history_of_a_task_tells_all_but_what_its_entries_say_themselves() -> None:

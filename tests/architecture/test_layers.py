@@ -14,7 +14,7 @@ from core.jobs.kinds import KINDS, QUEUES
 from core.operations.commands.names import COMMANDS, HIDDEN_COMMANDS
 from core.platform.config.load import ROOT
 from manage import cli
-from tests.support.source_code import PACKAGES, imported, imports, sources
+from tests.support.source_code import PACKAGES, imports, names_imported, sources
 from workers.runner import resolve
 
 # Inside core, only the glue may know Flask.
@@ -80,17 +80,8 @@ def rooms_of(path: str, tree: ast.Module) -> tuple[str, set[str]]:
     def room_of(name: str) -> str:
         return ".".join(name.split(".")[:2])
 
-    named = {
-        name
-        for node in ast.walk(tree)
-        for name in (
-            [f"{node.module}.{alias.name}" for alias in node.names]
-            if isinstance(node, ast.ImportFrom)
-            else imported(node)
-        )
-    }
     own = room_of(path.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
-    return own, {room_of(name) for name in named if name.startswith("core.")} - {own}
+    return own, {room_of(name) for name in names_imported(tree) if name.startswith("core.")} - {own}
 
 
 def test_every_room_of_the_core_imports_only_what_lies_below_it() -> None:

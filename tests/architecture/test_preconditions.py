@@ -25,7 +25,13 @@ def test_the_expectation_can_be_left_out_of_no_call() -> None:
         assert not node.args.defaults, name
 
 
-def test_whoever_takes_an_expectation_uses_it() -> None:
+def test_whoever_takes_an_expectation_requires_it_or_hands_it_to_another_who_does() -> None:
+    names = {node.name for _, node in takers()}
     for name, node in takers():
-        used = {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
-        assert "expected" in used, name
+        calls = [child for child in ast.walk(node) if isinstance(child, ast.Call)]
+        is_required = any(ast.unparse(call.func) == "expected.require" for call in calls)
+        is_handed_on = any(
+            ast.unparse(call.func).split(".")[-1] in names and "expected" in map(ast.unparse, call.args)
+            for call in calls
+        )
+        assert is_required or is_handed_on, name

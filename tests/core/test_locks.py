@@ -8,15 +8,17 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from uuid import UUID
 
-import pytest
 from flask import Flask
 
 from core.files.repository import FileRepository
 from core.mail.reminders import order_reminders
 from core.platform import clock
+from core.platform.access import Author, Via
 from core.platform.database.session import transaction
+from core.removal import references
 from core.runs import lifecycle
 from tests.support.database import empty
+from tests.support.engines import on_postgresql
 from tests.support.imports import run, upload
 from tests.support.people import Person
 from tests.support.world import TABLE, make_world
@@ -84,7 +86,7 @@ def locks_of(statements: Sequence[str]) -> tuple[str, ...]:
 
 
 # SQLite has one writer, and locks no rows.
-pytestmark = pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)
+pytestmark = on_postgresql
 
 
 def test_each_change_locks_what_it_decides_by(app: Flask, statements: list[str]) -> None:
@@ -135,3 +137,14 @@ def test_background_work_locks_what_it_decides_by(app: Flask, ada: Person, state
     assert locked_by(lambda: run(app, items)) == ITEM
     assert locked_by(lambda: order_reminders(hour=0)) == ("tasks KEY SHARE OF tasks, users SKIP LOCKED",)
     assert locked_by(let_go_of_a_file) == ("files UPDATE",)
+
+
+def test_what_a_user_is_to_do_is_locked_when_they_go_also_what_is_in_no_trash(
+    app: Flask, ada: Person, bob: Person, statements: list[str]
+) -> None:
+    """Another transaction may have restored it after it was counted, so it has to be counted again under its lock."""
+    ada.create_task(assignee_id=bob.user_id)
+    with app.app_context(), transaction() as session:
+        statements.clear()
+        references.clear_owner(session, Author(ada.user_id, Via.API), user_id=bob.user_id)
+        assert locks_of(statements) == TASK

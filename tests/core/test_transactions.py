@@ -26,6 +26,7 @@ from core.tasks import service as tasks
 from core.tasks.model import Task
 from core.tasks.repository import TaskRepository
 from core.users.model import User
+from tests.support.engines import on_postgresql
 from tests.support.people import Person
 
 
@@ -99,7 +100,7 @@ def test_a_transaction_waits_no_longer_than_its_patience(app: Flask, ada: Person
         assert time.monotonic() - began < 4
 
 
-@pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)  # SQLite has one lock, which a writer has.
+@on_postgresql  # SQLite has one lock, which a writer has.
 def test_a_part_of_a_transaction_may_have_less_patience_than_the_rest(app: Flask, ada: Person) -> None:
     ada.create_task()
 
@@ -168,7 +169,7 @@ def test_a_snapshot_is_of_now_whatever_was_read_before(app: Flask, ada: Person) 
             assert session.scalars(select(Task.title)).all() == ["Water the plants"]
 
 
-@pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)  # SQLite always reads as it goes.
+@on_postgresql  # SQLite always reads as it goes.
 def test_a_stream_comes_from_the_server_in_parts_and_shows_one_state(app: Flask, ada: Person) -> None:
     with app.app_context(), streaming() as connection:
         tasks_there = select(func.count()).select_from(Task)

@@ -1,5 +1,8 @@
 """The database of a test's application."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from flask import Flask
 from sqlalchemy import Engine, event
 
@@ -23,3 +26,19 @@ def empty(app: Flask) -> None:
             connection.connection.cursor().executescript(f"BEGIN;{everything};COMMIT")
         else:
             connection.exec_driver_sql(everything)
+
+
+@contextmanager
+def recorded_statements(app: Flask) -> Iterator[list[str]]:
+    """Yield the SQL statements that are executed meanwhile, without the BEGIN of each transaction."""
+    seen: list[str] = []
+
+    def note(connection: object, cursor: object, statement: str, *rest: object) -> None:
+        if not statement.startswith("BEGIN"):
+            seen.append(statement)
+
+    with app.app_context():
+        engine = db.engine
+    event.listen(engine, "before_cursor_execute", note)
+    yield seen
+    event.remove(engine, "before_cursor_execute", note)

@@ -21,7 +21,7 @@ from api.http.input.arguments import plain_query
 from core.platform import clock
 from core.platform.access import Actor
 from core.platform.cache.answers import cache
-from core.platform.cache.marks import service as changes
+from core.platform.cache.marks import service as marks
 from core.platform.cache.marks.model import Topic
 from core.platform.database.base import db
 
@@ -37,7 +37,7 @@ def cached(*topics: Topic) -> Callable[[Verb], Verb]:
     def decorate(verb: Verb) -> Verb:
         @wraps(verb)
         def answer(resource: Any, *args: Any, **kwargs: Any) -> Response:
-            stamp = changes.stamp(db.session(), *topics)
+            stamp = marks.stamp(db.session(), *topics)
             return _find_or_make(_question(resource.actor), stamp, lambda: verb(resource, *args, **kwargs), near=True)
 
         return answer
@@ -51,7 +51,7 @@ def cached_page(*topics: Topic) -> Callable[[Verb], Verb]:
     def decorate(verb: Verb) -> Verb:
         @wraps(verb)
         def answer(resource: Any, *args: Any, **kwargs: Any) -> Response:
-            stamp = changes.stamp(db.session(), *topics)
+            stamp = marks.stamp(db.session(), *topics)
             question = _question(resource.actor)
             # Whoever knows this tag got it with a good answer to this very question, so that would be good again.
             tag = etags.weak(cache.edition(), question.encode(), stamp.encode())

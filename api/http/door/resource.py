@@ -22,10 +22,12 @@ from api.http.door.contract import document_operation
 from api.http.door.idempotency import Effect
 from api.http.input import arguments, continuation
 from api.http.input.body import load_body
+from api.http.input.declared import filter_of
 from api.http.input.forms import fingerprint, load_form
 from api.http.input.takes import Input, input_of
 from core.audit import service as audit
 from core.platform.access import Actor, Permission
+from core.platform.database.filters import Filter, Filters
 from core.platform.database.paging import PageRequest
 from core.platform.errors import Forbidden
 from core.platform.logs import context
@@ -128,9 +130,9 @@ class SecureResource(Resource):
         elif takes.form is not None:
             self.body = load_form(takes.form)
 
-    def read_body(self, takes: Input) -> dict[str, Any]:
+    def read_body(self, wanted: Input) -> dict[str, Any]:
         """Return the checked body; a resource that reads it otherwise overrides this."""
-        return load_body(takes.body, missing_status=takes.missing_status, needs_a_field=request.method == "PATCH")
+        return load_body(wanted.body, missing_status=wanted.missing_status, needs_a_field=request.method == "PATCH")
 
     def _content(self, takes: Input) -> bytes:
         """Return what a repetition under an idempotency key must have in common with the first request."""
@@ -152,6 +154,10 @@ class SecureResource(Resource):
             return answer
         self.expected = conditional.expected_by_request(self.conditional_on)
         return conditional.answer_write(verb(*args, **kwargs), place=self.conditional_at)
+
+    def narrowed(self, filters: Filters) -> Filter:
+        """Return what the query of a list narrows it to."""
+        return filter_of(filters, self.query, me=self.actor.user_id)
 
     @property
     def page(self) -> PageRequest:

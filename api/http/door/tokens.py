@@ -164,7 +164,7 @@ def verify(*, refresh: bool) -> Actor:
         # The library knows this spelling only, but a scheme may be written in any case (RFC 9110, section
         # 11.1); and into the field of Swagger UI people paste nothing but the token.
         request.environ["HTTP_AUTHORIZATION"] = f"Bearer {token}"
-        return _actor_of(_verify_jwt("headers", refresh=True) if refresh else _verify_again(token))
+        return _actor_of(_verify_jwt("headers", refresh=True) if refresh else _access_claims(token))
     if KEY_HEADER in request.headers:
         redaction.confide(request.headers[KEY_HEADER])
         return keys.authenticate(key=request.headers[KEY_HEADER], hashing_keys=current_settings().secret_keys)
@@ -174,7 +174,7 @@ def verify(*, refresh: bool) -> Actor:
     raise Unauthenticated("Credentials are needed.")
 
 
-def _verify_again(token: str) -> Mapping[str, Any]:
+def _access_claims(token: str) -> Mapping[str, Any]:
     """Return the claims of an access token, whose signature is looked at once in each process."""
     verified: VerifiedTokens = current_app.extensions[_VERIFIED]
     claims = verified.find(token)

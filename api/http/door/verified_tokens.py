@@ -15,6 +15,7 @@ MAX_TOKENS = 10_000
 class VerifiedTokens:
     """Claims of tokens that were verified under the keys of one application, by a digest of the token.
 
+    Those of cookies are not here: the library compares their CSRF token while it verifies them.
     What can change is judged at each request all the same: here whether the token
     has expired, and by the database whether its session still counts.
     """

@@ -1,4 +1,4 @@
-"""Schemas of bodies, made of the documented models once, and how a value is checked against them."""
+"""Schemas of bodies, each made of a documented model when it is first needed, and how a value is checked."""
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -48,7 +48,7 @@ def _is_time_zone(value: object) -> bool:
 
 
 class Shape:
-    """Facts of a model that are worked out once, before any request comes."""
+    """Facts of a model that are worked out once, at the first request that needs them."""
 
     def __init__(self, model: ModelBase) -> None:
         self.trimmed = frozenset(name for name, field in model.items() if getattr(field, "trim", False))

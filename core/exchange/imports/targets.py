@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core.audit import service as security
+from core.audit import service as audit
 from core.audit.model import EventKind
 from core.auth import accounts
 from core.exchange.columns import DECLARED, Kind
@@ -279,7 +279,7 @@ class UserTarget(RowTarget):
         made = super().insert(session, wanted)
         for user_id, (values, _) in zip(made, wanted, strict=True):
             role = str(values.get("role", Role.USER))
-            security.record(session, EventKind.ACCOUNT_CREATED, user_id=user_id, actor_id=self.actor.user_id, role=role)
+            audit.record(session, EventKind.ACCOUNT_CREATED, user_id=user_id, actor_id=self.actor.user_id, role=role)
         return made
 
     def update(self, session: Session, changes: Mapping[int, Values], now: datetime) -> None:

@@ -24,9 +24,9 @@ from redis.exceptions import RedisError
 from sqlalchemy.orm import Session
 
 from core.platform import redis
-from core.platform.cache.marks import service as changes
+from core.platform.cache.marks import service as marks
 from core.platform.cache.marks.model import Topic
-from core.platform.cache.marks.repository import ChangeRepository
+from core.platform.cache.marks.repository import MarkRepository
 from core.platform.cache.memory import MemoryCache
 from core.platform.config.load import ROOT
 from core.platform.config.settings import Settings
@@ -166,11 +166,11 @@ class StampedCache:
         Under a key there is one entry; `condition` is on what else it depends,
         such as the day. What `make` raises passes through, and is not cached.
         """
-        stamp = f"{changes.stamp(db.session(), *topics)} {condition}"
+        stamp = f"{marks.stamp(db.session(), *topics)} {condition}"
         value = self.get(key, stamp=stamp)
         if value is None:
             with snapshot() as session:
-                stamp = f"{ChangeRepository(session).stamp(*topics)} {condition}"
+                stamp = f"{MarkRepository(session).stamp(*topics)} {condition}"
                 value = make(session)
             self.set(key, value, stamp=stamp)
         return value

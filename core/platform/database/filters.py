@@ -33,7 +33,7 @@ class Filter:
         """Return the value for a filter, or None if the list is not narrowed by it."""
         return self.values.get(name)
 
-    def narrowed(self, **values: Any) -> "Filter":
+    def also(self, **values: Any) -> "Filter":
         """Return this filter with further values."""
         return replace(self, values={**self.values, **values})
 
@@ -88,8 +88,8 @@ class Filters:
 
     def conditions(self, narrowed: Filter) -> Iterable[ColumnElement[bool]]:
         """Yield what a row must meet. Raises KeyError for a filter that is not declared."""
-        for name in narrowed.values.keys() - self._exact.keys() | narrowed.ranges.keys() - self._ranged.keys():
-            raise KeyError(name)
+        if unknown := (narrowed.values.keys() - self._exact.keys()) | (narrowed.ranges.keys() - self._ranged.keys()):
+            raise KeyError(*sorted(unknown))
         for name, condition in self._exact.items():
             value = narrowed.values.get(name)
             found = None if value is None else condition(value)

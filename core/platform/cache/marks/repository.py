@@ -11,7 +11,7 @@ from core.platform.cache.marks.model import ChangeMark, Topic
 _LINE: ColumnElement[str] = ChangeMark.topic + "/" + ChangeMark.shard + "/" + ChangeMark.mark
 
 
-class ChangeRepository:
+class MarkRepository:
     """Change marks in the database. Never commits; only triggers write them."""
 
     def __init__(self, session: Session) -> None:

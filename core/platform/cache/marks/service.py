@@ -4,7 +4,7 @@ from sqlalchemy import ScalarSelect
 from sqlalchemy.orm import Session
 
 from core.platform.cache.marks.model import Topic
-from core.platform.cache.marks.repository import ChangeRepository, all_marks, digest
+from core.platform.cache.marks.repository import MarkRepository, all_marks, digest
 
 _NOTED = "tasklane_marks"
 
@@ -29,5 +29,5 @@ def stamp(session: Session, *topics: Topic) -> str:
     transaction, marks = session.info.get(_NOTED, (None, ""))
     # Another transaction may come after a change by this very request.
     if transaction is None or transaction is not session.get_transaction():
-        return ChangeRepository(session).stamp(*topics)
+        return MarkRepository(session).stamp(*topics)
     return digest(line for line in marks.splitlines() if line.partition("/")[0] in topics)
