@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse, encode_multipart
 from api import create_app
 from api.http.door import tokens
 from core.auth import service as auth
-from core.operations.demo import accounts
+from core.operations import demo as demo_data
 from core.platform.access import Permission
 from core.platform.config.settings import Settings
 from core.platform.database.base import db
@@ -62,8 +62,8 @@ def demo(
     app = create_app(settings=make_settings(url, redis_server.url))
     with app.app_context():
         flask_migrate.upgrade()
-        accounts.create_demo_users()
-        accounts.create_example_tasks()
+        demo_data.create_demo_users()
+        demo_data.create_example_tasks()
     app.test_client_class = CheckedClient
     yield app
     with app.app_context():

@@ -205,8 +205,6 @@ TASK_WRITERS = {
     "core/tasks/service.py",
     "core/tasks/bulk.py",
     "core/exchange/imports/targets.py",
-    # What it makes up has no past.
-    "core/operations/demo/volume.py",
 }
 
 

@@ -18,9 +18,7 @@ EXCEPT = {
     "core/auth/keys.py:_note_use": "nobody waits for a trace",
     "core/audit/service.py:record_refusal": "nobody waits for a trace",
     "core/platform/database/write_check.py:_try_to_write": "a look at whether it works",
-    "core/operations/demo/accounts.py:create_demo_users": "has the database to itself",
-    "core/operations/demo/volume.py:begin": "has the database to itself",
-    "core/operations/demo/volume.py:fill": "has the database to itself",
+    "core/operations/demo.py:create_demo_users": "has the database to itself",
 }
 
 

@@ -12,9 +12,9 @@ import click
 
 from core.bootstrap import create_core_app, upgrade_database
 from core.jobs.repository import JobRepository
+from core.operations import demo
 from core.operations.commands.process import MANAGE, Failure, refuse_address, share_folder
 from core.operations.commands.serve import allow_many_files, listen
-from core.operations.demo import accounts as seed
 from core.platform.config.load import ROOT, load_settings
 from core.platform.config.settings import Settings
 from core.platform.database.base import db
@@ -114,9 +114,9 @@ def _run(
 
 def _prepare_database() -> dict[str, str]:
     upgrade_database()
-    passwords = seed.create_demo_users() if seed.is_empty() else {}
+    passwords = demo.create_demo_users() if demo.is_empty() else {}
     if passwords:
-        seed.create_example_tasks()
+        demo.create_example_tasks()
     return passwords
 
 

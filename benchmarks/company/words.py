@@ -1,4 +1,4 @@
-"""The words that demo data is made of."""
+"""The words that the titles and texts of a company are made of."""
 
 
 def _listed(words: str) -> tuple[str, ...]:

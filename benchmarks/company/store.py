@@ -1,4 +1,4 @@
-"""Demo data in bulk: a year in the life of a company, as large as you like.
+"""A year in the life of a company, as large as you like, stored in bulk.
 
 Everything follows from the size, the seed and the day it is begun on. It is
 stored part by part, each in one transaction together with its number, so that
@@ -15,9 +15,9 @@ from typing import Any
 from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session
 
+from benchmarks.company import rows
+from benchmarks.company.rows import PLANS, Company, Plan, Size
 from core.items.model import Item
-from core.operations.demo import rows
-from core.operations.demo.rows import PLANS, Company, Plan, Size
 from core.platform import clock, passwords
 from core.platform.database.base import Base, db
 from core.platform.database.session import transaction

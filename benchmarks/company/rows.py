@@ -1,4 +1,4 @@
-"""Rows of demo data, made up from a size and a seed, the same each time."""
+"""Rows of a company, made up from a size and a seed, the same each time."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
@@ -7,7 +7,7 @@ from enum import StrEnum
 from random import Random
 from typing import Any
 
-from core.operations.demo import words
+from benchmarks.company import words
 from core.platform.access import Role
 from core.projects.model import ProjectRole
 from core.tasks.fields import TaskStatus
@@ -58,7 +58,7 @@ class Company:
 
 def random_of(size: Size, seed: int, what: str) -> Random:
     """Return the source of what is made up for one part of a size."""
-    return Random(f"{seed}/{size}/{what}")  # noqa: S311 - made to be repeatable
+    return Random(f"{seed}/{size}/{what}")
 
 
 def midnight(moment: datetime) -> datetime:

@@ -1,6 +1,8 @@
-"""Demo data: believable, repeatable, complete after an interruption, and the same on both engines."""
+"""The company that is measured with: believable, repeatable, complete after an interruption, alike on both engines."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,12 +13,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
+from benchmarks.company import rows, store
+from benchmarks.company.rows import Size
 from core.bootstrap import create_core_app
 from core.items.model import Item
 from core.jobs.model import Job
-from core.operations.demo import rows, volume
-from core.operations.demo.rows import Size
 from core.platform import clock, passwords
+from core.platform.config.load import ROOT
 from core.platform.config.settings import Settings
 from core.platform.database.base import db
 from core.platform.database.session import transaction
@@ -45,7 +48,7 @@ def count(model: Any) -> int:
 
 
 def seed(size: Size = Size.SMALL, number: int = 1) -> tuple[str | None, list[int]]:
-    return volume.begin(size, seed=number), list(volume.fill(size))
+    return store.begin(size, seed=number), list(store.fill(size))
 
 
 def test_a_small_company_has_everything_and_orders_no_work(company: Flask) -> None:
@@ -106,10 +109,10 @@ def test_repeating_it_changes_nothing_and_another_size_comes_beside_it(company: 
     assert seed() == (None, [])
     assert seed(number=2) == (None, [])
     assert count(Task) == 100
-    assert volume.missing(Size.SMALL) == 0
-    volume.begin(Size.MEDIUM, seed=1)
+    assert store.missing(Size.SMALL) == 0
+    store.begin(Size.MEDIUM, seed=1)
     assert count(User) == 210
-    assert volume.missing(Size.MEDIUM) == 10_000
+    assert store.missing(Size.MEDIUM) == 10_000
 
 
 def test_the_seed_decides_what_comes_out(
@@ -134,11 +137,11 @@ def test_the_seed_decides_what_comes_out(
 
 def test_what_was_interrupted_goes_on_where_it_stopped(company: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows, "PART", 30)
-    volume.begin(Size.SMALL, seed=5)
-    parts = volume.fill(Size.SMALL)
+    store.begin(Size.SMALL, seed=5)
+    parts = store.fill(Size.SMALL)
     assert [next(parts), next(parts)] == [30, 30]
     parts.close()
-    assert volume.missing(Size.SMALL) == 40
+    assert store.missing(Size.SMALL) == 40
     assert seed() == (None, [30, 10])
     assert count(Task) == 100
     newest = db.session.scalars(select(Task.created_at).order_by(Task.id)).all()
@@ -153,20 +156,24 @@ def test_a_name_that_is_taken_stops_it_before_anything_is_stored(company: Flask)
         marker = session.scalars(select(Project).where(Project.key == "DEMOSMALL")).one()
         marker.key = "OTHER"
     with pytest.raises(Conflict):
-        volume.begin(Size.SMALL, seed=1)
+        store.begin(Size.SMALL, seed=1)
     assert count(User) == 10
 
 
 @pytest.mark.slow
-def test_an_operator_seeds_a_company_and_may_repeat_it(tmp_path: Path) -> None:
+def test_the_command_may_be_repeated(tmp_path: Path) -> None:
     operator = Operator(tmp_path / "instance")
     assert operator.run("init-db").returncode == 0
-    first = operator.run("seed", "--size", "small", "--seed", "3")
-    assert first.returncode == 0, first.stderr
-    assert "2 accounts and 4 tasks created.\n" in first.stdout
-    assert re.search(r"10 accounts at small\.example\.com created, with the password \S{16}\n", first.stdout)
-    assert "100 tasks of the small demo company created.\n" in first.stdout
-    again = operator.run("seed", "--size", "small")
-    assert again.stdout == "0 accounts and 0 tasks created.\nThe small demo company is there already.\n"
-    assert len(operator.run("user", "list").stdout.splitlines()) == 12
-    assert operator.run("seed", "--size", "huge").returncode == 2
+
+    def fill(*arguments: str) -> str:
+        command = [sys.executable, "-m", "benchmarks.company", *arguments]
+        done = subprocess.run(
+            command, cwd=ROOT, env=operator.environ({}), stdout=subprocess.PIPE, text=True, timeout=60, check=True
+        )
+        return done.stdout
+
+    first = fill("small", "--seed", "3")
+    assert re.search(r"10 accounts at small\.example\.com created, with the password \S{16}\n", first)
+    assert "100 tasks of the small company created.\n" in first
+    assert fill("small") == "The small company is there already.\n"
+    assert len(operator.run("user", "list").stdout.splitlines()) == 10

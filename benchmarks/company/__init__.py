@@ -1,0 +1,1 @@
+"""A company of any size to measure with: people, projects, items, and a year of tasks and posts."""
