@@ -113,6 +113,26 @@ def test_the_next_request_on_an_open_connection_is_answered_and_says_that_it_was
     assert running.wait() < 1
 
 
+@pytest.mark.parametrize("status", [204, 304])
+def test_an_answer_without_a_body_leaves_the_connection_open_until_its_client_or_the_process_ends_it(
+    run: Callable[..., Running], status: int
+) -> None:
+    running = run()
+    client = running.client()
+    for _ in range(2):
+        client.ask(f"/{status}")
+        found, headers, body = client.read()
+        assert (found, headers.get("connection"), body) == (status, None, b"")
+    client.ask(f"/{status}", "Connection: close")
+    assert client.read()[1]["connection"] == "close"
+    assert client.is_closed()
+    last = running.client()
+    running.stop()
+    last.ask(f"/{status}")
+    assert last.read()[1]["connection"] == "close"
+    assert last.is_closed()
+
+
 def test_an_old_client_that_wants_to_go_on_is_told_that_it_cannot(run: Callable[..., Running]) -> None:
     running = run()
     client = running.client()

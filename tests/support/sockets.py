@@ -10,7 +10,10 @@ from api.http.serving.server import Server
 
 
 class Application:
-    """Answers `/slow` when the gate opens, `/stream` with two pieces around it, and anything else at once."""
+    """Answers `/slow` when the gate opens, `/stream` with two pieces around it, and anything else at once.
+
+    `/204` and `/304` are answered with that status, and so without a body.
+    """
 
     def __init__(self) -> None:
         self.gate = threading.Event()
@@ -23,6 +26,9 @@ class Application:
         body = environ["wsgi.input"].read()
         if path == "/break":
             raise RuntimeError("canary")
+        if path in ("/204", "/304"):
+            start_response(f"{path[1:]} Nothing", [])
+            return []
         if path == "/stream":
             start_response("200 OK", [("Content-Length", "8")])
             return self._stream()
@@ -103,7 +109,7 @@ class Client:
         while (line := self.file.readline()) not in (b"\r\n", b""):
             name, _, value = line.decode().partition(":")
             headers[name.lower()] = value.strip()
-        return status, headers, self.file.read(int(headers["content-length"]))
+        return status, headers, self.file.read(int(headers.get("content-length", 0)))
 
     def is_closed(self) -> bool:
         """Return whether the server closes the connection without another byte."""

@@ -16,11 +16,21 @@ log = logging.getLogger("tasklane.server")
 class Handler(WSGITask):
     """Says `Connection: close` with the last answer on a connection of a process that leaves."""
 
+    _ends_with_its_head = False
+
     def build_response_header(self) -> bytes:
         if self.channel.is_leaving():
             self.request.headers["CONNECTION"] = "close"
+        wants_to_stay = self.version == "1.1" and self.request.headers.get("CONNECTION", "").lower() != "close"
+        self._ends_with_its_head = wants_to_stay and not self.has_body
         header: bytes = super().build_response_header()
+        self._ends_with_its_head = False
         return header
+
+    def set_close_on_finish(self) -> None:
+        # Waitress would close after each 204 and 304, which have no length, and need none (RFC 9112, section 6.3).
+        if not self._ends_with_its_head:
+            super().set_close_on_finish()
 
 
 class Question(Handler):
