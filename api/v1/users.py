@@ -10,7 +10,7 @@ from api.http.answers.refusals import refuses
 from api.http.answers.responses import created, no_content, returns
 from api.http.door.resource import SecureResource
 from api.http.input import arguments, declared, places, query
-from api.http.input.fields import Line, Password
+from api.http.input.fields import Line, Password, Text
 from api.http.input.takes import takes
 from api.v1 import tasks as task_routes
 from core.auth import accounts
@@ -68,7 +68,9 @@ user_entry_out = ns.model(
     "UserEntry",
     {
         **declared.answer(FIELDS, only=FIELDS.names(lambda field: field.listed and not field.private), **_SHOWN),
-        **declared.hidden(FIELDS, only=FIELDS.names(lambda field: field.listed and field.private), why=_HIDDEN),
+        **declared.hidden(
+            FIELDS, only=FIELDS.names(lambda field: field.listed and field.private), why=_HIDDEN, email={"cls": Text}
+        ),
     },
 )
 _rights = declared.patch(FIELDS, only=_RIGHTS)

@@ -1,6 +1,7 @@
 """Models and parsers of the API, made of the declarations of a domain's fields."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from flask_restx import fields as restx
@@ -14,23 +15,23 @@ from core.platform.fields.declaration import Absent, AnyOf, Exact, Field, Fields
 Options = dict[str, Any]
 Model = dict[str, restx.Raw]
 
-# How values of a type are shown and sent: as what may not be null, and as what may.
-_CLASSES: dict[type[types.Type], tuple[type[restx.Raw], type[restx.Raw]]] = {
-    types.Line: (fields.Line, fields.NullableLine),
-    types.Prose: (fields.Prose, fields.NullableProse),
-    types.Text: (fields.Text, fields.NullableText),
-    types.Word: (restx.String, fields.NullableWord),
-    types.Email: (fields.Email, fields.NullableText),
-    types.Zone: (fields.Zone, fields.NullableText),
-    types.Label: (restx.String, fields.NullableWord),
-    types.Choice: (restx.String, fields.NullableWord),
-    types.Flag: (restx.Boolean, fields.NullableBoolean),
-    types.Whole: (restx.Integer, fields.NullableInteger),
-    types.Amount: (fields.Money, fields.NullableMoney),
-    types.Day: (fields.Date, fields.NullableDate),
-    types.Moment: (fields.Moment, fields.NullableMoment),
-    types.Id: (fields.Id, fields.NullableId),
-    types.Ref: (fields.Id, fields.NullableId),
+# How values of a type are shown and sent.
+_CLASSES: dict[type[types.Type], type[restx.Raw]] = {
+    types.Line: fields.Line,
+    types.Prose: fields.Prose,
+    types.Text: fields.Text,
+    types.Word: restx.String,
+    types.Email: fields.Email,
+    types.Zone: fields.Zone,
+    types.Label: restx.String,
+    types.Choice: restx.String,
+    types.Flag: restx.Boolean,
+    types.Whole: restx.Integer,
+    types.Amount: fields.Money,
+    types.Day: fields.Date,
+    types.Moment: fields.Moment,
+    types.Id: fields.Id,
+    types.Ref: fields.Id,
 }
 
 
@@ -62,30 +63,32 @@ def _sent(of: types.Type) -> Options:
 _WITHOUT_EXAMPLE = (types.Text, types.Flag)
 
 
-def _made(field: Field, is_nullable: bool, options: Options) -> restx.Raw:
-    cls = options.pop("cls", None) or _CLASSES[type(field.type)][is_nullable]
-    return cls(**{name: value for name, value in options.items() if value is not ...})
-
-
 def answer(declared: Fields, *, only: Iterable[str] | None = None, **changes: Options) -> Model:
     """Return the fields of an answer; `changes` are options of Flask-RESTX, or a `cls`, by the names of fields."""
     return {field.name: _shown(field, changes.get(field.name, {})) for field in _chosen(declared, only)}
 
 
-def _shown(field: Field, changes: Options) -> restx.Raw:
-    example = ... if isinstance(field.type, _WITHOUT_EXAMPLE) else field.example
-    said = {"required": True, "description": field.description, "example": example}
-    return _made(field, field.nullable, {**_always(field.type), **said, **changes})
-
-
-def hidden(declared: Fields, *, only: Iterable[str], why: str) -> Model:
-    """Return fields of an answer that are null for some of its readers."""
+def hidden(declared: Fields, *, only: Iterable[str], why: str, **changes: Options) -> Model:
+    """Return fields of an answer that are null for some of its readers; `changes` are as for answers."""
     return {
-        field.name: _made(
-            field, True, {**_always(field.type), "required": True, "description": why, "example": field.example}
+        field.name: _shown(
+            replace(field, nullable=True, description=why), {"example": field.example, **changes.get(field.name, {})}
         )
         for field in _chosen(declared, only)
     }
+
+
+def _shown(field: Field, changes: Options) -> restx.Raw:
+    example = ... if isinstance(field.type, _WITHOUT_EXAMPLE) else field.example
+    said = {"required": True, "description": field.description, "example": example}
+    return _made(field, {**_always(field.type), **said, **changes})
+
+
+def _made(field: Field, options: Options) -> restx.Raw:
+    cls = options.pop("cls", None) or _CLASSES[type(field.type)]
+    if field.nullable:
+        cls = fields.nullable(cls)
+    return cls(**{name: value for name, value in options.items() if value is not ...})
 
 
 def creation(declared: Fields, *, only: Iterable[str] | None = None, **changes: Options) -> Model:
@@ -123,7 +126,7 @@ def _body(
         elif with_defaults and field.default is not None:
             options["default"] = field.default
         options = {**_always(field.type), **_sent(field.type), **options, **changes.get(field.name, {})}
-        model[field.name] = _made(field, field.nullable, options)
+        model[field.name] = _made(field, options)
     return model
 
 

@@ -5,7 +5,7 @@ that its tools understand, and what our validation reads.
 """
 
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from flask_restx import fields
 
@@ -24,9 +24,11 @@ NOT_BLANK = rf"^[^\u0000]*[^{NOT_SEEN}][^\u0000]*{_END}"
 # And there is no white space at either end.
 TRIMMED = rf"^(?:{_EDGE}[^\u0000]*)?[^{NOT_SEEN}](?:[^\u0000]*{_EDGE})?{_END}"
 
+Field = TypeVar("Field", bound=fields.Raw)
+
 
 class _Nullable:
-    """Mixed into a field: its value may be null, which is also its example if that is said to be None."""
+    """Mixed into a field by `nullable`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.shows_null = kwargs.get("example", ...) is None
@@ -40,6 +42,11 @@ class _Nullable:
 
     def schema(self) -> dict[str, Any]:
         return {**super().schema(), "x-nullable": True}  # type: ignore[misc]
+
+
+def nullable(cls: type[Field]) -> type[Field]:
+    """Return such fields whose value may be null, which is also their example if that is said to be None."""
+    return type(f"Nullable{cls.__name__}", (_Nullable, cls), {})
 
 
 class Text(fields.String):
@@ -120,46 +127,6 @@ class Moment(fields.String):
         super().__init__(*args, **{"example": "2026-11-20T09:30:00Z", **kwargs})
 
 
-class NullableWord(_Nullable, fields.String):
-    """One of a few words, or null."""
-
-
-class NullableBoolean(_Nullable, fields.Boolean):
-    pass
-
-
-class NullableText(_Nullable, Text):
-    pass
-
-
-class NullableLine(_Nullable, Line):
-    pass
-
-
-class NullableProse(_Nullable, Prose):
-    pass
-
-
-class NullableMoney(_Nullable, Money):
-    pass
-
-
-class NullableId(_Nullable, Id):
-    pass
-
-
-class NullableDate(_Nullable, Date):
-    pass
-
-
-class NullableMoment(_Nullable, Moment):
-    pass
-
-
-class NullableInteger(_Nullable, fields.Integer):
-    pass
-
-
 class Anything(fields.Raw):
     """Any JSON value. Swagger 2.0 says that by naming no type."""
 
@@ -169,13 +136,11 @@ class Anything(fields.Raw):
         return {**super().schema(), "x-any-type": True}
 
 
-class NullableObject(_Nullable, fields.Raw):
-    __schema_type__ = "object"
-
-
-class NullableNumber(_Nullable, fields.Float):
-    pass
-
-
-class NullableList(_Nullable, fields.List):
-    pass
+NullableId = nullable(Id)
+NullableInteger = nullable(fields.Integer)
+NullableLine = nullable(Line)
+NullableList = nullable(fields.List)
+NullableMoment = nullable(Moment)
+NullableNumber = nullable(fields.Float)
+NullableObject = nullable(fields.Raw)
+NullableText = nullable(Text)
