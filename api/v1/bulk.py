@@ -18,6 +18,7 @@ from api.http.input.takes import Input, takes
 from api.v1.tasks import task_in, task_out, task_patch
 from core.platform.access import Permission
 from core.platform.errors import DomainError, Invalid
+from core.platform.text import checks
 from core.platform.text.faults import MAX_FAULTS
 from core.tasks import bulk, handover
 from core.tasks.bulk import MAX_OPERATIONS, BulkOp, BulkOutcome, Operation
@@ -128,9 +129,9 @@ def _operation(entry: dict[str, Any]) -> Operation:
     details: dict[str, list[str]] = {}
     takes_task = operation.op is not BulkOp.DELETE
     if takes_task != ("task" in entry):
-        details["task"] = ["This field is required." if takes_task else "A deletion takes no task."]
+        details["task"] = [checks.REQUIRED if takes_task else "A deletion takes no task."]
     if (operation.op is BulkOp.CREATE) == ("id" in entry):
-        details["id"] = ["A new task has no id yet." if "id" in entry else "This field is required."]
+        details["id"] = ["A new task has no id yet." if "id" in entry else checks.REQUIRED]
     if details:
         operation.refusal = Invalid("The operation is not complete.", details=details)
         return operation

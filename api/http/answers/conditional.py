@@ -28,30 +28,16 @@ REQUIRED = "Say by If-Match which state you mean to change: the ETag with which 
 # What every write must say where `require_if_match` is set. A POST makes something new.
 GUARDED_METHODS = ("PUT", "PATCH", "DELETE")
 
-_READ_PARAMETERS = {
-    IF_NONE_MATCH: {
-        "in": "header",
-        "type": "string",
-        "pattern": etags.PATTERN,
-        "description": "The ETag of a copy that you have: 304 if it still holds.",
-    }
-}
-_WRITE_PARAMETERS = {
-    IF_MATCH: {
-        "in": "header",
-        "type": "string",
-        "pattern": etags.PATTERN,
-        "description": "Only if the resource still has this ETag, else 412; `*` for any. Some installations demand it.",
-    }
-}
-_CREATE_PARAMETERS = {
-    IF_NONE_MATCH: {
-        "in": "header",
-        "type": "string",
-        "pattern": etags.PATTERN,
-        "description": "`*`: only if there is none yet, else 412.",
-    }
-}
+
+def _parameter(header: str, description: str) -> dict[str, dict[str, str]]:
+    return {header: {"in": "header", "type": "string", "pattern": etags.PATTERN, "description": description}}
+
+
+_READ_PARAMETERS = _parameter(IF_NONE_MATCH, "The ETag of a copy that you have: 304 if it still holds.")
+_WRITE_PARAMETERS = _parameter(
+    IF_MATCH, "Only if the resource still has this ETag, else 412; `*` for any. Some installations demand it."
+)
+_CREATE_PARAMETERS = _parameter(IF_NONE_MATCH, "`*`: only if there is none yet, else 412.")
 
 
 def document_read(verb: Verb) -> None:

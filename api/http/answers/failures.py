@@ -56,6 +56,7 @@ FRAMEWORK = {
 }
 # For those who come with the paths of another service, or without the version.
 ELSEWHERE = "There is no such resource. The API is below /api/v1, and its documentation is at /api/."
+AWAY = "A part of the service does not answer. Try again."
 INTERNAL = ("internal_error", "Something went wrong. The request id helps to find out what.")
 
 
@@ -95,7 +96,7 @@ def describe(error: Exception) -> Failure:
         return Failure(422, "validation_failed", "The request has a value that cannot be stored.")
     if is_outage(error) or (isinstance(error, RedisError) and not isinstance(error, RedisDataError)):
         outage_log.tell(log, error)
-        return Failure(503, "unavailable", "A part of the service does not answer. Try again.", headers=headers_of(503))
+        return Failure(503, "unavailable", AWAY, headers=headers_of(503))
     log.error("Unexpected error", exc_info=error)
     return Failure(500, *INTERNAL)
 

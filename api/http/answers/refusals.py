@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
+from api.http.answers.conditional import CHANGED, REQUIRED
 from api.http.answers.errors import envelope
-from api.http.answers.failures import Failure, code_of
+from api.http.answers.failures import AWAY, INTERNAL, Failure, code_of, framework_words
 from api.http.answers.models import error_out
 from api.http.documentation import Verb, document, documented_responses
+from core.platform.text import checks
 
 ERROR = {"$ref": "#/definitions/Error"}
 REQUEST_ID = "5f0c7f6e4d8b4d0f9a3c1c0e0e6f7b1a"
@@ -30,28 +32,20 @@ REFUSALS = {
     503: "A part of the service does not answer.",
 }
 
-# A sentence as a caller meets it, and the fields that it names.
-_SENTENCES: dict[int, tuple[str, dict[str, list[str]] | None]] = {
-    400: (
-        "The request has parameters that cannot be used.",
-        {"no_such": ["Unknown parameter."]},
-    ),
-    401: ("Credentials are needed.", None),
-    403: ("You may not do this.", None),
-    404: ("There is no such resource.", None),
-    406: ("The answer is only available as application/json.", None),
-    409: ("The request contradicts the present state.", None),
-    410: ("This cursor is too old. Start again with an empty cursor.", None),
-    412: ("This has changed meanwhile. Read it again before you change it.", None),
-    413: ("The body is larger than this operation accepts.", None),
-    415: ("The body must be application/json.", None),
-    416: ("The file has no such part.", None),
-    422: ("The request has invalid fields.", {"title": ["This field is required."]}),
-    428: ("Say by If-Match which state you mean to change: the ETag with which you have read it.", None),
-    429: ("Too many requests. Try again later.", None),
-    500: ("Something went wrong. The request id helps to find out what.", None),
-    503: ("A part of the service does not answer. Try again.", None),
+# Sentences as a caller meets them, where they are not those of FRAMEWORK, and the fields that they name.
+_SENTENCES = {
+    400: "The request has parameters that cannot be used.",
+    403: "You may not do this.",
+    409: REFUSALS[409],
+    410: "This cursor is too old. Start again with an empty cursor.",
+    412: CHANGED,
+    416: REFUSALS[416],
+    422: "The request has invalid fields.",
+    428: REQUIRED,
+    500: INTERNAL[1],
+    503: AWAY,
 }
+_DETAILS = {400: {"no_such": ["Unknown parameter."]}, 422: {"title": [checks.REQUIRED]}}
 
 
 def refuses(*codes: int) -> Callable[[Verb], Verb]:
@@ -69,8 +63,8 @@ def refuses(*codes: int) -> Callable[[Verb], Verb]:
 
 def error_sample(status: int) -> dict[str, Any]:
     """Return the envelope of a refusal with this status."""
-    message, details = _SENTENCES[status]
-    return envelope(Failure(status, code_of(status), message, details), REQUEST_ID)
+    message = _SENTENCES.get(status) or framework_words(status)[1]
+    return envelope(Failure(status, code_of(status), message, _DETAILS.get(status)), REQUEST_ID)
 
 
 def with_error_samples(document: dict[str, Any]) -> dict[str, Any]:
