@@ -75,7 +75,7 @@ def page(**changes: object) -> PageRequest:
 
 def deep_cursor(actor: Actor, number: int) -> str:
     """Return the cursor after page `number`."""
-    found = tasks.list_visible(actor, page=page(number=number), narrowed=Filter())
+    found = tasks.list_visible(actor, page=page(number=number), filters=Filter())
     return found.next_cursor or ""
 
 
@@ -83,7 +83,7 @@ def measure(name: str, actor: Actor, deep: int) -> None:
     """Print the times of one person."""
 
     def read(request: PageRequest) -> object:
-        return tasks.list_visible(actor, page=request, narrowed=Filter())
+        return tasks.list_visible(actor, page=request, filters=Filter())
 
     first = median(lambda: read(page(cursor="")))
     cursor = deep_cursor(actor, deep)

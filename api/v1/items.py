@@ -37,7 +37,7 @@ class ItemCollection(SecureResource):
     @paged(item_out)
     def get(self) -> Page:
         """List items, newest first."""
-        return items.list_visible(self.actor, page=self.page, narrowed=self.narrowed(items.FILTERS))
+        return items.list_visible(self.actor, page=self.page, filters=self.filters(items.FILTERS))
 
     @takes(item_in)
     @refuses(409)

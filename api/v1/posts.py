@@ -49,7 +49,7 @@ class PostCollection(SecureResource):
     @paged(post_out)
     def get(self) -> Page:
         """List posts, newest first; those about a task only if the caller sees the task."""
-        return posts.list_visible(self.actor, page=self.page, narrowed=self.narrowed(posts.FILTERS))
+        return posts.list_visible(self.actor, page=self.page, filters=self.filters(posts.FILTERS))
 
     @takes(post_in)
     @refuses(403, 409)
@@ -109,7 +109,7 @@ class TaskPostCollection(SecureResource):
     @paged(post_out)
     def get(self, task_id: int) -> Page:
         """List the posts about a task, newest first."""
-        return posts.list_about(self.actor, task_id=task_id, page=self.page, narrowed=self.narrowed(posts.FILTERS))
+        return posts.list_about(self.actor, task_id=task_id, page=self.page, filters=self.filters(posts.FILTERS))
 
     @takes(post_replacement)
     @refuses(403, 404, 409)
@@ -130,4 +130,4 @@ class UserPostCollection(SecureResource):
     @paged(post_out)
     def get(self, user_id: int) -> Page:
         """List the posts of a user that the caller may see, newest first."""
-        return posts.list_by(self.actor, user_id=user_id, page=self.page, narrowed=self.narrowed(posts.FILTERS))
+        return posts.list_by(self.actor, user_id=user_id, page=self.page, filters=self.filters(posts.FILTERS))

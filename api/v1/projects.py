@@ -59,7 +59,7 @@ class ProjectCollection(SecureResource):
     @paged(project_out)
     def get(self) -> Page:
         """List the caller's projects, newest first; administrators see all."""
-        return projects.list_visible(self.actor, page=self.page, narrowed=self.narrowed(projects.FILTERS))
+        return projects.list_visible(self.actor, page=self.page, filters=self.filters(projects.FILTERS))
 
     @takes(project_in)
     @refuses(409)

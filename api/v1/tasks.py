@@ -44,7 +44,7 @@ class TaskCollection(SecureResource):
     @paged(task_out)
     def get(self) -> Page:
         """List tasks, newest first."""
-        return tasks.list_visible(self.actor, page=self.page, narrowed=self.narrowed(tasks.FILTERS))
+        return tasks.list_visible(self.actor, page=self.page, filters=self.filters(tasks.FILTERS))
 
     @takes(task_in)
     @refuses(403, 409)

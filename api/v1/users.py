@@ -108,7 +108,7 @@ class UserCollection(SecureResource):
         Members find active users and see `email`, `role` and `is_active` as
         null; administrators see everything of everybody.
         """
-        return users.list_visible(self.actor, page=self.page, narrowed=self.narrowed(users.FILTERS))
+        return users.list_visible(self.actor, page=self.page, filters=self.filters(users.FILTERS))
 
     @takes(user_in)
     @refuses(409)
@@ -189,4 +189,4 @@ class UserTasks(SecureResource):
         """List the tasks that a user owns and the caller may see, newest first."""
         # The cursor belongs to this user's list as to any other filter.
         page = arguments.page_request({**self.query, "owner_id": user_id})
-        return tasks.list_owned(self.actor, owner_id=user_id, page=page, narrowed=self.narrowed(tasks.FILTERS))
+        return tasks.list_owned(self.actor, owner_id=user_id, page=page, filters=self.filters(tasks.FILTERS))

@@ -60,10 +60,10 @@ SOURCES = {
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Selection of rows to export. `narrowed` is for the kind's list, and `sort` its order."""
+    """Selection of rows to export. `filters` is for the kind's list, and `sort` its order."""
 
     kind: Kind
-    narrowed: Filter
+    filters: Filter
     sort: str | None = None
 
 
@@ -86,7 +86,7 @@ def order(actor: Actor, *, selection: Selection, file_format: FileFormat) -> Job
             by=actor,
             what=selection.kind,
             file_format=file_format,
-            filters=selection.narrowed.to_json(),
+            filters=selection.filters.to_json(),
             sort=selection.sort,
         )
 
@@ -118,7 +118,7 @@ OF_PROJECTS = frozenset({Kind.TASKS, Kind.POSTS})
 
 def project_of(selection: Selection) -> int | None:
     """Return the one project whose rows are asked for, or None for all."""
-    project_id: int | None = selection.narrowed.get("project_id")
+    project_id: int | None = selection.filters.get("project_id")
     return project_id
 
 
@@ -159,7 +159,7 @@ def write(
 def _query(actor: Actor, selection: Selection) -> Select[Any]:
     """Return the query whose columns are those of the file, in the order of the list."""
     source = SOURCES[selection.kind]
-    found = _with_external_ids(actor, selection.kind, source.select_visible(db.session(), actor, selection.narrowed))
+    found = _with_external_ids(actor, selection.kind, source.select_visible(db.session(), actor, selection.filters))
     names = [column.name for column in COLUMNS[selection.kind]]
     chosen = found.with_only_columns(*(found.selected_columns[name] for name in names), maintain_column_froms=True)
     return in_order(chosen, selection.sort, **source.sorting)

@@ -48,16 +48,16 @@ def get_by_sku(actor: Actor, *, sku: str) -> Item:
     return _require(ItemRepository(db.session()).find_by_sku(candidates))
 
 
-def list_visible(actor: Actor, *, page: PageRequest, narrowed: Filter) -> Page:
+def list_visible(actor: Actor, *, page: PageRequest, filters: Filter) -> Page:
     """Return a page of the items, newest first unless sorted otherwise."""
     session = db.session()
-    query = select_visible(session, actor, narrowed)
+    query = select_visible(session, actor, filters)
     return paginate(session, query, page, sortable=SORTABLE, default_sort=DEFAULT_SORT, identity=Item.id)
 
 
-def select_visible(session: Session, actor: Actor, narrowed: Filter) -> Select[Any]:
+def select_visible(session: Session, actor: Actor, filters: Filter) -> Select[Any]:
     """Return the query for the items that the actor may see, in no order."""
-    return ItemRepository(session).select(policy.visible_to(actor), *FILTERS.conditions(narrowed))
+    return ItemRepository(session).select(policy.visible_to(actor), *FILTERS.conditions(filters))
 
 
 @repeated

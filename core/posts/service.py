@@ -67,30 +67,30 @@ def get(actor: Actor, *, post_id: int) -> Row[Any]:
     return post
 
 
-def list_visible(actor: Actor, *, page: PageRequest, narrowed: Filter) -> Page:
+def list_visible(actor: Actor, *, page: PageRequest, filters: Filter) -> Page:
     """Return a page of the posts that the actor may see, newest first unless sorted otherwise."""
     session = db.session()
-    query = select_visible(session, actor, narrowed)
+    query = select_visible(session, actor, filters)
     return paginate(session, query, page, sortable=SORTABLE, default_sort=DEFAULT_SORT, identity=Post.id)
 
 
-def select_visible(session: Session, actor: Actor, narrowed: Filter) -> Select[Any]:
+def select_visible(session: Session, actor: Actor, filters: Filter) -> Select[Any]:
     """Return the query for the posts that the actor may see, in no order."""
-    return PostRepository(session).select(policy.visible_to(actor), *FILTERS.conditions(narrowed))
+    return PostRepository(session).select(policy.visible_to(actor), *FILTERS.conditions(filters))
 
 
-def list_about(actor: Actor, *, task_id: int, page: PageRequest, narrowed: Filter) -> Page:
+def list_about(actor: Actor, *, task_id: int, page: PageRequest, filters: Filter) -> Page:
     """Return a page of the posts about a task. Raises NotFound and Forbidden like reading the task."""
-    found = list_visible(actor, page=page, narrowed=narrowed.also(task_id=task_id))
+    found = list_visible(actor, page=page, filters=filters.also(task_id=task_id))
     if not found.items:
         # Whoever sees a post about a task sees the task, so only an empty page raises the question.
         tasks.get(actor, task_id=task_id)
     return found
 
 
-def list_by(actor: Actor, *, user_id: int, page: PageRequest, narrowed: Filter) -> Page:
+def list_by(actor: Actor, *, user_id: int, page: PageRequest, filters: Filter) -> Page:
     """Return a page of what a user has posted and the actor may see. Raises NotFound if there is no such user."""
-    found = list_visible(actor, page=page, narrowed=narrowed.also(user_id=user_id))
+    found = list_visible(actor, page=page, filters=filters.also(user_id=user_id))
     if not found.items and UserRepository(db.session()).find(user_id) is None:
         raise NotFound("There is no such user.")
     return found

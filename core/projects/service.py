@@ -73,10 +73,10 @@ def require_named(actor: Actor, project_id: int, *, refusal: type[DomainError] =
         raise refusal("The project cannot be used.", details={"project_id": [NO_PROJECT]}) from None
 
 
-def list_visible(actor: Actor, *, page: PageRequest, narrowed: Filter) -> Page:
+def list_visible(actor: Actor, *, page: PageRequest, filters: Filter) -> Page:
     """Return a page of the projects that the actor may see."""
     session = db.session()
-    query = ProjectRepository(session).select(policy.visible_to(actor), *FILTERS.conditions(narrowed))
+    query = ProjectRepository(session).select(policy.visible_to(actor), *FILTERS.conditions(filters))
     return paginate(session, query, page, sortable=SORTABLE, default_sort=DEFAULT_SORT, identity=Project.id)
 
 

@@ -86,31 +86,31 @@ def require_discussable(actor: Actor, access: Access | None) -> None:
     rules.require_open_project(rules.require_found(access))
 
 
-def list_visible(actor: Actor, *, page: PageRequest, narrowed: Filter) -> Page:
+def list_visible(actor: Actor, *, page: PageRequest, filters: Filter) -> Page:
     """Return a page of the tasks that the actor may see, newest first unless sorted otherwise.
 
     Of the trash, if asked for, it is those that they may restore, the last to be deleted first.
     """
     session = db.session()
-    query = select_visible(session, actor, narrowed)
-    default_sort = "-deleted_at" if narrowed.get("deleted") else DEFAULT_SORT
+    query = select_visible(session, actor, filters)
+    default_sort = "-deleted_at" if filters.get("deleted") else DEFAULT_SORT
     return paginate(session, query, page, sortable=SORTABLE, default_sort=default_sort, identity=Task.id)
 
 
-def select_visible(session: Session, actor: Actor, narrowed: Filter) -> Select[Any]:
+def select_visible(session: Session, actor: Actor, filters: Filter) -> Select[Any]:
     """Return the query for the tasks that the actor may see, or for those of the trash if asked for, in no order.
 
     Raises Forbidden and Malformed for a project that the actor cannot ask for.
     """
-    if narrowed.get("project_id") is not None:
-        projects.require_named(actor, narrowed.get("project_id"))
-    scope = policy.restorable_by(actor) if narrowed.get("deleted") else policy.visible_to(actor)
-    return TaskRepository(session).select(scope, *FILTERS.conditions(narrowed))
+    if filters.get("project_id") is not None:
+        projects.require_named(actor, filters.get("project_id"))
+    scope = policy.restorable_by(actor) if filters.get("deleted") else policy.visible_to(actor)
+    return TaskRepository(session).select(scope, *FILTERS.conditions(filters))
 
 
-def list_owned(actor: Actor, *, owner_id: int, page: PageRequest, narrowed: Filter) -> Page:
+def list_owned(actor: Actor, *, owner_id: int, page: PageRequest, filters: Filter) -> Page:
     """Return a page of the tasks that a user owns and the actor may see. Raises NotFound if there is no such user."""
-    found = list_visible(actor, page=page, narrowed=narrowed.also(owner_id=owner_id))
+    found = list_visible(actor, page=page, filters=filters.also(owner_id=owner_id))
     # Who owns a task exists, so only an empty page costs another statement.
     if not found.items and UserRepository(db.session()).find(owner_id) is None:
         raise NotFound("There is no such user.")

@@ -44,25 +44,25 @@ def get_by_login(login: str) -> User:
     return require_user(UserRepository(db.session()).find_by_login(login))
 
 
-def list_visible(actor: Actor, *, page: PageRequest, narrowed: Filter) -> Page:
+def list_visible(actor: Actor, *, page: PageRequest, filters: Filter) -> Page:
     """Return a page of the people whom the actor may find, by username unless sorted otherwise. Raises Forbidden."""
     session = db.session()
-    query = select_visible(session, actor, narrowed)
+    query = select_visible(session, actor, filters)
     return paginate(session, query, page, sortable=SORTABLE, default_sort=DEFAULT_SORT, identity=User.id)
 
 
-def select_visible(session: Session, actor: Actor, narrowed: Filter) -> Select[Any]:
+def select_visible(session: Session, actor: Actor, filters: Filter) -> Select[Any]:
     """Return the query for the people whom the actor may find, in no order.
 
     Members learn neither addresses nor roles nor states, so they cannot narrow
     by them: that raises Forbidden.
     """
     with_details = policy.may_see_details(actor)
-    if not with_details and not _PRIVATE.isdisjoint(narrowed.values):
+    if not with_details and not _PRIVATE.isdisjoint(filters.values):
         raise Forbidden("Only administrators may narrow the list by role or is_active.")
-    conditions = [policy.visible_to(actor), *FILTERS.conditions(narrowed)]
-    if narrowed.get("q"):
-        conditions.append(_MENTIONS[with_details](narrowed.get("q")))
+    conditions = [policy.visible_to(actor), *FILTERS.conditions(filters)]
+    if filters.get("q"):
+        conditions.append(_MENTIONS[with_details](filters.get("q")))
     return UserRepository(session).select(*conditions, with_details=with_details)
 
 

@@ -117,11 +117,11 @@ def test_a_cursor_deep_in_the_list_is_found_by_an_index_without_sorting(
     with app.app_context():
         deep = page("", sort)
         for _ in range(4):
-            listed = tasks.list_visible(many, page=deep, narrowed=Filter())
+            listed = tasks.list_visible(many, page=deep, filters=Filter())
             deep = page(listed.next_cursor or "", sort)
         # A cursor far down costs no walk: take the last row but twenty.
         queries.clear()
-        tasks.list_visible(many, page=deep, narrowed=Filter())
+        tasks.list_visible(many, page=deep, filters=Filter())
         statement, parameters = next(query for query in queries if "FROM tasks" in query[0])
         plan = explain(statement, parameters)
     assert "TEMP B-TREE" not in plan
@@ -149,7 +149,7 @@ def test_a_full_trash_costs_the_list_of_everything_else_nothing(
             session.execute(text("UPDATE tasks SET deleted_at = updated_at WHERE id % 2 = 0"))
             analyze(session)
         queries.clear()
-        found = tasks.list_visible(many, page=replace(page("", None), cursor=None), narrowed=Filter())
+        found = tasks.list_visible(many, page=replace(page("", None), cursor=None), filters=Filter())
         asked = [query for query in queries if "FROM tasks" in query[0]]
         counted, listed = [explain(*query) for query in asked]
     assert found.total == ROWS // 2
@@ -173,7 +173,7 @@ def test_the_trash_is_found_by_an_index_of_its_own(
         if by_time:
             TaskRepository(db.session()).list_trashed_before(START + timedelta(days=1), 500)
         else:
-            tasks.list_visible(many, page=page("", None), narrowed=Filter({"deleted": True}))
+            tasks.list_visible(many, page=page("", None), filters=Filter({"deleted": True}))
         statement, parameters = next(query for query in queries if "FROM tasks" in query[0])
         plan = explain(statement, parameters)
     assert "ix_tasks_deleted_at_id" in plan, plan
@@ -184,7 +184,7 @@ def test_the_own_tasks_of_somebody_are_found_by_their_own_index(
 ) -> None:
     with app.app_context():
         queries.clear()
-        tasks.list_visible(many, page=page("", None), narrowed=Filter({"owner_id": many.user_id + 1}))
+        tasks.list_visible(many, page=page("", None), filters=Filter({"owner_id": many.user_id + 1}))
         statement, parameters = next(query for query in queries if "FROM tasks" in query[0])
         plan = explain(statement, parameters)
     assert "ix_tasks_owner_id_created_at_id" in plan, plan

@@ -155,7 +155,7 @@ class SecureResource(Resource):
         self.expected = conditional.expected_by_request(self.conditional_on)
         return conditional.answer_write(verb(*args, **kwargs), place=self.conditional_at)
 
-    def narrowed(self, filters: Filters) -> Filter:
+    def filters(self, filters: Filters) -> Filter:
         """Return what the query of a list narrows it to."""
         return filter_of(filters, self.query, me=self.actor.user_id)
 

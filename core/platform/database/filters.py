@@ -86,18 +86,18 @@ class Filters:
         self.exact, self.ranged = tuple(self._exact), tuple(self._ranged)
         self.of_users = fields.names(lambda one: isinstance(one.filter, Exact) and one.type == Ref("users"))
 
-    def conditions(self, narrowed: Filter) -> Iterable[ColumnElement[bool]]:
+    def conditions(self, filters: Filter) -> Iterable[ColumnElement[bool]]:
         """Yield what a row must meet. Raises KeyError for a filter that is not declared."""
-        if unknown := (narrowed.values.keys() - self._exact.keys()) | (narrowed.ranges.keys() - self._ranged.keys()):
+        if unknown := (filters.values.keys() - self._exact.keys()) | (filters.ranges.keys() - self._ranged.keys()):
             raise KeyError(*sorted(unknown))
         for name, condition in self._exact.items():
-            value = narrowed.values.get(name)
+            value = filters.values.get(name)
             found = None if value is None else condition(value)
             if found is not None:
                 yield found
         for name, column in self._ranged.items():
-            if name in narrowed.ranges:
-                yield from narrowed.ranges[name].conditions(column)
+            if name in filters.ranges:
+                yield from filters.ranges[name].conditions(column)
 
 
 def _equals(column: Any) -> Condition:
