@@ -15,7 +15,7 @@ from flask import Flask
 
 from api import create_app
 from api.http.door import limiters
-from api.http.door.limiters import credentials_limiter, limiter
+from api.http.door.limiters import credentials_limiter
 from api.v1 import NAMESPACES
 from core.platform import clock
 from core.platform.access import Role
@@ -203,8 +203,8 @@ def remaking(app: Flask, make_settings: Callable[..., Settings]) -> Iterator[Cal
         return other
 
     yield remake
-    # The limiters belong to the process, which has one application outside the tests.
-    limiter.enabled = credentials_limiter.enabled = False
+    # The limiter of log-ins belongs to the process, which has one application outside the tests.
+    credentials_limiter.enabled = False
     for other in made:
         other.extensions["tasklane.upstreams"].close()
         with other.app_context():

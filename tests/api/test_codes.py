@@ -12,7 +12,7 @@ from itsdangerous import URLSafeTimedSerializer
 from sqlalchemy import update
 
 from api.http.door import tokens
-from api.http.door.limiters import credentials_limiter, limiter
+from api.http.door.limiters import credentials_limiter
 from api.http.door.resource import SecureResource
 from core.files.model import StoredFile
 from core.idempotency import service as idempotency
@@ -72,7 +72,7 @@ class Survey:
         self.strict = remake_app(require_if_match=True)
         self.lost = remake_app(database_url="sqlite:////nowhere/at/all.db", **options)
         self.limited = remake_app(**LIMITS, ratelimit_enabled=True)
-        limiter.enabled = credentials_limiter.enabled = False
+        credentials_limiter.enabled = False
         # Of the test that asks.
         self.monkeypatch = pytest.MonkeyPatch()
         self.is_fresh = False
@@ -211,12 +211,10 @@ def encoded(survey: Survey, operation: Operation) -> int:
 
 
 def in_limited_app(survey: Survey, operation: Operation) -> int:
-    for one in (limiter, credentials_limiter):
-        survey.monkeypatch.setattr(one, "enabled", True)
+    survey.monkeypatch.setattr(credentials_limiter, "enabled", True)
     unknown = operation.but("", query="no_such=1")
     status = [survey.ask(unknown, survey.limited) for _ in range(2)][1]
-    for one in (limiter, credentials_limiter):
-        survey.monkeypatch.setattr(one, "enabled", False)
+    survey.monkeypatch.setattr(credentials_limiter, "enabled", False)
     return status
 
 

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from werkzeug.test import TestResponse
 
 from api.http.door import limiters
-from api.http.door.limiters import limiter
+from api.http.door.counting import RequestCounter
 from core.auth import lockout
 from core.platform import clock
 from core.platform.config.errors import ConfigError
@@ -182,6 +182,11 @@ def test_an_old_password_cannot_be_guessed_for_long(ada: Person, remake_app: Cal
 # --- the counter itself ------------------------------------------------------------
 
 
+def counter_of(app: Flask) -> RequestCounter:
+    with app.app_context():
+        return limiters.request_counter()
+
+
 def counters(server: RedisServer) -> int:
     with server.client as client:
         return sum(1 for _ in client.scan_iter("LIMITS*"))
@@ -227,16 +232,15 @@ def test_requests_that_are_on_their_way_when_redis_goes_away_do_not_fail(
     def die(*args: object, **kwargs: object) -> None:
         raise RedisError
 
-    first = limiter.limiter.first
-    for method in ("hit", "test", "get_window_stats"):
-        for headers, status in (({}, 200), ({"If-None-Match": tag}, 304)):
-            # It dies between one question and the next.
-            limiter.limiter.absence.note_answer()
-            with monkeypatch.context() as patch:
-                patch.setattr(first, method, die)
-                assert person.get("/tasks", headers=headers).status_code == status, (method, headers)
+    counter = counter_of(own)
+    for headers, status in (({}, 200), ({"If-None-Match": tag}, 304), ({"If-None-Match": '"other"'}, 200)):
+        # It dies between one question and the next.
+        counter.endurance.absence.note_answer()
+        with monkeypatch.context() as patch:
+            patch.setattr(counter.first, "count", die)
+            assert person.get("/tasks", headers=headers).status_code == status, headers
     # Memory counts meanwhile, and whoever asks too often hears so.
-    limiter.limiter.absence.note_failure()
+    counter.endurance.absence.note_failure()
     assert 429 in {person.get("/tasks").status_code for _ in range(6)}
 
 
@@ -244,8 +248,45 @@ def test_what_cannot_be_decided_lets_nobody_through(own: Flask, ada: Person, mon
     def fail(*args: object, **kwargs: object) -> None:
         raise ValueError
 
-    monkeypatch.setattr(limiter.limiter.first, "hit", fail)
+    monkeypatch.setattr(counter_of(own).first, "count", fail)
     assert as_in(own, ada).get("/tasks").status_code == 500
+
+
+def test_a_request_asks_redis_once_for_all_windows_and_the_headers(
+    remake_app: Callable[..., Flask], ada: Person, own_redis_server: RedisServer
+) -> None:
+    limit = "5 per second; 50 per minute; 500 per hour"
+    person = as_in(remake_app(ratelimit_enabled=True, limits__user=limit, redis_url=own_redis_server.url), ada)
+    task = person.create_task()
+    tag = person.get(f"/tasks/{task['id']}").headers["ETag"]
+    for ask in (
+        lambda: person.get("/tasks"),
+        lambda: person.get(f"/tasks/{task['id']}", headers={"If-None-Match": tag}),
+        lambda: person.get("/tasks/999999"),
+        person.create_task,
+    ):
+        before = script_calls(own_redis_server)
+        ask()
+        assert script_calls(own_redis_server) == before + 1
+
+
+def script_calls(server: RedisServer) -> int:
+    with server.client as client:
+        stats = client.info("commandstats")
+    return sum(stats.get(f"cmdstat_{name}", {}).get("calls", 0) for name in ("evalsha", "eval"))
+
+
+def test_a_server_that_was_started_anew_is_asked_again_at_once(
+    own: Flask, ada: Person, own_redis_server: RedisServer
+) -> None:
+    person = as_in(own, ada)
+    assert limited(person.get("/tasks")) == ("5", "4")
+    own_redis_server.kill()
+    own_redis_server.forget()
+    own_redis_server.start()
+    # Neither the connection nor the script is there any more, and no request notices.
+    assert limited(person.get("/tasks")) == ("5", "4")
+    assert counters(own_redis_server) == 1
 
 
 def test_a_redis_that_hangs_is_waited_for_a_tenth_of_a_second_and_once(
@@ -255,8 +296,8 @@ def test_a_redis_that_hangs_is_waited_for_a_tenth_of_a_second_and_once(
     app = remake_app(ratelimit_enabled=True, limits__user="5 per minute", redis_url=own_redis_server.url)
     person = as_in(app, ada)
     waits: list[float] = []
-    for method in ("hit", "test", "get_window_stats"):
-        monkeypatch.setattr(limiter.limiter.first, method, timed(getattr(limiter.limiter.first, method), waits))
+    counter = counter_of(app)
+    monkeypatch.setattr(counter.first, "count", timed(counter.first.count, waits))
     own_redis_server.hang()
     try:
         # The next one would be asked after two seconds, which may be over where the machine is busy.

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from limits import RateLimitItem, RateLimitItemPerMinute, RateLimitItemPerSecond
+from limits import RateLimitItem, RateLimitItemPerMinute, RateLimitItemPerSecond, WindowStats
 from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import RateLimiter
 from werkzeug.test import TestResponse
 
-from api.http.door.limiters import credentials_limiter, limiter
-from api.http.door.windows import MovingWindow, SlidingWindow, whole_seconds_until
+from api.http.door.counting import MemoryWindows, RedisWindows, Windows
+from api.http.door.limiters import credentials_limiter
+from api.http.door.windows import MovingWindow, whole_seconds_until
 from core.auth import lockout
 from tests.support.people import Person
 from tests.support.servers import RedisServer
@@ -74,21 +75,72 @@ def play(counted: RateLimiter, item: RateLimitItem, clock: Time, chance: random.
         waits -= 1
 
 
-@pytest.mark.parametrize("strategy", [MovingWindow, SlidingWindow])
+class OneWindow(RateLimiter):
+    """What counts all requests, as the library counts a single window."""
+
+    def __init__(self, windows: Windows) -> None:
+        self._windows = windows
+
+    def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
+        return self._windows.count([item], *identifiers, counts=True).refused_by is None
+
+    def test(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
+        return self._windows.count([item], *identifiers, counts=False).refused_by is None
+
+    def get_window_stats(self, item: RateLimitItem, *identifiers: str) -> WindowStats:
+        return self._windows.count([item], *identifiers, counts=False).windows[0][1]
+
+
+@pytest.mark.parametrize("what", ["log-ins", "requests"])
 @pytest.mark.parametrize("item", LIMITS, ids=repr)
 def test_whoever_waits_as_long_as_the_window_says_is_let_in(
-    monkeypatch: pytest.MonkeyPatch, strategy: Any, item: RateLimitItem
+    monkeypatch: pytest.MonkeyPatch, what: str, item: RateLimitItem
 ) -> None:
-    play(strategy(MemoryStorage()), item, Time(monkeypatch), random.Random(1), waits=150)
+    counted = MovingWindow(MemoryStorage()) if what == "log-ins" else OneWindow(MemoryWindows())
+    play(counted, item, Time(monkeypatch), random.Random(1), waits=150)
 
 
-@pytest.mark.parametrize("strategy", [MovingWindow, SlidingWindow])
+@pytest.mark.parametrize("what", ["log-ins", "requests"])
 @pytest.mark.parametrize("item", LIMITS, ids=repr)
 def test_redis_says_it_as_exactly(
-    own_redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, strategy: Any, item: RateLimitItem
+    own_redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, what: str, item: RateLimitItem
 ) -> None:
-    storage = RedisStorage("redis+" + own_redis_server.url)
-    play(strategy(storage), item, Time(monkeypatch, own_redis_server), random.Random(2), waits=25)
+    if what == "log-ins":
+        counted: RateLimiter = MovingWindow(RedisStorage("redis+" + own_redis_server.url))
+        play(counted, item, Time(monkeypatch, own_redis_server), random.Random(2), waits=25)
+        return
+    with own_redis_server.client as client:
+        windows = RedisWindows(client)
+        play(OneWindow(windows), item, Time(monkeypatch, own_redis_server), random.Random(2), waits=25)
+        windows.close()
+
+
+def test_both_places_say_the_same_of_every_window(
+    own_redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The counters of Redis begin with the first request, those in memory with the minute: at its start both do."""
+    clock, chance, items = Time(monkeypatch, own_redis_server), random.Random(3), [LIMITS[0], LIMITS[2]]
+    with own_redis_server.client as client:
+        in_redis, in_memory = RedisWindows(client), MemoryWindows()
+        for number in range(8):
+            counts = chance.random() < 0.8
+            told = [windows.count(items, "ada", counts=counts) for windows in (in_redis, in_memory)]
+            assert told[0].refused_by == told[1].refused_by
+            for (item, stats), (_, other) in zip(told[0].windows, told[1].windows, strict=True):
+                assert stats.remaining == other.remaining, (number, item)
+        in_redis.close()
+    assert clock.now == 1_800_000_000
+
+
+def test_a_request_that_one_window_refuses_is_counted_in_none(own_redis_server: RedisServer) -> None:
+    short, long = RateLimitItemPerSecond(100), RateLimitItemPerMinute(3)
+    with own_redis_server.client as client:
+        for windows in (in_redis := RedisWindows(client), MemoryWindows()):
+            told = [windows.count([short, long], "ada", counts=True) for _ in range(5)]
+            assert [count.refused_by for count in told] == [None] * 3 + [long] * 2
+            assert [count.windows[1][1].remaining for count in told] == [2, 1, 0, 0, 0]
+            assert told[-1].windows[0][1].remaining >= 97
+        in_redis.close()
 
 
 # --- answers -------------------------------------------------------------------------
@@ -197,4 +249,3 @@ def test_a_refused_login_counts_for_no_other_limit_and_names_the_limit_of_logins
             RateLimitItemPerMinute(60), "tasklane", "127.0.0.1", "logins"
         )
     assert counted.remaining == 60 - 3
-    assert limiter.enabled

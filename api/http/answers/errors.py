@@ -9,7 +9,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.routing import RequestRedirect
 
 from api.http.answers import grant_refusals
-from api.http.answers.failures import INTERNAL, Failure, describe, framework_words
+from api.http.answers.failures import INTERNAL, Failure, RequestsExceeded, describe, framework_words
 from api.http.answers.negotiation import JSON, PROBLEM, preferred_type
 from api.http.input import grants
 from api.http.input.request_id import current_request_id
@@ -39,9 +39,14 @@ def respond(error: Exception) -> Response:
 def _count_refusal(error: Exception) -> None:
     meters = current_app.extensions.get(METERS)
     if meters is not None:
-        # A refusal of no limiter is one of the lock of an account that is guessed at.
-        limit = error.limit.scope if isinstance(error, RateLimitExceeded) else "lockout"
-        meters.count_refusal(str(limit))
+        meters.count_refusal(_refusing(error))
+
+
+def _refusing(error: Exception) -> str:
+    """Return the name of what was exceeded. A refusal of no limiter is one of the lock of an account."""
+    if isinstance(error, RequestsExceeded):
+        return error.scope
+    return str(error.limit.scope) if isinstance(error, RateLimitExceeded) else "lockout"
 
 
 def server_refusal(status: int, request_id: str) -> bytes:

@@ -15,7 +15,7 @@ from redis.exceptions import DataError as RedisDataError
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm.exc import StaleDataError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, TooManyRequests
 from werkzeug.http import HTTP_STATUS_CODES
 
 from core.platform import errors as domain
@@ -58,6 +58,12 @@ FRAMEWORK = {
 ELSEWHERE = "There is no such resource. The API is below /api/v1, and its documentation is at /api/."
 AWAY = "A part of the service does not answer. Try again."
 INTERNAL = ("internal_error", "Something went wrong. The request id helps to find out what.")
+
+
+class RequestsExceeded(TooManyRequests):
+    """A caller has asked more often than the limit of all requests allows."""
+
+    scope = "requests"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,21 @@
-"""Limiters, by Flask-Limiter: they count in Redis, and in memory while Redis is away.
+"""Limiters: they count in Redis, and in memory while Redis is away.
 
-Attempts to log in are counted in a moving window, which is exact; everything
-else in a sliding one, which costs a hundred bytes a caller whatever the limit.
+Attempts to log in are counted by Flask-Limiter in a moving window, which is exact; everything
+else by `counting.py` in a sliding one, which costs a hundred bytes a caller whatever the limit,
+and one round trip a request.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, g, request
+from flask import Flask, current_app, g, request
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from limits.storage import MemoryStorage
 from limits.strategies import RateLimiter
 
-from api.http.door.windows import Enduring, MovingWindow, SlidingWindow
+from api.http.door.counting import RequestCounter
+from api.http.door.windows import Enduring, MovingWindow
 from core.platform import redis
 from core.platform.access import Actor
 from core.platform.config.settings import Settings
@@ -21,6 +23,7 @@ from core.platform.config.settings import Settings
 # Seconds that one question to a Redis which hangs may take. A log-in is counted twice, so it may ask twice.
 PATIENCE = 0.1
 PREFIX = "tasklane"
+_COUNTER = "tasklane.request_counter"
 
 
 def caller_key() -> str:
@@ -41,6 +44,9 @@ class WindowLimiter(Limiter):
 
     def init_app(self, app: Flask) -> None:
         """Count for this application, in its storage and in memory."""
+        # The library looks at every request before and after it unless it has done so already. Its limits
+        # stand at single views here, which ask for themselves.
+        app.extensions.setdefault("limiter", set()).add(self)
         super().init_app(app)
         if self.enabled:
             self._counter = Enduring(self._window(self.storage), self._window(MemoryStorage()))
@@ -52,8 +58,13 @@ class WindowLimiter(Limiter):
 
 
 # The application is bound later, so importing this has no effect.
-limiter = WindowLimiter(SlidingWindow, key_func=caller_key)
 credentials_limiter = WindowLimiter(MovingWindow, key_func=get_remote_address)
+
+
+def request_counter() -> RequestCounter:
+    """Return what counts all requests of the application in whose context this runs."""
+    counter: RequestCounter = current_app.extensions[_COUNTER]
+    return counter
 
 
 def bind_limiters(app: Flask, settings: Settings) -> None:
@@ -66,9 +77,10 @@ def bind_limiters(app: Flask, settings: Settings) -> None:
         # A path that does not exist is counted as well.
         RATELIMIT_REQUEST_IDENTIFIER=lambda: request.endpoint or "nowhere",
     )
-    for each in (limiter, credentials_limiter):
-        each.enabled = settings.ratelimit_enabled
-        each.init_app(app)
+    credentials_limiter.enabled = settings.ratelimit_enabled
+    credentials_limiter.init_app(app)
+    client = redis.connect(settings, timeout=PATIENCE) if settings.redis_url else None
+    app.extensions[_COUNTER] = RequestCounter(client, prefix=PREFIX, is_enabled=settings.ratelimit_enabled)
 
 
 def _storage_options(settings: Settings) -> dict[str, Any]:

@@ -5,12 +5,13 @@ counted after that; a made-up token gives no caller a bucket of their own.
 """
 
 from flask import Flask, Response, g, request
-from flask_limiter import RateLimitExceeded
 
 from api.http.answers import errors
+from api.http.answers.failures import RequestsExceeded
 from api.http.door.cors import is_preflight
-from api.http.door.limit_headers import Limit, add_limits, concerns
-from api.http.door.limiters import bind_limiters, caller_key, limiter
+from api.http.door.counting import Count
+from api.http.door.limit_headers import Windows, add_limits, concerns
+from api.http.door.limiters import bind_limiters, caller_key, request_counter
 from core.platform.access import Actor
 from core.platform.config.current import current_settings
 from core.platform.config.settings import Settings
@@ -18,10 +19,9 @@ from core.platform.config.settings import Settings
 
 def init_limits(app: Flask, settings: Settings) -> None:
     """Count the requests of this application, and say so in its answers."""
-    # Runs after the limiters, because it is registered before them: they count some answers only at the end.
+    # Runs after the other, because it is registered before it: some answers are counted only at the end.
     app.after_request(add_limits)
     bind_limiters(app, settings)
-    # Runs before the limiters, because it is registered after them.
     app.after_request(_count_the_rest)
 
 
@@ -36,46 +36,52 @@ def request_limit() -> str:
     return limits.admin if actor.is_admin else limits.user
 
 
-def _is_conditional() -> bool:
-    return "If-None-Match" in request.headers
-
-
-def _is_changed(response: Response) -> bool:
-    """Return whether the answer was worth counting: to hear that nothing has changed is free."""
-    return response.status_code != 304
-
-
-@limiter.shared_limit(request_limit, scope="requests", exempt_when=_is_conditional)
-@limiter.shared_limit(
-    request_limit, scope="requests", exempt_when=lambda: not _is_conditional(), deduct_when=_is_changed
-)
-def _count() -> None:
-    """Count this request, or raise RateLimitExceeded."""
-
-
-_REQUESTS = Limit(limiter, request_limit, "requests", caller_key)
-
-
 def count_request(actor: Actor | None) -> None:
-    """Count this request for the verified caller, or for its address. Raises RateLimitExceeded."""
+    """Count this request for the verified caller, or for its address. Raises RequestsExceeded.
+
+    A conditional request is counted at the end, if the answer was worth it: to hear that nothing
+    has changed is free.
+    """
     g.limited_actor = actor
     g.is_counted = True
-    concerns(_REQUESTS)
-    _count()
+    if not request_counter().is_enabled:
+        return
+    is_conditional = "If-None-Match" in request.headers
+    count = _count(counts=not is_conditional)
+    if count.refused_by is not None:
+        raise RequestsExceeded
+    g.is_counted_at_the_end = is_conditional
+
+
+def _count(*, counts: bool) -> Count:
+    """Count this request, and note what its answer says of the limit."""
+    count = request_counter().count(request_limit(), caller_key(), RequestsExceeded.scope, counts=counts)
+    g.request_count = count
+    concerns(_windows)
+    return count
+
+
+def _windows() -> Windows:
+    count: Count = g.request_count
+    return count.windows
 
 
 def _count_the_rest(response: Response) -> Response:
-    """Count what was answered before a caller was verified, such as an unknown path.
+    """Count what was answered before a caller was verified, such as an unknown path, and what had to be seen first.
 
     A request that a limit has refused counts nowhere else, and its answer is about that limit alone.
     """
+    if g.pop("is_counted_at_the_end", False) and response.status_code != 304:
+        _count(counts=True)
     is_ours = request.path.startswith("/api/v1") and not is_preflight()
     if g.get("is_counted") or response.status_code == 429 or not is_ours:
         return response
     try:
         count_request(None)
-    except RateLimitExceeded as error:
+    except RequestsExceeded as error:
         return errors.respond(error)
+    if g.pop("is_counted_at_the_end", False):
+        _count(counts=True)
     return response
 
 

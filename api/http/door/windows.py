@@ -42,17 +42,22 @@ class SlidingWindow(SlidingWindowCounterRateLimiter):
 
     def get_window_stats(self, item: RateLimitItem, *identifiers: str) -> WindowStats:
         """Return when the weight has sunk so far that one more is let in, and how many may come now."""
-        length = item.get_expiry()
         # Both storages have it, but there is no type for that.
-        before, before_left, current, current_left = self.storage.get_sliding_window(  # type: ignore[attr-defined]
-            item.key_for(*identifiers), length
-        )
-        # A counter lives for two periods, its own and that in which it is the one before.
-        period_left = max(current_left - length, 0.0)
-        weight = math.floor(before * before_left / length) + current
-        target = min(weight, item.amount) - 1
-        wait = 0.0 if weight == 0 else _sinks_in(target, length, before, before_left, current, period_left)
-        return WindowStats(time.time() + wait, max(item.amount - weight, 0))
+        window = self.storage.get_sliding_window(item.key_for(*identifiers), item.get_expiry())  # type: ignore[attr-defined]
+        return sliding_stats(item, *window)
+
+
+def sliding_stats(
+    item: RateLimitItem, before: int, before_left: float, current: int, current_left: float
+) -> WindowStats:
+    """Return what the counters of two periods, and the seconds that they have left, say of a window."""
+    length = item.get_expiry()
+    # A counter lives for two periods, its own and that in which it is the one before.
+    period_left = max(current_left - length, 0.0)
+    weight = math.floor(before * before_left / length) + current
+    target = min(weight, item.amount) - 1
+    wait = 0.0 if weight == 0 else _sinks_in(target, length, before, before_left, current, period_left)
+    return WindowStats(time.time() + wait, max(item.amount - weight, 0))
 
 
 def _sinks_in(target: int, length: int, before: int, before_left: float, current: int, period_left: float) -> float:
@@ -69,19 +74,39 @@ def whole_seconds_until(moment: float) -> int:
     return max(math.floor(moment - time.time() + ROUNDING_SECONDS) + 1, 1)
 
 
-class Enduring(RateLimiter):
-    """Counts in one place, and while that is away in another.
+class Endurance:
+    """Asks in one place, and while that is away in another.
 
     Flask-Limiter has a fallback of its own, which only the first thread to notice
     takes: the requests of the others, on their way to Redis at that moment, fail,
     and those whose headers are written then fail although their work is done.
     """
 
+    def __init__(self) -> None:
+        self.absence = redis.Absence(PAUSE)
+
+    def ask(self, first: Callable[[], Value], second: Callable[[], Value]) -> Value:
+        """Return the answer of the first that may be asked, and of the second if it does not answer."""
+        if self.absence.may_try():
+            try:
+                answer = first()
+            except (RedisError, OSError) as error:
+                if self.absence.note_failure():
+                    log.warning("Redis does not answer (%s); requests are counted here.", type(error).__name__)
+            else:
+                self.absence.note_answer()
+                return answer
+        return second()
+
+
+class Enduring(RateLimiter):
+    """A strategy of the library that goes on while Redis is away."""
+
     def __init__(self, first: RateLimiter, second: RateLimiter) -> None:
         self.storage = first.storage
         self.first = first
         self._second = second
-        self.absence = redis.Absence(PAUSE)
+        self.endurance = Endurance()
 
     def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
         return self._ask(lambda limiter: limiter.hit(item, *identifiers, cost=cost))
@@ -93,13 +118,4 @@ class Enduring(RateLimiter):
         return self._ask(lambda limiter: limiter.get_window_stats(item, *identifiers))
 
     def _ask(self, question: Callable[[RateLimiter], Value]) -> Value:
-        if self.absence.may_try():
-            try:
-                answer = question(self.first)
-            except (RedisError, OSError) as error:
-                if self.absence.note_failure():
-                    log.warning("Redis does not answer (%s); requests are counted here.", type(error).__name__)
-            else:
-                self.absence.note_answer()
-                return answer
-        return question(self._second)
+        return self.endurance.ask(lambda: question(self.first), lambda: question(self._second))
