@@ -76,7 +76,7 @@ def play(counted: RateLimiter, item: RateLimitItem, clock: Time, chance: random.
 
 
 class OneWindow(RateLimiter):
-    """What counts all requests, as the library counts a single window."""
+    """Counter of all requests, asked as the library asks for a single window."""
 
     def __init__(self, windows: Windows) -> None:
         self._windows = windows
