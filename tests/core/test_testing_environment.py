@@ -14,9 +14,10 @@ from api import create_app
 from core.bootstrap import create_core_app
 from core.operations.commands.process import share_folder
 from core.platform.config.errors import ConfigError
+from core.platform.config.keys import LEADING_OUT
 from core.platform.config.load import ROOT, load_settings
 from core.platform.config.settings import Settings
-from core.platform.config.testing import LEADING_OUT, MARK
+from core.platform.config.testing import MARK
 from core.platform.database.base import db
 from tests.support.commands import Operator
 

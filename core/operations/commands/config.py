@@ -7,7 +7,7 @@ import click
 from core.platform.config import reference as config_reference
 from core.platform.config.keys import KEYS, is_secret, is_url
 from core.platform.config.load import load_settings
-from core.platform.config.secret_values import masked_url
+from core.platform.config.secret_values import masked_url, value_of
 
 
 @click.command()
@@ -24,20 +24,13 @@ def config(as_json: bool, reference: bool) -> None:
         ("instance_path", str(settings.instance_path), "TASKLANE_INSTANCE_PATH"),
     ]
     keys = [*KEYS, *sorted(settings.sources.keys() - KEYS.keys())]
-    rows += [(key, _shown(key, _value(settings, key)), settings.sources[key]) for key in keys]
+    rows += [(key, _shown(key, value_of(settings, key)), settings.sources[key]) for key in keys]
     if as_json:
         click.echo(json.dumps({key: {"value": value, "source": source} for key, value, source in rows}, indent=2))
         return
     width = max(len(key) for key, _, _ in rows)
     for key, value, source in rows:
         click.echo(f"{key:<{width}}  {value!s:<48}  {source}")
-
-
-def _value(settings: object, key: str) -> object:
-    value: object = settings
-    for part in key.split(".", 3):
-        value = value[part] if isinstance(value, dict) else getattr(value, part)
-    return value
 
 
 def _shown(key: str, value: object) -> object:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from core.operations.degradation import WITHOUT_REDIS, is_without_redis
 from core.operations.doctor.findings import Finding, Verdict, database_file, found
-from core.platform.config.rules import MIN_SECRET_BYTES
+from core.platform.config.problems import MIN_SECRET_BYTES
 from core.platform.config.settings import SECRETS, Settings
 
 

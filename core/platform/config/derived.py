@@ -1,5 +1,6 @@
 """Settings that follow from others: the embedded database and Redis, the secrets that Tasklane makes itself."""
 
+import contextlib
 import hashlib
 import os
 import secrets
@@ -11,9 +12,12 @@ from typing import Any
 from sqlalchemy.engine import URL, make_url
 
 from core.platform.config import testing
-from core.platform.config.own_secrets import kept_secret
+from core.platform.config.errors import ConfigError
+from core.platform.config.problems import MIN_SECRET_BYTES
 from core.platform.config.settings import MADE, SECRETS
 from core.platform.config.urls import is_in_memory, sqlalchemy_url
+from core.platform.disk.private_files import new_private_file, sync_folder
+from core.platform.disk.scratch import scratch_folder
 
 
 def fill_in(env: str, instance_path: Path, named_path: Path, values: dict[str, Any], sources: dict[str, str]) -> None:
@@ -31,7 +35,7 @@ def fill_in(env: str, instance_path: Path, named_path: Path, values: dict[str, A
         sources["redis_url"] = "embedded"
     for key in SECRETS:
         if not values[key]:
-            values[key] = secrets.token_hex(32) if env == "testing" else kept_secret(instance_path / key)
+            values[key] = secrets.token_hex(32) if env == "testing" else _kept_secret(instance_path / key)
             sources[key] = "generated" if env == "testing" else MADE.format(key)
     values["log_level"] = values["log_level"].upper()
     values["public_url"] = values["public_url"].rstrip("/")
@@ -67,3 +71,24 @@ def embedded_socket(instance_path: Path) -> Path:
         return socket
     digest = hashlib.sha256(os.fsencode(instance_path)).hexdigest()[:12]
     return Path(tempfile.gettempdir()) / f"tasklane-{os.getuid()}-{digest}" / "valkey.sock"
+
+
+def _kept_secret(path: Path) -> str:
+    """Return the secret in `path`, made at first use so that tokens survive a restart."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            # Written whole beside it, then linked: two processes that start
+            # together agree on one secret, and neither reads half of one.
+            with scratch_folder(path.parent, f".{path.name}-") as folder:
+                with new_private_file(folder / "draft") as file:
+                    file.write(secrets.token_hex(32).encode())
+                with contextlib.suppress(FileExistsError):
+                    os.link(folder / "draft", path)
+            sync_folder(path.parent)
+        kept = path.read_text().strip()
+    except OSError as error:
+        raise ConfigError(f"The instance folder {path.parent} is not usable: {error.strerror}.") from None
+    if len(kept) < MIN_SECRET_BYTES:
+        raise ConfigError(f"{path} is damaged. Delete it to get a new secret; everybody has to log in again then.")
+    return kept

@@ -10,128 +10,79 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 NO_SUCH = "there is no such setting; docs/configuration.md lists all"
-_DATABASE, _REDIS = "use DATABASE_URL", "use REDIS_URL"
-_CACHE = "use TASKLANE_CACHE__BACKEND and CACHE_URL"
-_LOG = "use TASKLANE_LOG__FILE"
-_LIMITS = "use TASKLANE_LIMITS__USER and TASKLANE_LIMITS__ADDRESS"
-_PROCESSES, _THREADS = "use WEB_CONCURRENCY", "use TASKLANE_THREADS"
 
-# What is said instead of the name alone.
-ADVICE = {
-    "SQLALCHEMY_DATABASE_URI": _DATABASE,
-    "SQLALCHEMY_DATABASE_URL": _DATABASE,
-    "DATABASE_URI": _DATABASE,
-    "DB_URL": _DATABASE,
-    "DB_URI": _DATABASE,
-    "DEV_DATABASE_URL": _DATABASE,
-    "DEV_DATABASE_URI": _DATABASE,
-    "PROD_DATABASE_URL": _DATABASE,
-    "TEST_DATABASE_URI": "use TEST_DATABASE_URL",
-    "TESTING_DATABASE_URL": "use TEST_DATABASE_URL",
-    "MYSQL_URL": f"{_DATABASE}; SQLite and PostgreSQL are possible",
-    "POSTGRES_URL": _DATABASE,
-    "POSTGRESQL_URL": _DATABASE,
-    "REDIS_URI": _REDIS,
-    "REDIS_HOST": _REDIS,
-    "REDIS_PORT": _REDIS,
-    "REDIS_PASSWORD": _REDIS,
-    "RQ_REDIS_URL": _REDIS,
-    "BROKER_URL": _REDIS,
-    "RESULT_BACKEND": _REDIS,
-    "CELERY_BROKER_URL": f"{_REDIS}; jobs run in RQ",
-    "CELERY_RESULT_BACKEND": f"{_REDIS}; results are in the database",
-    "RATELIMIT_DEFAULT": _LIMITS,
-    "RATELIMIT_DEFAULTS": _LIMITS,
-    "RATELIMIT_STORAGE_URI": _REDIS,
-    "RATELIMIT_STORAGE_URL": _REDIS,
-    "RATELIMIT_ENABLED": "use TASKLANE_RATELIMIT_ENABLED",
-    "CACHE_TYPE": "use TASKLANE_CACHE__BACKEND",
-    "CACHE_DEFAULT_TIMEOUT": "answers are cached until something changes",
-    "CACHE_KEY_PREFIX": NO_SUCH,
-    "CACHE_THRESHOLD": NO_SUCH,
-    "CACHE_DIR": _CACHE,
-    "JWT_SECRET": "use JWT_SECRET_KEY",
-    "JWT_KEY": "use JWT_SECRET_KEY",
-    "JWT_ACCESS_TOKEN_EXPIRES": "use TASKLANE_AUTH__ACCESS_TOKEN_MINUTES",
-    "JWT_REFRESH_TOKEN_EXPIRES": "use TASKLANE_AUTH__REFRESH_TOKEN_DAYS",
-    "JWT_EXPIRATION_DELTA": "use TASKLANE_AUTH__ACCESS_TOKEN_MINUTES",
-    "PERMANENT_SESSION_LIFETIME": "use TASKLANE_AUTH__BROWSER_SESSION_HOURS",
-    "APP_SECRET_KEY": "use SECRET_KEY",
-    "APP_SECRET": "use SECRET_KEY",
-    "SECRET": "use SECRET_KEY",
-    "SECRET_KEYS": "use SECRET_KEY",
-    "SECRET_KEY_FALLBACKS": "use SECRET_KEY_PREVIOUS",
-    "PREVIOUS_SECRET_KEY": "use SECRET_KEY_PREVIOUS",
-    "PREVIOUS_SECRET_KEYS": "use SECRET_KEY_PREVIOUS",
-    "SECRET_KEY_PREVIOUS_KEYS": "use SECRET_KEY_PREVIOUS",
-    "JWT_SECRET_KEY_PREVIOUS": "use JWT_PREVIOUS_SECRET_KEYS",
-    "LOG_FILE": _LOG,
-    "LOG_FILENAME": _LOG,
-    "LOG_PATH": _LOG,
-    "LOG_DIR": _LOG,
-    "LOGFILE": _LOG,
-    "LOG_FORMAT": "use TASKLANE_LOG_FORMAT",
-    "LOG_MAX_BYTES": "use TASKLANE_LOG__MAX_BYTES",
-    "LOG_BACKUP_COUNT": "use TASKLANE_LOG__BACKUPS",
-    "LOG_TO_STDOUT": "it always logs there",
-    "LOGLEVEL": "use LOG_LEVEL",
-    "LOGGING_LEVEL": "use LOG_LEVEL",
-    "MAIL_HOST": "use MAIL_SERVER",
-    "SMTP_HOST": "use MAIL_SERVER",
-    "SMTP_SERVER": "use MAIL_SERVER",
-    "SMTP_PORT": "use MAIL_PORT",
-    "SMTP_USER": "use MAIL_USERNAME",
-    "SMTP_USERNAME": "use MAIL_USERNAME",
-    "SMTP_PASSWORD": "use MAIL_PASSWORD",
-    "MAIL_USER": "use MAIL_USERNAME",
-    "MAIL_DEFAULT_SENDER": "use MAIL_SENDER",
-    "MAIL_FROM": "use MAIL_SENDER",
-    "MAIL_SUPPRESS_SEND": "without MAIL_SERVER, messages are files",
-    "MAIL_TIMEOUT": "use TASKLANE_MAIL__TIMEOUT_SECONDS",
-    "FLASK_DEBUG": "there is no debug mode; LOG_LEVEL=DEBUG logs more",
-    "FLASK_RUN_PORT": "use PORT",
-    "FLASK_RUN_HOST": "use TASKLANE_HOST",
-    "SERVER_NAME": "use TASKLANE_PUBLIC_URL and TRUSTED_HOSTS",
-    "PREFERRED_URL_SCHEME": "use TASKLANE_PUBLIC_URL",
-    "BASE_URL": "use TASKLANE_PUBLIC_URL",
-    "PUBLIC_URL": "use TASKLANE_PUBLIC_URL",
-    "APPLICATION_ROOT": NO_SUCH,
-    "MAX_CONTENT_LENGTH": NO_SUCH,
-    "ALLOWED_HOSTS": "use TRUSTED_HOSTS",
-    "CORS_ORIGIN": "use CORS_ORIGINS",
-    "CORS_ALLOWED_ORIGINS": "use CORS_ORIGINS",
-    "ALLOWED_ORIGINS": "use CORS_ORIGINS",
-    "CORS_SUPPORTS_CREDENTIALS": "use TASKLANE_CORS_CREDENTIALS",
-    "TRUSTED_PROXIES": "use TASKLANE_TRUSTED_PROXIES",
-    "PROXY_FIX": "use TASKLANE_TRUSTED_PROXIES",
-    "WEB_WORKERS": _PROCESSES,
-    "WORKERS": _PROCESSES,
-    "WEB_THREADS": _THREADS,
-    "WAITRESS_THREADS": _THREADS,
-    "GUNICORN_WORKERS": _PROCESSES,
-    "GUNICORN_THREADS": _THREADS,
-    "INSTANCE_PATH": "use TASKLANE_INSTANCE_PATH",
-    "PROCESSING_STEPS": "use TASKLANE_PROCESSING__STEPS",
-    "PROMETHEUS_TOKEN": "use TASKLANE_METRICS__TOKEN",
-    "SENTRY_URL": "use SENTRY_DSN",
-    "ITEMS_PER_PAGE": "use per_page in the request",
-    "POSTS_PER_PAGE": "use per_page in the request",
-    "TASKS_PER_PAGE": "use per_page in the request",
-}
+
+def _by_name(said: Mapping[str, str]) -> dict[str, str]:
+    """Return sentences by each of the names that they are about."""
+    return {name: sentence for sentence, names in said.items() for name in names.split()}
+
+
+# Sentences that are said instead of the name alone, each with all names by which others call the same.
+ADVICE = _by_name(
+    {
+        "use DATABASE_URL": "SQLALCHEMY_DATABASE_URI SQLALCHEMY_DATABASE_URL DATABASE_URI DB_URL DB_URI"
+        " DEV_DATABASE_URL DEV_DATABASE_URI PROD_DATABASE_URL POSTGRES_URL POSTGRESQL_URL",
+        "use DATABASE_URL; SQLite and PostgreSQL are possible": "MYSQL_URL",
+        "use TEST_DATABASE_URL": "TEST_DATABASE_URI TESTING_DATABASE_URL",
+        "use REDIS_URL": "REDIS_URI REDIS_HOST REDIS_PORT REDIS_PASSWORD RQ_REDIS_URL BROKER_URL RESULT_BACKEND"
+        " RATELIMIT_STORAGE_URI RATELIMIT_STORAGE_URL",
+        "use REDIS_URL; jobs run in RQ": "CELERY_BROKER_URL",
+        "use REDIS_URL; results are in the database": "CELERY_RESULT_BACKEND",
+        "use TASKLANE_LIMITS__USER and TASKLANE_LIMITS__ADDRESS": "RATELIMIT_DEFAULT RATELIMIT_DEFAULTS",
+        "use TASKLANE_RATELIMIT_ENABLED": "RATELIMIT_ENABLED",
+        "use TASKLANE_CACHE__BACKEND": "CACHE_TYPE",
+        "use TASKLANE_CACHE__BACKEND and CACHE_URL": "CACHE_DIR",
+        "answers are cached until something changes": "CACHE_DEFAULT_TIMEOUT",
+        NO_SUCH: "CACHE_KEY_PREFIX CACHE_THRESHOLD APPLICATION_ROOT MAX_CONTENT_LENGTH",
+        "use JWT_SECRET_KEY": "JWT_SECRET JWT_KEY",
+        "use JWT_PREVIOUS_SECRET_KEYS": "JWT_SECRET_KEY_PREVIOUS",
+        "use TASKLANE_AUTH__ACCESS_TOKEN_MINUTES": "JWT_ACCESS_TOKEN_EXPIRES JWT_EXPIRATION_DELTA",
+        "use TASKLANE_AUTH__REFRESH_TOKEN_DAYS": "JWT_REFRESH_TOKEN_EXPIRES",
+        "use TASKLANE_AUTH__BROWSER_SESSION_HOURS": "PERMANENT_SESSION_LIFETIME",
+        "use SECRET_KEY": "APP_SECRET_KEY APP_SECRET SECRET SECRET_KEYS",
+        "use SECRET_KEY_PREVIOUS": "SECRET_KEY_FALLBACKS PREVIOUS_SECRET_KEY PREVIOUS_SECRET_KEYS"
+        " SECRET_KEY_PREVIOUS_KEYS",
+        "use TASKLANE_LOG__FILE": "LOG_FILE LOG_FILENAME LOG_PATH LOG_DIR LOGFILE",
+        "use TASKLANE_LOG_FORMAT": "LOG_FORMAT",
+        "use TASKLANE_LOG__MAX_BYTES": "LOG_MAX_BYTES",
+        "use TASKLANE_LOG__BACKUPS": "LOG_BACKUP_COUNT",
+        "it always logs there": "LOG_TO_STDOUT",
+        "use LOG_LEVEL": "LOGLEVEL LOGGING_LEVEL",
+        "use MAIL_SERVER": "MAIL_HOST SMTP_HOST SMTP_SERVER",
+        "use MAIL_PORT": "SMTP_PORT",
+        "use MAIL_USERNAME": "SMTP_USER SMTP_USERNAME MAIL_USER",
+        "use MAIL_PASSWORD": "SMTP_PASSWORD",
+        "use MAIL_SENDER": "MAIL_DEFAULT_SENDER MAIL_FROM",
+        "without MAIL_SERVER, messages are files": "MAIL_SUPPRESS_SEND",
+        "use TASKLANE_MAIL__TIMEOUT_SECONDS": "MAIL_TIMEOUT",
+        "there is no debug mode; LOG_LEVEL=DEBUG logs more": "FLASK_DEBUG",
+        "use PORT": "FLASK_RUN_PORT",
+        "use TASKLANE_HOST": "FLASK_RUN_HOST",
+        "use TASKLANE_PUBLIC_URL": "PREFERRED_URL_SCHEME BASE_URL PUBLIC_URL",
+        "use TASKLANE_PUBLIC_URL and TRUSTED_HOSTS": "SERVER_NAME",
+        "use TRUSTED_HOSTS": "ALLOWED_HOSTS",
+        "use CORS_ORIGINS": "CORS_ORIGIN CORS_ALLOWED_ORIGINS ALLOWED_ORIGINS",
+        "use TASKLANE_CORS_CREDENTIALS": "CORS_SUPPORTS_CREDENTIALS",
+        "use TASKLANE_TRUSTED_PROXIES": "TRUSTED_PROXIES PROXY_FIX",
+        "use WEB_CONCURRENCY": "WEB_WORKERS WORKERS GUNICORN_WORKERS",
+        "use TASKLANE_THREADS": "WEB_THREADS WAITRESS_THREADS GUNICORN_THREADS",
+        "use TASKLANE_INSTANCE_PATH": "INSTANCE_PATH",
+        "use TASKLANE_PROCESSING__STEPS": "PROCESSING_STEPS",
+        "use TASKLANE_METRICS__TOKEN": "PROMETHEUS_TOKEN",
+        "use SENTRY_DSN": "SENTRY_URL",
+        "use per_page in the request": "ITEMS_PER_PAGE POSTS_PER_PAGE TASKS_PER_PAGE",
+    }
+)
 # All names that begin so are of one library; what ADVICE does not have, nothing here is like.
-FAMILIES = {
-    "SQLALCHEMY_": NO_SUCH,
-    "RATELIMIT_": f"{NO_SUCH}; limits are TASKLANE_LIMITS__USER and its neighbours",
-    "CELERY_": "jobs run in RQ: REDIS_URL says where",
-    "CACHE_REDIS_": "use CACHE_URL",
-    "CACHE_MEMCACHED_": _CACHE,
-    "JWT_": NO_SUCH,
-    "SESSION_COOKIE_": NO_SUCH,
-    "REMEMBER_COOKIE_": NO_SUCH,
-    "MAIL_": NO_SUCH,
-    "FLASK_": NO_SUCH,
-    "RESTX_": NO_SUCH,
-}
+FAMILIES = _by_name(
+    {
+        NO_SUCH: "SQLALCHEMY_ JWT_ SESSION_COOKIE_ REMEMBER_COOKIE_ MAIL_ FLASK_ RESTX_",
+        f"{NO_SUCH}; limits are TASKLANE_LIMITS__USER and its neighbours": "RATELIMIT_",
+        "jobs run in RQ: REDIS_URL says where": "CELERY_",
+        "use CACHE_URL": "CACHE_REDIS_",
+        "use TASKLANE_CACHE__BACKEND and CACHE_URL": "CACHE_MEMCACHED_",
+    }
+)
 # They say nothing about Tasklane: `flask` itself reads them, or whoever runs it as gunicorn does.
 _HARMLESS = frozenset({"FLASK_APP", "FLASK_RUN_FROM_CLI", "FLASK_SKIP_DOTENV"})
 # What names the environment elsewhere. The generic ones count only where they say `production`.
@@ -157,23 +108,15 @@ SELECTORS = (
 GENERIC_SELECTORS = ("ENV", "ENVIRONMENT", "APPLICATION_ENV", "DEPLOY_ENV", "PYTHON_ENV")
 # `production`, `prod`, `config.ProductionConfig`.
 _PRODUCTION = re.compile(r"(?:^|[^a-z])prod(?:uction)?(?:config(?:uration)?|settings)?$", re.IGNORECASE)
-# Files in which other set-ups keep settings, from the root of the project on.
-FILES = {
-    "instance/config.py": "instance/config.toml",
-    "instance/settings.py": "instance/config.toml",
-    "instance/config.cfg": "instance/config.toml",
-    "instance/config.ini": "instance/config.toml",
-    "instance/config.json": "instance/config.toml",
-    "instance/config.yaml": "instance/config.toml",
-    "instance/config.yml": "instance/config.toml",
-    "instance/application.cfg": "instance/config.toml",
-    "instance/.env": ".env beside manage.py",
-    "config.py": "instance/config.toml",
-    "settings.py": "instance/config.toml",
-    ".flaskenv": ".env",
-    ".env.local": ".env",
-    ".env.production": ".env",
-}
+# Files in which other set-ups keep settings, from the root of the project on, and what is read instead.
+FILES = _by_name(
+    {
+        "instance/config.toml": "instance/config.py instance/settings.py instance/config.cfg instance/config.ini"
+        " instance/config.json instance/config.yaml instance/config.yml instance/application.cfg config.py settings.py",
+        ".env beside manage.py": "instance/.env",
+        ".env": ".flaskenv .env.local .env.production",
+    }
+)
 
 
 def production_by_another_name(variables: Mapping[str, str]) -> str | None:

@@ -14,12 +14,12 @@ from typing import Any, get_type_hints
 
 from dotenv import dotenv_values
 
-from core.platform.config import derived, foreign, rules, testing, upstream_keys, upstreams
+from core.platform.config import derived, foreign, testing, upstream_keys
 from core.platform.config.errors import ConfigError, ConfigWarning
-from core.platform.config.keys import ENVIRONMENTS, KEYS, PLAIN_NAMES, SELECTORS, TEST_NAMES, is_secret, kind_of
-from core.platform.config.layers import Layer, environment_layer, file_layers
+from core.platform.config.keys import ENVIRONMENTS, KEYS, LEADING_OUT, PLAIN_NAMES, SELECTORS, TEST_NAMES
+from core.platform.config.layers import Layer, environment_layer, file_layers, typed
+from core.platform.config.problems import problems
 from core.platform.config.settings import Settings
-from core.platform.config.types import typed
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -47,13 +47,13 @@ def load_settings(
     _tell_what_has_no_effect(env, selectors, root, instance_path)
 
     # A setting that the testing environment does not take over is not missing there.
-    values: dict[str, Any] = dict(testing.LEADING_OUT) if env == "testing" else {}
+    values: dict[str, Any] = dict(LEADING_OUT) if env == "testing" else {}
     sources = dict.fromkeys(values, testing.NOT_SET)
 
     def apply(layer: Layer) -> None:
         for key, source, value in layer:
             if env != "testing" or testing.may_take(key, value, source):
-                values[key] = typed(key, kind_of(key), value, source, is_secret=is_secret(key))
+                values[key] = typed(key, value, source)
                 sources[key] = source
 
     apply(file_layers(root / "config.toml", env, source="config.toml"))
@@ -67,11 +67,8 @@ def load_settings(
     apply((key, "override", value) for key, value in (overrides or {}).items())
 
     configured = upstream_keys.fill_in(values, sources)
-    problems = rules.problems(env, values)
-    for name, upstream in configured.items():
-        problems += upstreams.problems(f"upstreams.{name}", upstream)
-    if problems:
-        raise ConfigError(f"Tasklane cannot start in {env}: " + "; ".join(problems) + ".")
+    if found := list(problems(env, values, configured)):
+        raise ConfigError(f"Tasklane cannot start in {env}: {'; '.join(found)}.")
     derived.fill_in(env, written, instance_path, values, sources)
     settings: Settings = _build(
         Settings, values, "", env=env, instance_path=written, sources=sources, upstreams=configured

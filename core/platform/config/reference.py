@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.platform.config.keys import ENVIRONMENTS, KEYS, PLAIN_NAMES, PREFIX, is_secret
+from core.platform.config.keys import ENVIRONMENTS, KEYS, is_secret, variable_of
 from core.platform.config.load import ROOT
 
 _KEY = re.compile(r"(?P<name>\w+) = (?P<value>\"[^\"]*\"|\[[^\]]*\]|[^#\s]+)\s*(?:#\s*(?P<text>.*))?")
@@ -75,15 +75,12 @@ def markdown(path: Path = ROOT / "config.toml") -> str:
 
 
 def _row(setting: Setting, own: Mapping[tuple[str, str], str]) -> str:
-    name = _VARIABLES.get(setting.key) or PREFIX + setting.key.upper().replace(".", "__")
+    name = KEYS[setting.key].about.variable or variable_of(setting.key)
     others = [f"`{own[env, setting.key]}` in {env}" for env in ENVIRONMENTS if (env, setting.key) in own]
     value = ", ".join([f"`{setting.value}`", *others])
     text = setting.text.removeprefix(name).lstrip(";, ")
     told = "; ".join([*filter(None, [text]), *(["secret"] if is_secret(setting.key) else [])])
     return f"| `{setting.key}`<br>`{name}` | {value} | {told.replace('|', chr(92) + '|')} |"
-
-
-_VARIABLES = {key: name for name, key in PLAIN_NAMES.items()}
 
 
 def _read(text: str) -> tuple[list[Setting], dict[str, str]]:

@@ -3,23 +3,31 @@
 import contextlib
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from core.platform.config.keys import is_secret, is_url
 from core.platform.config.settings import Settings
 from core.platform.text.redaction import is_secret_name
 
 
+def value_of(settings: Settings, key: str) -> object:
+    """Return the value of a dotted key."""
+    value: object = settings
+    for part in key.split(".", 3):
+        value = value[part] if isinstance(value, dict) else getattr(value, part)
+    return value
+
+
 def secret_values(settings: Settings) -> set[str]:
     """Return every secret in the settings, also those within URLs, to keep them out of logs."""
-    found: set[str] = {*settings.secret_keys, settings.jwt_secret_key, *settings.jwt_previous_secret_keys}
-    found |= {settings.mail.password, settings.metrics.token}
-    urls = [settings.database_url, settings.redis_url, settings.cache.url, settings.sentry.dsn]
-    for url in [*urls, *(upstream.base_url for upstream in settings.upstreams.values())]:
-        with contextlib.suppress(ValueError):
-            parts = urlsplit(url)
-            found |= {parts.password or "", unquote(parts.password or "")}
-            found |= {value for name, value in parse_qsl(parts.query) if is_secret_name(name)}
-    found |= {urlsplit(settings.sentry.dsn).username or ""}
-    for upstream in settings.upstreams.values():
-        found |= set(upstream.headers.values())
+    found: set[str] = {urlsplit(settings.sentry.dsn).username or ""}
+    for key in settings.sources:
+        value = value_of(settings, key)
+        if is_secret(key):
+            found |= set(value if isinstance(value, list) else [str(value)])
+        elif is_url(key):
+            with contextlib.suppress(ValueError):
+                parts = urlsplit(str(value))
+                found |= {parts.password or "", unquote(parts.password or "")}
+                found |= {word for name, word in parse_qsl(parts.query) if is_secret_name(name)}
     return found - {""}
 
 

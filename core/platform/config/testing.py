@@ -13,29 +13,15 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from core.platform.config.keys import LEADING_OUT
 from core.platform.disk.scratch import new_scratch_folder
 
-# The values with which each of these leads nowhere.
-LEADING_OUT: dict[str, Any] = {
-    "database_url": "",
-    "redis_url": "",
-    "cache.url": "",
-    "mail.server": "",
-    "mail.username": "",
-    "mail.password": "",
-    "sentry.dsn": "",
-}
 NOT_SET = "not set (testing takes no other environment's)"
 TEMPORARY = "temporary (testing)"
 # Says that a folder is one of tests.
 MARK = ".testing"
 _READ_ONLY = frozenset({"config.toml"})
 _numbers = count(1)
-
-
-def variable(name: str) -> str:
-    """Return the variable that the testing environment takes instead of this one."""
-    return f"TEST_{name}"
 
 
 def may_take(key: str, value: Any, source: str) -> bool:

@@ -7,91 +7,86 @@ exist as soon as one of their keys is set; what is not set has the default of
 
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, fields
 from typing import Any, get_args, get_origin, get_type_hints
 
+from core.platform.config.declaration import Key, key_of
 from core.platform.config.upstreams import UpstreamSettings
 
 TABLE = "upstreams"
-_FIELDS = fields(UpstreamSettings)
-_TYPES = get_type_hints(UpstreamSettings)
+_KEYS = {name: key_of(hint) for name, hint in get_type_hints(UpstreamSettings, include_extras=True).items()}
+_ALSO = {key.about.also: name for name, key in _KEYS.items() if key.about.also}
 _ENTRY_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
 
-def kind_of(key: str) -> Any:
-    """Return the type of a dotted key, or None if no upstream has such a key."""
-    found = _find(key)
-    if found is None:
+def find(name: str) -> Key | None:
+    """Return the key of a dotted name, or None if no upstream has such a key."""
+    if (parts := _parts(name)) is None:
         return None
-    item, below = found
-    if _is_table(item):
-        return get_args(_TYPES[item.name])[1] if below else None
-    return None if below else _TYPES[item.name]
+    _, field, below = parts
+    key = _KEYS[field]
+    if _is_table(key):
+        return key._replace(type=get_args(key.type)[1]) if below else None
+    return None if below else key
 
 
-def is_marked(key: str, mark: str) -> bool:
-    """Return whether the field of this key carries `mark`: `secret` or `url`."""
-    found = _find(key)
-    return found is not None and bool(found[0].metadata.get(mark))
+def _parts(name: str) -> tuple[str, str, str] | None:
+    """Return the entry, the field and the name below it that a dotted name means."""
+    table, entry, field, below, *_ = [*name.split(".", 3), "", "", ""]
+    field = _ALSO.get(field, field)
+    return (entry, field, below) if table == TABLE and _ENTRY_NAME.fullmatch(entry) and field in _KEYS else None
 
 
-def _find(key: str) -> tuple[Field[Any], str] | None:
-    """Return the field and the name below it that a key means."""
-    table, entry, name, below, *_ = [*key.split(".", 3), "", "", ""]
-    if table != TABLE or not _ENTRY_NAME.fullmatch(entry):
-        return None
-    return next(((item, below) for item in _FIELDS if name in (item.name, item.metadata.get("also"))), None)
+def normal(name: str) -> str:
+    """Return the name by which a value is stored: a field has one, and headers are the same in any case."""
+    if (parts := _parts(name)) is None:
+        return name
+    entry, field, below = parts
+    return ".".join(filter(None, (TABLE, entry, field, below.lower())))
 
 
-def normal(key: str) -> str:
-    """Return the key as it is stored: a field has one name, and headers are the same in upper and lower case."""
-    found = _find(key)
-    if found is None:
-        return key
-    return ".".join(part for part in (TABLE, key.split(".")[1], found[0].name, found[1].lower()) if part)
-
-
-def from_variable(key: str, known: Mapping[str, Any]) -> str:
-    """Return the key that a variable means: no shell lets a variable's name contain a hyphen."""
-    parts = key.split(".", 3)
+def from_variable(name: str, known: Mapping[str, Any]) -> str:
+    """Return the name that a variable means: no shell lets a variable's name contain a hyphen."""
+    parts = name.split(".", 3)
     if parts[0] != TABLE or len(parts) < 3:
-        return key
+        return name
     parts[1] = next((entry for entry in _entries(known) if entry.replace("-", "_") == parts[1]), parts[1])
     return normal(".".join([*parts[:3], *(part.replace("_", "-") for part in parts[3:])]))
 
 
-def similar_keys(key: str) -> list[str]:
-    """Return the keys of upstreams that may have been meant by an unknown one."""
-    table, *rest = key.split(".", 2)
+def similar_keys(name: str) -> list[str]:
+    """Return the names of upstreams' keys that may have been meant by an unknown one."""
+    table, *rest = name.split(".", 2)
     if table != TABLE:
         return []
     entry = rest[0].lower() if len(rest) == 2 else "<name>"
-    return [f"{TABLE}.{entry}.{item.name}{'.<name>' if _is_table(item) else ''}" for item in _FIELDS]
+    return [f"{TABLE}.{entry}.{field}{'.<name>' if _is_table(key) else ''}" for field, key in _KEYS.items()]
 
 
-def _is_table(item: Field[Any]) -> bool:
-    return get_origin(_TYPES[item.name]) is dict
+def _is_table(key: Key) -> bool:
+    return get_origin(key.type) is dict
 
 
 def fill_in(values: dict[str, Any], sources: dict[str, str]) -> dict[str, UpstreamSettings]:
     """Give every entry its defaults and return the upstreams by name."""
-    return {entry: _entry(f"{TABLE}.{entry}", values, sources) for entry in _entries(values)}
+    return {entry: _entry(f"{TABLE}.{entry}.", values, sources) for entry in _entries(values)}
 
 
 def _entries(values: Mapping[str, Any]) -> list[str]:
-    return sorted({key.split(".")[1] for key in values if key.startswith(f"{TABLE}.")})
+    return sorted({name.split(".")[1] for name in values if name.startswith(f"{TABLE}.")})
 
 
 def _entry(prefix: str, values: dict[str, Any], sources: dict[str, str]) -> UpstreamSettings:
     collected: dict[str, Any] = {}
-    for item in _FIELDS:
-        key = f"{prefix}.{item.name}"
-        if _is_table(item):
-            collected[item.name] = {k.removeprefix(f"{key}."): v for k, v in values.items() if k.startswith(f"{key}.")}
+    for item in fields(UpstreamSettings):
+        name = prefix + item.name
+        if _is_table(_KEYS[item.name]):
+            below = f"{name}."
+            collected[item.name] = {k.removeprefix(below): v for k, v in values.items() if k.startswith(below)}
             continue
-        if key not in values:
-            # A key without a default is empty then, which `upstreams.problems` refuses.
-            values[key] = "" if item.default is MISSING else item.default
-            sources[key] = "default"
-        collected[item.name] = values[key]
+        if name not in values:
+            # What has no default is empty then, which its rule refuses.
+            values[name] = "" if item.default is MISSING else item.default
+            sources[name] = "default"
+        collected[item.name] = values[name]
     return UpstreamSettings(**collected)

@@ -6,6 +6,8 @@ from urllib.parse import parse_qsl, urlsplit
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from core.platform.config.declaration import Rule
+
 _DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql+psycopg")
 # What stands where a port should may be the rest of a password, so no sentence shows it.
 _PORT = "has no port between 1 and 65535 after its host (in a password, / ? # @ : are written as %2F %3F %23 %40 %3A)"
@@ -102,13 +104,17 @@ def is_reset_url(url: str) -> bool:
 
 def is_sentry_dsn(url: str) -> bool:
     """Return whether a URL names a project of Sentry, or is not set."""
-    if not url:
-        return True
     try:
         parts = urlsplit(url)
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.username and parts.hostname and parts.path.strip("/"))
+    is_whole = parts.username and parts.hostname and parts.path.strip("/")
+    return not url or (parts.scheme in ("http", "https") and bool(is_whole))
+
+
+PUBLIC_URL = Rule(is_public_url, "{key} is not an address such as https://tasks.example.com")
+RESET_URL = Rule(is_reset_url, "{key} is not an address such as https://app.example.com/reset#{{token}}")
+SENTRY_DSN = Rule(is_sentry_dsn, "{key} is not an address such as https://key@sentry.example/1")
 
 
 def sqlalchemy_url(url: str) -> str:
