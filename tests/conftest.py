@@ -2,7 +2,9 @@
 
 import gc
 import logging
+import os
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -28,6 +30,11 @@ from tests.support.database import empty, forget_power_cuts, recorded_statements
 from tests.support.engines import engines_of
 from tests.support.people import PASSWORD, Person, make_person
 from tests.support.servers import EncryptedRedis, PostgresServer, RedisServer
+
+# Where Python has been told to store no bytecode, each worker would compile thousands of assertions anew (7 s of CPU),
+# and each of the hundreds of processes that tests start all of our modules.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # What needs a server that is no part of Python.
 SERVERS = {"postgres", "redis_server", "own_redis_server", "engine_name"}
@@ -181,8 +188,7 @@ def application(
 def app(application: Flask, redis_server: RedisServer) -> Iterator[Flask]:
     yield application
     empty(application)
-    with redis_server.client as client:
-        client.flushall()
+    redis_server.empty()
 
 
 @contextmanager

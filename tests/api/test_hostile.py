@@ -17,7 +17,7 @@ from urllib.parse import quote
 import jwt
 import pytest
 from flask import Flask
-from jsonschema import ValidationError
+from jsonschema_rs import ValidationError
 from sqlalchemy import event, select
 from sqlalchemy.engine import Connection
 from werkzeug.test import TestResponse

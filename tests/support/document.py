@@ -6,7 +6,7 @@ from typing import Any
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_restx.swagger import extract_path
-from jsonschema import Draft4Validator
+from jsonschema_rs import Draft4Validator
 from werkzeug.exceptions import HTTPException
 from werkzeug.test import TestResponse
 

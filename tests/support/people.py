@@ -1,25 +1,33 @@
 """People who use the API in tests."""
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
 from typing import Any
+from uuid import uuid4
 
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import insert
 from werkzeug.test import TestResponse
 
 from api.http.door import tokens
-from core.auth import service as auth
-from core.platform import passwords
+from core.auth.model import LoginSession, RefreshToken
+from core.auth.service import Grant
+from core.platform import clock, passwords
 from core.platform.access import Actor, Role
-from core.platform.database.session import transaction
+from core.platform.database.base import Base
 from core.users.model import User
-from core.users.repository import UserRepository
+from tests.support.database import writing
 from tests.support.document import CheckedClient
 
 PASSWORD = "correct horse battery"
+
+_NEW_USER = insert(Base.metadata.tables[User.__tablename__]).returning(User.id)
+_NEW_SESSION = insert(Base.metadata.tables[LoginSession.__tablename__])
+_NEW_TOKEN = insert(Base.metadata.tables[RefreshToken.__tablename__])
 
 
 @dataclass
@@ -106,11 +114,16 @@ def make_person(app: Flask, username: str, role: Role = Role.USER) -> Person:
 def make_people(app: Flask, roles: Mapping[str, Role]) -> dict[str, Person]:
     """Return people by their usernames, in one transaction."""
     made = {}
-    with app.app_context(), transaction() as session:
+    # As core.users and core.auth would, without their mappers: this happens before each of thousands of tests.
+    with app.app_context(), writing(app) as connection:
         for username, role in roles.items():
-            email = f"{username}@example.com"
-            user = User(username=username, email=email, password_hash=password_hash(), role=role)
-            UserRepository(session).add(user)
-            grant = auth.open_session(session, user, lifetime=timedelta(days=30))
-            made[username] = Person(app, username, user.id, role, tokens.issue(grant))
+            user = {"username": username, "email": f"{username}@example.com", "password_hash": password_hash()}
+            user_id = connection.scalar(_NEW_USER, {**user, "role": role})
+            grant = Grant(user_id, role, secrets.token_hex(16), str(uuid4()))
+            expires_at = clock.now() + timedelta(days=30)
+            session = {"id": grant.session_id, "user_id": user_id, "expires_at": expires_at}
+            connection.execute(_NEW_SESSION, session)
+            token = {"jti": grant.refresh_jti, "session_id": grant.session_id, "expires_at": expires_at}
+            connection.execute(_NEW_TOKEN, token)
+            made[username] = Person(app, username, user_id, role, tokens.issue(grant))
     return made

@@ -1,8 +1,9 @@
 """Arguments of a request: its query read by a parser, its filters, and the page that it asks for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from flask import g, request
@@ -38,20 +39,32 @@ def _range_key(name: str, operator: str) -> str:
     return name if operator == "eq" else f"{name}[{operator}]"
 
 
+@cache
+def _declared(parser: reqparse.RequestParser) -> tuple[dict[str, reqparse.Argument], frozenset[str], tuple[str, ...]]:
+    """Return the parameters of a parser by name, and the names of those that are lists and of those that are required.
+
+    They are worked out once, because a request for a list knows some thirty parameters and sends two.
+    """
+    known = {argument.name: argument for argument in parser.args}
+    lists = frozenset(name for name, argument in known.items() if is_list(argument))
+    return known, lists, tuple(name for name, argument in known.items() if argument.required)
+
+
 def load_query(target: reqparse.RequestParser) -> dict[str, Any]:
     """Return the parameters of the current request.
 
     Raises Malformed, naming the nearest valid one for an unknown parameter.
     """
-    lists = {argument.name for argument in target.args if is_list(argument)}
-    given = {name: ",".join(texts) if name in lists else texts[0] for name, texts in request.args.lists()}
-    values, details = _read(target.args, given, "parameter")
-    for argument in target.args:
-        count = len(request.args.getlist(argument.name))
-        if count > 1 and argument.name not in lists:
-            details[argument.name] = ["Given more than once."]
-        elif argument.required and not count:
-            details[argument.name] = ["This parameter is required."]
+    known, lists, required = _declared(target)
+    found = dict(request.args.lists())
+    given = {name: ",".join(texts) if name in lists else texts[0] for name, texts in found.items()}
+    values, details = _read(known, given, "parameter")
+    for name, texts in found.items():
+        if len(texts) > 1 and name in known and name not in lists:
+            details[name] = ["Given more than once."]
+    for name in required:
+        if name not in found:
+            details[name] = ["This parameter is required."]
     if details:
         raise Malformed("The request has parameters that cannot be used.", details=details)
     g.plain_query = [(name, _in_one_spelling(values[name], text)) for name, text in given.items()]
@@ -84,7 +97,8 @@ def load_filters(target: reqparse.RequestParser, given: Mapping[str, Any]) -> di
             spelled[name] = _as_in_url(value)
         except ValueError as error:
             details[printable(name)] = [str(error)]
-    values, found = _read([argument for argument in target.args if argument.name not in PAGING], spelled, "filter")
+    filters = {name: argument for name, argument in _declared(target)[0].items() if name not in PAGING}
+    values, found = _read(filters, spelled, "filter")
     wrong = {f"filters.{name}": sentences for name, sentences in {**found, **details}.items()}
     if wrong:
         raise Invalid("The filters cannot be used.", details=wrong)
@@ -105,10 +119,9 @@ def _as_in_url(value: Any) -> str:
 
 
 def _read(
-    arguments: Sequence[reqparse.Argument], given: Mapping[str, str], noun: str
+    known: Mapping[str, reqparse.Argument], given: Mapping[str, str], noun: str
 ) -> tuple[dict[str, Any], dict[str, list[str]]]:
     """Return the values of what was given, and what is wrong with it."""
-    known = {argument.name: argument for argument in arguments}
     values: dict[str, Any] = {}
     details: dict[str, list[str]] = {}
     for name, text in given.items():
