@@ -4,7 +4,6 @@ Workers and commands run in it; `api.create_app` adds the routes.
 """
 
 from flask import Flask, current_app
-from flask_migrate import Migrate, upgrade
 
 from core import models
 from core.platform.cache.answers import cache
@@ -15,6 +14,7 @@ from core.platform.config.settings import Settings
 from core.platform.database.base import db
 from core.platform.database.engine import init_db
 from core.platform.database.environment_mark import keep_tests_away
+from core.platform.database.migrations import init_migrations
 from core.platform.database.write_check import WriteCheck
 from core.platform.logs.sentry import init_sentry
 from core.platform.logs.setup import configure_logging
@@ -51,8 +51,7 @@ def create_core_app(config_name: str | None = None, *, settings: Settings | None
         with app.app_context():
             keep_tests_away(db.engine)
     cache.init_app(app, settings)
-    # A draft alters tables in place: a batch would copy the table, and lose its triggers.
-    Migrate(app, db, directory=str(ROOT / "migrations"), render_as_batch=False, compare_type=True)
+    init_migrations(app, db)
     return app
 
 
@@ -68,15 +67,9 @@ def current_write_check() -> WriteCheck:
     return check
 
 
-def upgrade_database() -> None:
-    """Bring the database of the application in whose context this runs to the newest version."""
-    upgrade()
-
-
 __all__ = [
     "create_core_app",
     "current_upstreams",
     "current_write_check",
     "models",
-    "upgrade_database",
 ]

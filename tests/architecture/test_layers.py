@@ -25,6 +25,7 @@ FLASK_GLUE = {
     "core/platform/database/base.py",
     "core/platform/database/engine.py",
     "core/platform/database/environment_mark.py",
+    "core/platform/database/migrations.py",
 }
 DOMAIN_FILES = {"model.py", "repository.py", "service.py"}
 # The domains, lowest first: each may import those that stand before it, and `core.platform`.
@@ -271,7 +272,8 @@ def test_nobody_loads_what_only_some_need(module: str) -> None:
     """matplotlib takes most of a second and 50 MB, which all but the process that draws would waste.
 
     What metrics, reports of errors and log files need is loaded only where these are switched on, what writes
-    workbooks when one is written, and the client that the embedded server brings along only by `dev`.
+    workbooks when one is written, what migrates when somebody migrates, and the client that the embedded server
+    brings along only by `dev`.
     """
     heavy = (
         "matplotlib",
@@ -282,6 +284,7 @@ def test_nobody_loads_what_only_some_need(module: str) -> None:
         "sentry_sdk",
         "concurrent_log_handler",
         "xlsxwriter",
+        "alembic",
         *(() if module.endswith(".dev") else ("valkey",)),
     )
     script = f"import sys, {module}\nprint([name for name in {heavy} if name in sys.modules])"

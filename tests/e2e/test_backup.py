@@ -21,7 +21,6 @@ from api import create_app
 from core.jobs.model import Job
 from core.operations.backup import service
 from core.operations.backup.engines import BackupError
-from core.operations.health import known_revisions
 from core.platform.config.load import load_settings
 from core.platform.config.settings import SECRETS
 from core.platform.database.base import db
@@ -312,7 +311,7 @@ def test_what_is_no_whole_backup_is_refused_and_changes_nothing(
         ("absent", "There is no file"),
     ):
         with pytest.raises(BackupError, match=reason):
-            service.restore(settings, tmp_path / f"{name}.tar.gz", replace=True, known_revisions=known_revisions())
+            service.restore(settings, tmp_path / f"{name}.tar.gz", replace=True)
     refused = here.run("restore", "--replace", tmp_path / "text.tar.gz")
     assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (1, "", 1)
     assert here.run("restore", "--check", tmp_path / "whole.tar.gz").stdout.endswith(" MB).\n")

@@ -9,9 +9,9 @@ import sys
 import click
 
 from api import create_app
-from core.bootstrap import upgrade_database
 from core.platform.access import Role
 from core.platform.database.base import db
+from core.platform.database.migrations import upgrade_database
 from tests.faults.crowd import database_of, database_options
 from tests.faults.report import table
 from tests.faults.stack import new_settings

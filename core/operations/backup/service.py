@@ -18,6 +18,7 @@ from core.operations.backup.archive import Manifest
 from core.operations.backup.engines import BackupError, engine_of
 from core.platform import clock
 from core.platform.config.settings import SECRETS, Settings
+from core.platform.database.migrations import known_revisions
 from core.platform.disk.private_files import sync_folder
 from core.platform.disk.scratch import scratch_folder
 
@@ -81,7 +82,7 @@ def examine(settings: Settings, path: Path) -> Manifest:
         return manifest
 
 
-def restore(settings: Settings, path: Path, *, replace: bool, known_revisions: set[str]) -> Manifest:
+def restore(settings: Settings, path: Path, *, replace: bool) -> Manifest:
     """Replace the database by that of a backup, whole or not at all, and return what the backup is.
 
     A database that has something in it is only replaced if `replace` says so.
@@ -94,7 +95,7 @@ def restore(settings: Settings, path: Path, *, replace: bool, known_revisions: s
                 f"The backup is of {manifest.engine}, and the database of this installation is {engine.name}."
                 " Use `export` and `import` to move from one to the other."
             )
-        if manifest.revision not in known_revisions:
+        if manifest.revision not in known_revisions():
             raise BackupError(f"The backup is by a newer version of Tasklane (schema {manifest.revision}).")
         if engine.revision() and not replace:
             raise BackupError("The database is not empty. Say --replace to give up everything that is in it.")

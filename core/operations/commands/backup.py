@@ -8,7 +8,6 @@ from core.operations.backup import service
 from core.operations.backup.archive import Manifest
 from core.operations.backup.engines import BackupError
 from core.operations.commands.process import Failure
-from core.operations.health import known_revisions
 from core.platform.config.load import load_settings
 from core.platform.config.secret_values import masked_url
 
@@ -57,7 +56,7 @@ def restore(file: Path, replace: bool, check: bool) -> None:
         if check:
             click.echo(f"{file} is whole, and has {_described(service.examine(settings, file))}.")
             return
-        manifest = service.restore(settings, file, replace=replace, known_revisions=known_revisions())
+        manifest = service.restore(settings, file, replace=replace)
     except BackupError as error:
         raise Failure(str(error)) from None
     click.echo(f"{masked_url(settings.database_url)} has {_described(manifest)}.")

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any
 
-from alembic.util import CommandError
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DatabaseError, DBAPIError
 
@@ -43,7 +42,7 @@ def in_app(command: Callable[..., None]) -> Callable[..., None]:
 
 def explain(error: Exception) -> str | None:
     """Return the sentence that ends a command, or None for what only a developer can mend."""
-    if isinstance(error, ConfigError | EmbeddedError | CommandError):
+    if isinstance(error, ConfigError | EmbeddedError):
         return str(error)
     if isinstance(error, RedisError):
         settings = load_settings()

@@ -2,9 +2,9 @@
 
 import click
 
-from core.bootstrap import upgrade_database
 from core.operations import demo
 from core.operations.commands.common import in_app
+from core.platform.database.migrations import upgrade_database
 
 
 @click.command("init-db")

@@ -10,7 +10,7 @@ from functools import partial
 
 import click
 
-from core.bootstrap import create_core_app, upgrade_database
+from core.bootstrap import create_core_app
 from core.jobs.repository import JobRepository
 from core.operations import demo
 from core.operations.commands.process import MANAGE, Failure, refuse_address, share_folder
@@ -18,6 +18,7 @@ from core.operations.commands.serve import allow_many_files, listen
 from core.platform.config.load import ROOT, load_settings
 from core.platform.config.settings import Settings
 from core.platform.database.base import db
+from core.platform.database.migrations import upgrade_database
 from core.platform.disk.changed_files import ChangedFiles
 from core.platform.process import embedded, numbering
 from core.platform.process.supervisor import Child, Supervisor

@@ -8,12 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from flask_migrate import upgrade
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError
 
 from core.platform.config.errors import ConfigError
+from core.platform.database.migrations import upgrade_database
 
 # Numbers for the header of SQLite, in which an application says what its file is.
 _NUMBERS = {"development": 0x746C_6476, "testing": 0x746C_7473, "production": 0x746C_7072}
@@ -88,7 +88,7 @@ class Database(SQLAlchemy):
 
     def create_all(self, bind_key: Any = "__all__") -> None:
         """Bring the database to the newest version: the models alone lack the search index and the change marks."""
-        upgrade()
+        upgrade_database()
 
     def drop_all(self, bind_key: Any = "__all__") -> None:
         """Remove everything from a database of tests. Raises ConfigError for any other."""
