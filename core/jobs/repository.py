@@ -1,6 +1,6 @@
 """Queries over jobs."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, case, delete
 from sqlalchemy.orm import Session
 
 from core.jobs.model import OPEN_STATES, WAITING_STATES, Job, JobState, ScheduledSlot
+from core.platform.database.prepared import insert_keyed
 from core.platform.database.statements import find_locked, insert_if_absent
 
 # Written into the statement, not sent with it: only then can a database see, before it knows any
@@ -25,9 +26,9 @@ class JobRepository:
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def add(self, job: Job) -> Job:
-        self.session.add(job)
-        return job
+    def insert(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert jobs; all rows have the same columns."""
+        insert_keyed(self.session, Job, rows)
 
     def find(self, job_id: UUID) -> Job | None:
         return self.session.get(Job, job_id)

@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 from core.jobs import service as jobs
 from core.jobs.kinds import EMAIL_TASK_REMINDER
+from core.jobs.service import NewJob
 from core.mail.repository import MailRepository
 from core.platform import clock
 from core.platform.database.base import db
@@ -44,15 +45,11 @@ def _order_batch(hour: int) -> tuple[int, int]:
         mails = MailRepository(session)
         found = mails.lock_unreminded(due, BATCH)
         taken = mails.take(found)
+        wanted = []
         for task_id, user_id, due_date in taken:
-            jobs.enqueue(
-                session,
-                EMAIL_TASK_REMINDER,
-                owner_id=user_id,
-                user_id=user_id,
-                task_id=task_id,
-                due_date=due_date.isoformat(),
-            )
+            payload = {"user_id": user_id, "task_id": task_id, "due_date": due_date.isoformat()}
+            wanted.append(NewJob(EMAIL_TASK_REMINDER, user_id, payload))
+        jobs.enqueue_all(session, wanted)
     return len(found), len(taken)
 
 

@@ -1,10 +1,12 @@
 """Queries over posts."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, func, select
 from sqlalchemy.orm import Session
 
+from core.platform.database.prepared import insert_row
 from core.platform.database.statements import find_locked
 from core.posts.model import Post
 from core.posts.policy import PRESENT
@@ -20,10 +22,9 @@ class PostRepository:
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def add(self, post: Post) -> Post:
-        self.session.add(post)
-        self.session.flush()
-        return post
+    def insert(self, row: Mapping[str, Any]) -> int:
+        """Insert a post; return its number."""
+        return insert_row(self.session, Post, row)
 
     def find_shown(self, post_id: int, *extra: ColumnElement[Any]) -> Row[Any] | None:
         """Return a post as readers see it, with its author's name, and more columns if asked."""

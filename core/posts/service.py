@@ -6,8 +6,10 @@ from typing import Any
 from sqlalchemy import Row, Select
 from sqlalchemy.orm import Session
 
+from core.platform import clock
 from core.platform.access import Actor
 from core.platform.database.base import db
+from core.platform.database.bulk_rows import validated
 from core.platform.database.declared import blank, cleared, differing, mentions, sortable
 from core.platform.database.filters import WORDS, Extra, Filter, Filters
 from core.platform.database.paging import Page, PageRequest, paginate
@@ -108,7 +110,8 @@ def change(actor: Actor, expected: Expected, /, *, post_id: int, **values: Any) 
         post = _require_changeable(session, actor, expected, post_id)
         for name, value in differing(post, values).items():
             setattr(post, name, value)
-        return _shown(session, post)
+        session.flush()
+        return _shown(session, post.id)
 
 
 @repeated
@@ -125,7 +128,7 @@ def _require_changeable(session: Session, actor: Actor, expected: Expected, post
     require_own(actor, post)
     if post.task_id is not None:
         tasks.require_discussable(actor, TaskRepository(session).find_access(actor, post.task_id))
-    expected.require(lambda: _shown(session, post))
+    expected.require(lambda: _shown(session, post.id))
     return post
 
 
@@ -145,12 +148,14 @@ def require_subject(actor: Actor, access: Access | None) -> None:
 
 def _publish(session: Session, actor: Actor, values: Mapping[str, Any]) -> Row[Any]:
     FIELDS.require_new(values)
-    return _shown(session, PostRepository(session).add(Post(**{**_BLANK, **values}, user_id=actor.user_id)))
+    now = clock.now()
+    row = {**_BLANK, **validated(Post, values), "user_id": actor.user_id, "version": 1}
+    post_id = PostRepository(session).insert({**row, "created_at": now, "updated_at": now})
+    return _shown(session, post_id)
 
 
-def _shown(session: Session, post: Post) -> Row[Any]:
-    session.flush()
-    shown = PostRepository(session).find_shown(post.id)
+def _shown(session: Session, post_id: int) -> Row[Any]:
+    shown = PostRepository(session).find_shown(post_id)
     if shown is None:
-        raise RuntimeError(f"Post {post.id} vanished from its own transaction.")
+        raise RuntimeError(f"Post {post_id} vanished from its own transaction.")
     return shown

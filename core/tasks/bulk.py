@@ -4,7 +4,7 @@ Everything is read at the beginning, decided in memory by the rules that single
 changes obey too, and written at the end, one statement for each kind of change.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,22 +15,17 @@ from sqlalchemy.orm import Session
 from core.audit import service as audit
 from core.audit.model import EventKind
 from core.jobs import service as jobs
-from core.jobs.kinds import EMAIL_TASK_CREATED
 from core.platform import clock
 from core.platform.access import Actor
 from core.platform.database.bulk_rows import update_rows, validated
-from core.platform.database.declared import blank
 from core.platform.database.repeats import repeated
 from core.platform.database.session import transaction
 from core.platform.errors import Conflict, DomainError, Forbidden, Invalid, NotFound
 from core.tasks import notices, recording, rules
-from core.tasks.fields import FIELDS, TaskStatus
 from core.tasks.model import Task, TaskAction
 from core.tasks.repository import Access, TaskRepository
 
 MAX_OPERATIONS = 100
-# What the row of a new task has where nothing is given.
-_BLANK = blank(Task, FIELDS)
 
 
 class BulkOp(StrEnum):
@@ -122,7 +117,7 @@ def _decide(
         references.require(operation.values)
         # A microsecond apart, so that a list shows the entries of a bulk in their order.
         moment = plan.now + timedelta(microseconds=len(plan.inserts))
-        plan.inserts.append((outcome, new_row(actor, validated(Task, operation.values), moment)))
+        plan.inserts.append((outcome, rules.new_row(actor, validated(Task, operation.values), moment)))
         return
     access = found.get(operation.task_id or 0)
     if access is None:
@@ -146,21 +141,6 @@ def _decide(
         plan.updates.append(access.task)
     if "assignee_id" in changed:
         plan.assigned.append(access.task)
-
-
-def new_row(actor: Actor, values: Mapping[str, Any], moment: datetime) -> dict[str, Any]:
-    """Return the row of a new task of the actor. The values must be what the model takes: see `validated`."""
-    FIELDS.require_new(values)
-    row = {**_BLANK, **values}
-    row["status"] = TaskStatus(row["status"])
-    return {
-        **row,
-        "completed_at": rules.completion(row["status"]),
-        "owner_id": actor.user_id,
-        "version": 1,
-        "created_at": moment,
-        "updated_at": moment,
-    }
 
 
 def _require_version(operation: Operation, task: Task) -> None:
@@ -190,14 +170,14 @@ def _raise_refusals(outcomes: list[BulkOutcome]) -> None:
 def _write(actor: Actor, session: Session, plan: _Plan) -> None:
     entries = write_updates(session, actor, plan.updates, plan.now) if plan.updates else []
     if plan.inserts:
-        created = TaskRepository(session).insert_many([row for _, row in plan.inserts])
-        for (outcome, row), task in zip(plan.inserts, created, strict=True):
+        made = TaskRepository(session).insert_many([row for _, row in plan.inserts])
+        for (outcome, row), task in zip(plan.inserts, made, strict=True):
             outcome.task, outcome.task_id = task, task.id
             entries.append(recording.entry_of_new(actor.author, task.id, row))
-            jobs.enqueue(session, EMAIL_TASK_CREATED, owner_id=actor.user_id, task_id=task.id)
             plan.assigned.append(task)
     recording.store(session, entries)
-    notices.order_assigned(session, actor, plan.assigned)
+    created = [outcome.task for outcome, _ in plan.inserts if outcome.task is not None]
+    jobs.enqueue_all(session, [*notices.confirmations(actor, created), *notices.assignments(actor, plan.assigned)])
 
 
 def write_updates(session: Session, actor: Actor, changed: Sequence[Task], now: datetime) -> list[recording.HistoryRow]:

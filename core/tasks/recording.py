@@ -9,12 +9,15 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import insert, inspect
+from sqlalchemy import inspect
 from sqlalchemy.orm import Session
 
+from core.platform import clock
 from core.platform.access import Author
+from core.platform.database.prepared import insert_keyed
 from core.tasks.fields import FIELDS
 from core.tasks.model import Task, TaskAction, TaskChange
+from core.tasks.repository import TaskRepository
 
 # Everything that a history shows. The version and the moment of a change are with its entry.
 TOLD = FIELDS.names(lambda field: field.in_history)
@@ -24,11 +27,10 @@ HistoryRow = dict[str, Any]
 
 
 def record(session: Session, author: Author, action: TaskAction, task: Task) -> None:
-    """Store a task that is new or was changed in memory, and the entry about it; nothing if nothing differs."""
+    """Store a task that was changed in memory, and the entry about it; nothing if nothing differs."""
     changes = changes_of(task)
     if changes:
-        session.add(task)
-        session.flush()
+        TaskRepository(session).update(task, changes.keys(), clock.now())
         store(session, [entry(author, action, task, changes)])
 
 
@@ -75,7 +77,7 @@ def row(
 def store(session: Session, entries: Sequence[HistoryRow]) -> None:
     """Store entries in one statement."""
     if entries:
-        session.connection().execute(insert(TaskChange.__table__), entries)  # type: ignore[arg-type]
+        insert_keyed(session, TaskChange, entries)
 
 
 def as_written(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """Queries over tasks."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, insert, s
 from sqlalchemy.orm import Session
 
 from core.platform.access import Actor
+from core.platform.database.prepared import insert_row, update_row
 from core.platform.database.statements import find_locked
 from core.projects.model import Project, ProjectMember, ProjectRole
 from core.tasks.model import PRESENT, TRASHED, Task, TaskChange
@@ -83,12 +84,30 @@ class TaskRepository:
             .where(*conditions)
         )
 
+    def insert(self, row: Mapping[str, Any]) -> Task:
+        """Insert a task; return it as something to look at, which the session does not know."""
+        return Task(id=insert_row(self.session, Task, row), **row)
+
+    def update(self, task: Task, changed: Collection[str], at: datetime) -> None:
+        """Store these fields of a task that was read and then changed in memory, which the session forgets.
+
+        Raises StaleDataError if it is not as it was read.
+        """
+        self.session.expunge(task)
+        before = task.version
+        task.version, task.updated_at = before + 1, at
+        row = {name: getattr(task, name) for name in (*changed, "version", "updated_at")}
+        update_row(self.session, Task, task.id, row, version=before)
+
     # --- many at once: one statement each, whatever the number ---
 
     def insert_many(self, rows: Sequence[dict[str, Any]]) -> list[Task]:
-        """Insert tasks, whose `created_at` must grow from row to row; return them in the given order."""
+        """Insert tasks, whose `created_at` must grow from row to row; return them in order, unknown to the session."""
         # The engine may answer in any order; asking it to keep ours costs a statement a row on SQLite.
-        return sorted(self.session.scalars(insert(Task).returning(Task), rows), key=lambda task: task.created_at)
+        table: Any = Task.__table__
+        statement = insert(table).returning(table.c.created_at, table.c.id)
+        made = sorted(self.session.connection().execute(statement, rows), key=lambda row: row.created_at)
+        return [Task(id=number, **row) for (_, number), row in zip(made, rows, strict=True)]
 
     def lock_owned(self, owner_id: int, task_ids: Sequence[int] | None) -> list[int]:
         """Return the numbers of the owner's tasks, of all or of those asked for, locked."""

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from core.items.repository import ItemRepository
 from core.platform import clock
 from core.platform.access import Actor
-from core.platform.database.declared import differing
+from core.platform.database.declared import blank, differing
 from core.platform.errors import Conflict, Forbidden, Invalid, NotFound
 from core.projects import service as projects
 from core.projects.repository import ProjectRepository
@@ -18,6 +18,24 @@ from core.tasks.fields import FIELDS, TaskStatus
 from core.tasks.model import Task
 from core.tasks.repository import Access
 from core.users.repository import UserRepository
+
+# The fields of a new task for which people have set nothing.
+_BLANK = blank(Task, FIELDS)
+
+
+def new_row(actor: Actor, values: Mapping[str, Any], moment: datetime) -> dict[str, Any]:
+    """Return the row of a new task of the actor. The values must be what the model takes: see `validated`."""
+    FIELDS.require_new(values)
+    row = {**_BLANK, **values}
+    row["status"] = TaskStatus(row["status"])
+    return {
+        **row,
+        "completed_at": completion(row["status"]),
+        "owner_id": actor.user_id,
+        "version": 1,
+        "created_at": moment,
+        "updated_at": moment,
+    }
 
 
 def changed_fields(task: Task, values: Mapping[str, Any]) -> dict[str, Any]:

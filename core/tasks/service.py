@@ -6,11 +6,11 @@ from sqlalchemy import ColumnElement, Select
 from sqlalchemy.orm import Session
 
 from core.jobs import service as jobs
-from core.jobs.kinds import EMAIL_TASK_CREATED
 from core.platform import clock
 from core.platform.access import Actor
 from core.platform.database.base import db
-from core.platform.database.declared import blank, cleared, mentions, sortable
+from core.platform.database.bulk_rows import validated
+from core.platform.database.declared import cleared, mentions, sortable
 from core.platform.database.filters import WORDS, Extra, Filter, Filters
 from core.platform.database.paging import Page, PageRequest, paginate
 from core.platform.database.repeats import repeated
@@ -45,7 +45,6 @@ FILTERS = Filters(
         "True: instead, tasks in the trash that the caller may restore, the last to be deleted first.",
     ),
 )
-_BLANK = blank(Task, FIELDS)
 CLEARED = cleared(Task, FIELDS)
 
 
@@ -59,11 +58,10 @@ def create(actor: Actor, **values: Any) -> Task:
     FIELDS.require_new(values)
     with transaction() as session:
         rules.References(actor, session, [values]).require(values)
-        task = Task(owner_id=actor.user_id)
-        rules.apply_changes(task, _BLANK | values)
-        recording.record(session, actor.author, TaskAction.CREATED, task)
-        jobs.enqueue(session, EMAIL_TASK_CREATED, owner_id=actor.user_id, task_id=task.id)
-        notices.order_assigned(session, actor, [task])
+        row = rules.new_row(actor, validated(Task, values), clock.now())
+        task = TaskRepository(session).insert(row)
+        recording.store(session, [recording.entry_of_new(actor.author, task.id, row)])
+        jobs.enqueue_all(session, [*notices.confirmations(actor, [task]), *notices.assignments(actor, [task])])
     return task
 
 
@@ -134,7 +132,7 @@ def change(actor: Actor, expected: Expected, /, *, task_id: int, **values: Any) 
         rules.apply_changes(access.task, changed)
         recording.record(session, actor.author, TaskAction.CHANGED, access.task)
         if "assignee_id" in changed:
-            notices.order_assigned(session, actor, [access.task])
+            jobs.enqueue_all(session, notices.assignments(actor, [access.task]))
     return access.task
 
 

@@ -208,6 +208,8 @@ TASK_WRITERS = {
     "core/exchange/imports/targets.py",
 }
 
+WRITING_CALLS = ("insert", "update", "delete", "insert_rows", "update_rows", "insert_row", "update_row", "_insert")
+
 
 def test_tasks_are_written_only_where_their_history_is() -> None:
     wrong = [
@@ -219,7 +221,7 @@ def test_tasks_are_written_only_where_their_history_is() -> None:
         and (
             ast.unparse(node.func) == "Task"
             or (
-                ast.unparse(node.func) in ("insert", "update", "delete", "insert_rows", "update_rows", "_insert")
+                ast.unparse(node.func) in WRITING_CALLS
                 and any(ast.unparse(argument) in ("Task", "Task.__table__") for argument in node.args)
             )
         )

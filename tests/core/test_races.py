@@ -70,14 +70,14 @@ def test_what_lost_to_another_transaction_is_done_again_as_a_whole(
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     failures = iter([lost(), lost()])
-    real = tasks.notices.order_assigned
+    real = tasks.notices.assignments
 
-    def fail_twice(*args: Any) -> None:
+    def fail_twice(*args: Any) -> Any:
         if error := next(failures, None):
             raise error
-        real(*args)
+        return real(*args)
 
-    monkeypatch.setattr("core.tasks.notices.order_assigned", fail_twice)
+    monkeypatch.setattr("core.tasks.notices.assignments", fail_twice)
     for headers in ({}, {"Idempotency-Key": "one"}):
         failures = iter([lost(), lost()])
         assert ada.post("/tasks", {"title": "Once"}, headers=headers).status_code == 201
@@ -96,7 +96,7 @@ def test_what_goes_on_losing_is_answered_503_and_stores_nothing(
         calls.append(1)
         raise lost()
 
-    monkeypatch.setattr("core.tasks.notices.order_assigned", fail)
+    monkeypatch.setattr("core.tasks.notices.assignments", fail)
     for headers in ({}, {"Idempotency-Key": "one"}):
         calls.clear()
         answer = ada.post("/tasks", {"title": "Never"}, headers=headers)

@@ -81,7 +81,6 @@ def order(actor: Actor, *, stream: IO[bytes], name: str, media_type: str, kept_f
 def _enqueue(actor: Actor, file: StoredFile, ordered: Order) -> Job:
     with transaction() as session:
         job = jobs.enqueue(session, IMPORT, by=actor, file_id=str(file.id), **ordered.payload())
-        session.flush()
         files.attach(session, file, job_id=job.id)
     return job
 

@@ -150,7 +150,7 @@ class TaskTarget(RowTarget):
         return changed
 
     def row(self, values: Values, moment: datetime) -> dict[str, Any]:
-        return bulk.new_row(self.actor, values, moment)
+        return rules.new_row(self.actor, values, moment)
 
     def update(self, session: Session, changes: Mapping[int, Values], now: datetime) -> None:
         touched = [self.found[thing_id].task for thing_id in changes]
