@@ -87,7 +87,7 @@ def create(
     with transaction() as session:
         # A change of the password that is under way must not miss this key.
         UserRepository(session).find_for_update(actor.user_id)
-        auth.authenticate(session_id=actor.session_id or "")
+        auth.confirm(session, session_id=actor.session_id or "")
         KeyRepository(session).add(row)
         audit.record(
             session, EventKind.KEY_CREATED, user_id=actor.user_id, actor_id=actor.user_id, key=row.id, scopes=row.scopes

@@ -2,13 +2,15 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from core.auth.model import ApiKey, LoginSession, PasswordReset, RefreshToken
+from core.platform.access import Role
 from core.platform.cache.marks import service as marks
+from core.platform.database.reader import Reader
 from core.platform.database.statements import find_locked, insert_if_absent
 from core.users.model import User
 
@@ -23,7 +25,7 @@ _HOLDER = (
         marks.marks_column().label("marks"),
     )
     .join(User, User.id == LoginSession.user_id)
-    .where(LoginSession.id == bindparam("session_id"))
+    .where(LoginSession.id == bindparam("session_id", ""))
 )
 _KEY_HOLDER = (
     select(
@@ -43,6 +45,23 @@ _KEY_HOLDER = (
 )
 
 
+class Holder(NamedTuple):
+    """The holder of a session, and all change marks of the same moment."""
+
+    user_id: int
+    role: Role
+    is_active: bool
+    revoked_at: datetime | None
+    expires_at: datetime
+    marks: str | None
+
+
+def read_holder(reader: Reader, session_id: str) -> Holder | None:
+    """Return who holds a session now, in one statement and outside of any transaction."""
+    row = reader.first(_HOLDER, {"session_id": session_id})
+    return None if row is None else Holder(*row)
+
+
 class SessionRepository:
     """Sessions in the database. Never commits and never authorises."""
 
@@ -53,9 +72,10 @@ class SessionRepository:
         self.session.add(row)
         self.session.flush()
 
-    def find_holder(self, session_id: str) -> Row[*tuple[Any, ...]] | None:
-        """Return who holds the session, whether it still counts, and all change marks, in one statement."""
-        return self.session.execute(_HOLDER, {"session_id": session_id}).one_or_none()
+    def find_holder(self, session_id: str) -> Holder | None:
+        """Return who holds the session, as the running transaction sees it."""
+        row = self.session.execute(_HOLDER, {"session_id": session_id}).one_or_none()
+        return None if row is None else Holder(*row)
 
     def find_for_update(self, session_id: str) -> LoginSession | None:
         return find_locked(self.session, LoginSession, session_id)

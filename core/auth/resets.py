@@ -95,7 +95,7 @@ def make(actor: Actor, *, user_id: int, signing_key: str) -> ResetLink:
     with transaction() as session:
         user = UserRepository(session).find_for_update(user_id)
         # Whose session or role ends meanwhile makes no more links.
-        if not auth.authenticate(session_id=actor.session_id or "").is_admin:
+        if not auth.confirm(session, session_id=actor.session_id or "").is_admin:
             raise Forbidden(ADMINS_ONLY)
         if user is None:
             raise NotFound("There is no such user.")

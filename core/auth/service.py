@@ -16,11 +16,12 @@ from core.audit import service as audit
 from core.audit.model import EventKind
 from core.auth import lockout, revocation
 from core.auth.model import LoginSession, RefreshToken
-from core.auth.repository import SessionRepository
+from core.auth.repository import Holder, SessionRepository, read_holder
 from core.platform import clock, passwords
 from core.platform.access import Actor, Role
 from core.platform.cache.marks import service as marks
 from core.platform.database.base import db
+from core.platform.database.engine import current_reader
 from core.platform.database.repeats import repeated
 from core.platform.database.session import transaction
 from core.platform.errors import Invalid, InvalidToken, Unauthenticated
@@ -103,11 +104,26 @@ def authenticate(*, session_id: str) -> Actor:
 
     Asked for every request, so that a logout or a deactivation holds at once.
     """
-    holder = SessionRepository(db.session()).find_holder(session_id)
+    actor, noted = recognize(session_id=session_id)
+    marks.note(db.session(), noted)
+    return actor
+
+
+def recognize(*, session_id: str) -> tuple[Actor, str]:
+    """Return who holds the session, and all change marks as they were then. Raises like `authenticate`."""
+    holder = read_holder(current_reader(), session_id)
+    return _actor_of(holder, session_id), "" if holder is None else holder.marks or ""
+
+
+def confirm(session: Session, *, session_id: str) -> Actor:
+    """Return who holds the session, as a transaction sees it that has locked them. Raises like `authenticate`."""
+    return _actor_of(SessionRepository(session).find_holder(session_id), session_id)
+
+
+def _actor_of(holder: Holder | None, session_id: str) -> Actor:
     if holder is None or holder.revoked_at is not None or holder.expires_at <= clock.now() or not holder.is_active:
         raise InvalidToken(SESSION_ENDED)
-    marks.note(db.session(), holder.marks)
-    return Actor(holder.id, holder.role, session_id)
+    return Actor(holder.user_id, holder.role, session_id)
 
 
 @repeated

@@ -98,6 +98,8 @@ class Meters:
         self._pool_size.set(pool.size() + max(pool._max_overflow, 0))
         event.listen(db.engine, "checkout", lambda *connection: self._pool_use.inc())
         event.listen(db.engine, "checkin", lambda *connection: self._pool_use.dec())
+        # One that is taken out of the pool for good leaves its place to another.
+        event.listen(db.engine, "detach", lambda *connection: self._pool_use.dec())
 
     def counting(self, application: Callable[..., Any]) -> Callable[..., Any]:
         """Return the application with a count of what it is working on."""

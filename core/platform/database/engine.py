@@ -4,12 +4,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from flask import Flask
+from flask import Flask, current_app
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import Connection, make_url
 
 from core.platform.database import outage_log
 from core.platform.database.base import db
+from core.platform.database.reader import Reader
 from core.platform.database.trouble import guard_file
 from core.platform.disk.private_files import new_empty_file
 
@@ -28,6 +29,7 @@ _POSTGRESQL_PATIENCE = {
 
 WRITING = "tasklane_writing"
 DEADLINE = "tasklane_deadline"
+_READER = "tasklane.reader"
 
 
 def init_db(app: Flask, url: str) -> None:
@@ -46,16 +48,34 @@ def init_db(app: Flask, url: str) -> None:
     app.config.update(SQLALCHEMY_DATABASE_URI=url, SQLALCHEMY_ENGINE_OPTIONS=options)
     db.init_app(app)
     with app.app_context():
-        event.listen(db.engine, "connect", lambda *_: outage_log.database_is_back())
-        if db.engine.dialect.name != "sqlite":
-            _configure_postgresql(db.engine)
+        engine = db.engine
+        event.listen(engine, "connect", lambda *_: outage_log.database_is_back())
+        if engine.dialect.name != "sqlite":
+            _configure_postgresql(engine)
+            app.extensions[_READER] = Reader(engine, path=None, opened=_commit_by_itself)
             return
-        _configure_sqlite(db.engine)
-        if db.engine.url.database not in (None, "", ":memory:"):
-            path = Path(str(db.engine.url.database))
-            guard_file(db.engine, path)
+        _configure_sqlite(engine)
+        path = None if engine.url.database in (None, "", ":memory:") else Path(str(engine.url.database))
+        if path is not None:
+            guard_file(engine, path)
             if not str(path).startswith("file:"):  # SQLite also takes a file as a URI.
-                event.listen(db.engine, "do_connect", lambda *_: new_empty_file(path))
+                event.listen(engine, "do_connect", lambda *_: new_empty_file(path))
+        app.extensions[_READER] = Reader(engine, path=path, opened=_wait_for_locks)
+
+
+def current_reader() -> Reader:
+    """Return what asks single statements of the database of the application in whose context this runs."""
+    reader: Reader = current_app.extensions[_READER]
+    return reader
+
+
+def _commit_by_itself(connection: Any) -> None:
+    connection.autocommit = True
+
+
+def _wait_for_locks(connection: Any) -> None:
+    # Whoever had it before may have been in a hurry. Outside of a transaction, SQLite commits by itself.
+    connection.execute(f"PRAGMA busy_timeout = {int(LOCK_SECONDS * 1000)}")
 
 
 def _configure_postgresql(engine: Engine) -> None:

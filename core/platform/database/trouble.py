@@ -143,16 +143,17 @@ def guard_file(engine: Engine, path: Path) -> None:
 
     @event.listens_for(engine, "connect")
     def remember(connection: Any, record: Any) -> None:
-        record.info["file"] = _identity(path)
+        record.info["file"] = identity_of(path)
         known.add(record.info["file"])
 
     @event.listens_for(engine, "checkout")
     def require_same_file(connection: Any, record: Any, proxy: Any) -> None:
-        if record.info["file"] != _identity(path):
+        if record.info["file"] != identity_of(path):
             raise DisconnectionError("The database file is another one, or gone.")
 
 
-def _identity(path: Path) -> tuple[int, int]:
+def identity_of(path: Path) -> tuple[int, int]:
+    """Return which file a path leads to now, zeros if none."""
     try:
         status = path.stat()
     except OSError:

@@ -1,0 +1,135 @@
+"""Single statements outside of any transaction, asked of the driver: for what every request asks.
+
+A session of the ORM takes many times as long as such a statement itself: it begins, takes a connection
+out of a pool, compiles, makes a row, and ends. Here a connection stays open in autocommit, and the driver
+has the statement prepared.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Dialect, Engine, Select, event
+from sqlalchemy.pool import QueuePool
+
+from core.platform.database.trouble import identity_of
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A connection of the driver that is kept open, and the file that it reads, if it reads one."""
+
+    driver: Any
+    file: tuple[int, int] | None
+
+
+class _Prepared:
+    """A query as the driver takes it, and what makes values of the columns that it returns.
+
+    Its parameters need defaults, because it is compiled before their values are known.
+    """
+
+    def __init__(self, query: Select[*tuple[Any, ...]], dialect: Dialect) -> None:
+        compiled: Any = query.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+        self.query = query
+        self.statement = str(compiled)
+        # With the values that stand in the query itself.
+        self._known: dict[str, Any] = compiled.params
+        self._order: list[str] | None = compiled.positiontup
+        types = (column.type.dialect_impl(dialect) for column in query.selected_columns)
+        self._processors = [type_.result_processor(dialect, None) for type_ in types]
+
+    def spell(self, values: dict[str, Any]) -> Any:
+        """Return values as the driver takes them: in the order of the statement, or by their names."""
+        known = {**self._known, **values}
+        return known if self._order is None else tuple([known[name] for name in self._order])
+
+    def read(self, row: Any) -> tuple[Any, ...]:
+        """Return what the columns of a row mean."""
+        return tuple(
+            value if process is None else process(value) for process, value in zip(self._processors, row, strict=True)
+        )
+
+
+class Reader:
+    """Asks one statement at a time, and sees whatever was committed before it was asked."""
+
+    def __init__(self, engine: Engine, *, path: Path | None, opened: Callable[[Any], None]) -> None:
+        """`path` is the file of a database that has one; `opened` gets each new connection of the driver."""
+        self._engine = engine
+        self._path = path
+        self._opened = opened
+        self._prepared: dict[int, _Prepared] = {}
+        # The one that was used last is taken first, so there are no more than were ever used at once.
+        self._idle: deque[_Kept] = deque()
+        event.listen(engine, "engine_disposed", lambda _: self.close())
+
+    def first(self, query: Select[*tuple[Any, ...]], values: dict[str, Any]) -> tuple[Any, ...] | None:
+        """Return the first row of a query, which has to be the same object each time. Raises like a session.
+
+        Where the kept connection fails, because the server was started anew for example, an ordinary one is asked.
+        """
+        prepared = self._prepared.get(id(query)) or self._prepare(query)
+        kept = self._take()
+        if kept is None:
+            return self._ask_ordinarily(query, values)
+        parameters = prepared.spell(values)
+        try:
+            self._tell(prepared.statement, parameters)
+            # All rows of it: a statement that is not at its end keeps a snapshot open.
+            rows = kept.driver.execute(prepared.statement, parameters).fetchall()
+        except self._engine.dialect.loaded_dbapi.Error:
+            kept.driver.close()
+            self.close()
+            return self._ask_ordinarily(query, values)
+        except BaseException:
+            kept.driver.close()
+            raise
+        self._idle.append(kept)
+        return prepared.read(rows[0]) if rows else None
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        while self._idle:
+            self._idle.pop().driver.close()
+
+    def _prepare(self, query: Select[*tuple[Any, ...]]) -> _Prepared:
+        return self._prepared.setdefault(id(query), _Prepared(query, self._engine.dialect))
+
+    def _take(self) -> _Kept | None:
+        """Return a connection to the database as it is now, None where none can be kept."""
+        file = None if self._path is None else identity_of(self._path)
+        while self._idle:
+            try:
+                kept = self._idle.pop()
+            except IndexError:
+                break
+            if kept.file == file:
+                return kept
+            # What it reads is not the database any more.
+            kept.driver.close()
+        return self._open(file) if isinstance(self._engine.pool, QueuePool) else None
+
+    def _open(self, file: tuple[int, int] | None) -> _Kept:
+        connection = self._engine.connect()
+        try:
+            driver: Any = connection.connection.driver_connection
+            # It is nobody else's from now on, and the pool may open another.
+            connection.detach()
+            self._opened(driver)
+        except BaseException:
+            connection.close()
+            raise
+        return _Kept(driver, file)
+
+    def _ask_ordinarily(self, query: Select[*tuple[Any, ...]], values: dict[str, Any]) -> tuple[Any, ...] | None:
+        with self._engine.connect() as connection:
+            row = connection.execute(query, values).first()
+        return None if row is None else tuple(row)
+
+    def _tell(self, statement: str, parameters: Any) -> None:
+        """Tell whoever watches the statements of the engine."""
+        for watch in self._engine.dispatch.before_cursor_execute:
+            watch(None, None, statement, parameters, None, False)
