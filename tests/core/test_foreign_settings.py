@@ -130,5 +130,5 @@ def test_production_without_redis_says_what_it_cannot_do(tmp_path: Path, redis_u
     operator = Operator(tmp_path / "instance", f"sqlite:///{tmp_path}/tasklane.db")
     production = {**GOOD, "DATABASE_URL": operator.database_url, "TASKLANE_ENV": "production", "REDIS_URL": redis_url}
     assert operator.run("init-db", **production).returncode == 0
-    done = operator.process("scheduler", "--once", **production)
+    done = operator.run("scheduler", "--once", **production)
     assert (done.stdout + done.stderr).count("REDIS_URL is not set, so no job runs") == count

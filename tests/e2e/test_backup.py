@@ -107,7 +107,7 @@ def test_a_backup_is_one_moment_and_comes_back_on_another_machine(
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
     close(app)
 
-    restore = there.process("restore", tmp_path / "one.tar.gz")
+    restore = there.run("restore", tmp_path / "one.tar.gz")
     assert (restore.returncode, restore.stderr) == (0, "")
     restored = there.app()
     assert restored.extensions["tasklane"].secret_key == app.extensions["tasklane"].secret_key

@@ -32,7 +32,7 @@ def test_a_database_is_made_and_seeded_and_both_may_be_repeated(operator: Operat
     assert operator.process("init-db").returncode == 0
     assert (operator.instance / "tasklane.db").stat().st_mode & 0o777 == 0o600
     assert operator.run("init-db").stdout == "The database is up to date.\n"
-    first = operator.process("seed").stdout
+    first = operator.run("seed").stdout
     assert first.count("password") == 2
     assert "2 accounts and 4 tasks created." in first
     assert operator.run("seed").stdout == "0 accounts and 0 tasks created.\n"
@@ -116,7 +116,7 @@ def test_what_is_no_database_or_a_damaged_one_ends_a_command_in_one_sentence(ope
 
 
 def test_the_routes_are_listed(operator: Operator) -> None:
-    listed = operator.process("routes").stdout
+    listed = operator.run("routes").stdout
     assert "/api/v1/tasks/<int:task_id>/process" in listed
 
 

@@ -1,18 +1,17 @@
 """`manage.py dev` as a newcomer runs it: one command, everything works, nothing is left behind."""
 
-import os
+import json
 import re
 import signal
 import socket
-import subprocess
-import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from core.platform.config.load import ROOT
+from tests.support.commands import Done, Operator
 from tests.support.dev import Dev, main_job
 from tests.support.ports import free_port
 from tests.support.processes import wait_for
@@ -34,9 +33,9 @@ def new_dev(tmp_path: Path) -> Iterator[Callable[..., Dev]]:
             dev.stop(signal.SIGTERM)
 
 
-def test_one_command_runs_everything_and_ctrl_c_ends_it(new_dev: Callable[..., Dev]) -> None:
-    dev = new_dev()
-    dev.start()
+def test_one_command_runs_everything_through_ctrl_c_and_a_second_start(new_dev: Callable[..., Dev]) -> None:
+    # So slow that a job is still in progress when it ends.
+    dev = new_dev(TASKLANE_PROCESSING__STEP_SECONDS="5").start()
     log = dev.log.read_text()
     lines = log.splitlines()
     end = lines.index("dev       | Ctrl-C ends everything.") + 1
@@ -56,71 +55,71 @@ def test_one_command_runs_everything_and_ctrl_c_ends_it(new_dev: Callable[..., D
     for name, password in dev.passwords().items():
         dev.log_in(name, password)
         assert dev.call("GET", "/auth/me")[1]["data"]["role"] == name
-    dev.token = ""
-    task_id = main_job(dev)
     wait_for(lambda: dev.call("GET", "/health/ready")[1], lambda ready: ready["workers"] == 1)
-    for name in ("web", "worker", "scheduler"):
-        assert re.search(rf"^{name} +\| .+", dev.log.read_text(), re.MULTILINE), name
 
-    code, seconds, left = dev.stop(signal.SIGINT)
-    assert code == 0
-    assert seconds < 10
-    assert left == []
-    assert not (dev.instance / "valkey.sock").exists()
-
-    # A second start finds everything again and prints no password.
-    token = dev.token
-    dev.start()
-    assert dev.passwords() == {}
-    dev.token = token
-    assert dev.call("GET", f"/tasks/{task_id}")[1]["data"]["description"] == "Before [Processed]"
-    code, seconds, left = dev.stop(signal.SIGTERM)
-    assert (code, left) == (0, [])
-    assert seconds < 10
-
-
-def test_the_end_of_the_terminal_ends_everything_and_a_proxy_does_not_hide_the_start(
-    new_dev: Callable[..., Dev],
-) -> None:
-    dev = new_dev(http_proxy="http://127.0.0.1:9").start()
-    code, seconds, left = dev.stop(signal.SIGHUP)
-    assert (code, left) == (0, [])
-    assert seconds < 10
-
-
-def test_a_job_in_progress_does_not_hold_up_ctrl_c_and_is_finished_later(new_dev: Callable[..., Dev]) -> None:
-    dev = new_dev(TASKLANE_PROCESSING__STEP_SECONDS="5").start()
-    dev.log_in("user", dev.passwords()["user"])
+    # A job in progress does not hold up Ctrl-C.
     task_id = dev.call("POST", "/tasks", {"title": "Slow", "description": "Before"})[1]["data"]["id"]
     job_url = dev.call("POST", f"/tasks/{task_id}/process")[2]["Location"]
     wait_for(lambda: dev.call("GET", job_url)[1]["data"]["state"], lambda state: state == "started")
-    code, seconds, left = dev.stop()
+    for name in ("web", "worker", "scheduler"):
+        assert re.search(rf"^{name} +\| .+", dev.log.read_text(), re.MULTILINE), name
+    code, seconds, left = dev.stop(signal.SIGINT)
     assert (code, left) == (0, [])
     assert seconds < 10
+    assert not (dev.instance / "valkey.sock").exists()
 
-    dev.environ["TASKLANE_PROCESSING__STEP_SECONDS"] = "0"
+    # A second start finds everything again, finishes the job and prints no password.
+    dev.environ["TASKLANE_PROCESSING__STEP_SECONDS"] = "0.05"
     dev.start()
+    assert dev.passwords() == {}
     wait_for(lambda: dev.call("GET", job_url)[1]["data"]["state"], lambda state: state == "succeeded")
     assert dev.call("GET", f"/tasks/{task_id}")[1]["data"]["description"] == "Before [Processed]"
+    dev.token = ""
+    main_job(dev)
+
+    # The doctor finds nothing wrong while all runs, and afterwards that there is no Redis.
+    operator = Operator(dev.instance)
+    done = operator.run("doctor", **dev.environ)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[-1].startswith("0 failed, 2 warnings, ")
+    assert [line.split()[1] for line in lines if line.startswith("warning")] == ["configuration", "mail"]
+    assert "ok       workers        1 alive" in lines
+    as_json = json.loads(operator.run("doctor", "--json", **dev.environ).stdout)
+    assert {finding["part"] for finding in as_json} >= {"database", "redis", "workers", "disk"}
+    code, seconds, left = dev.stop(signal.SIGTERM)
+    assert (code, left) == (0, [])
+    assert seconds < 10
+    done = operator.process("doctor", **dev.environ)
+    assert done.returncode == 1
+    assert "FAILED   redis          down" in done.stdout
 
 
-def test_what_dies_is_started_again(new_dev: Callable[..., Dev]) -> None:
-    dev = new_dev().start()
-    dev.log_in("user", dev.passwords()["user"])
-    # Only the direct children: what a killed worker leaves behind ends by itself.
-    assert dev.process is not None
-    victims = {" ".join(child.cmdline()): child for child in psutil.Process(dev.process.pid).children()}
-    for command, child in victims.items():
-        if any(name in command for name in ("worker", "scheduler", "valkey-server")):
-            child.kill()
+def test_a_crash_of_any_part_is_mended_and_leaves_nothing_behind(new_dev: Callable[..., Dev]) -> None:
+    # A proxy does not hide the start.
+    dev = new_dev(http_proxy="http://127.0.0.1:9").start("--no-reload")
+    password = dev.passwords()["user"]
+    dev.log_in("user", password)
+    before = dev.parts()
+
+    # Nothing is loaded again where nobody wants it.
+    (dev.instance / "config.toml").write_text("no toml")
+    time.sleep(2)
+    assert dev.parts() == before
+    assert "eloaded" not in dev.log.read_text()
+    (dev.instance / "config.toml").unlink()
+
+    text = refusal(dev.instance, "dev", PORT=str(free_port()))
+    assert text == f"Another `manage.py dev` is running on {dev.instance}."
+
+    # What dies is started again. Only the direct children die: what a killed worker leaves behind ends by itself.
+    for name in ("worker", "scheduler", "valkey-server"):
+        psutil.Process(before[name]).kill()
     task_id = dev.call("POST", "/tasks", {"title": "Meanwhile"})[1]["data"]["id"]
     job_url = dev.call("POST", f"/tasks/{task_id}/process")[2]["Location"]
     wait_for(lambda: dev.call("GET", job_url)[1]["data"]["state"], lambda state: state == "succeeded", seconds=25)
 
-
-def test_children_do_not_outlive_a_killed_parent_and_the_next_start_works(new_dev: Callable[..., Dev]) -> None:
-    dev = new_dev().start()
-    password = dev.passwords()["user"]
+    # Children do not outlive a killed parent, and the next start works.
     family = dev.family()
     others = [process for process in family[1:] if "valkey" not in process.name()]
     assert dev.process is not None
@@ -131,7 +130,11 @@ def test_children_do_not_outlive_a_killed_parent_and_the_next_start_works(new_de
     assert alive == []
     dev.start()
     dev.log_in("user", password)
-    assert dev.stop()[2] == []
+
+    # The end of the terminal ends everything.
+    code, seconds, left = dev.stop(signal.SIGHUP)
+    assert (code, left) == (0, [])
+    assert seconds < 10
     for process in family:
         assert not process.is_running() or process.status() == "zombie"
 
@@ -149,10 +152,11 @@ def test_database_url_and_redis_url_replace_the_embedded_parts(
 # --- what a person can mend ---------------------------------------------------------
 
 
-def refusal(*arguments: str, **environ: str) -> str:
-    command = [sys.executable, str(ROOT / "manage.py"), *arguments]
-    variables = {"PATH": os.environ["PATH"], **environ}
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=30)
+def refusal(instance: Path, *arguments: str, **environ: str) -> str:
+    return sentence(Operator(instance).run(*arguments, **environ))
+
+
+def sentence(done: Done) -> str:
     assert done.returncode == 1, done.stderr
     assert len(done.stderr.splitlines()) == 1, done.stderr
     return done.stderr.removeprefix("tasklane: ").strip()
@@ -164,21 +168,16 @@ def test_a_port_in_use_is_one_clear_sentence(tmp_path: Path, command: str) -> No
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        text = refusal(command, TASKLANE_INSTANCE_PATH=str(tmp_path), PORT=str(port))
+        text = refusal(tmp_path / "instance", command, PORT=str(port))
     assert text == f"Cannot listen on 127.0.0.1:{port}: Address already in use. Choose another with --port."
 
 
 @pytest.mark.parametrize("command", ["dev", "init-db", "serve"])
 def test_an_unusable_folder_is_one_clear_sentence(tmp_path: Path, command: str) -> None:
-    (tmp_path / "file").write_text("")
-    text = refusal(command, TASKLANE_INSTANCE_PATH=str(tmp_path / "file" / "instance"), PORT=str(free_port()))
-    assert text.startswith(f"The instance folder {tmp_path}/file/instance is not usable: ")
-
-
-def test_a_second_dev_on_the_same_data_is_one_clear_sentence(new_dev: Callable[..., Dev]) -> None:
-    dev = new_dev().start()
-    text = refusal("dev", TASKLANE_INSTANCE_PATH=str(dev.instance), PORT=str(free_port()))
-    assert text == f"Another `manage.py dev` is running on {dev.instance}."
+    (tmp_path / "instance").write_text("")
+    place = f"{tmp_path}/instance/in-a-file"
+    text = refusal(tmp_path / "instance", command, TASKLANE_INSTANCE_PATH=place, PORT=str(free_port()))
+    assert text.startswith(f"The instance folder {place} is not usable: ")
 
 
 def test_a_missing_queue_server_is_one_clear_sentence(tmp_path: Path) -> None:
@@ -190,13 +189,9 @@ def test_a_missing_queue_server_is_one_clear_sentence(tmp_path: Path) -> None:
         "def missing(): raise ValkeyBinaryNotFoundError('no binary for this platform')\n"
         "binary.get_binary_path = missing\n"
     )
-    text = refusal(
-        "dev",
-        TASKLANE_INSTANCE_PATH=str(tmp_path / "instance"),
-        PORT=str(free_port()),
-        PYTHONPATH=str(tmp_path / "site"),
-    )
-    assert text.startswith(
+    operator = Operator(tmp_path / "instance")
+    done = operator.process("dev", PORT=str(free_port()), PYTHONPATH=str(tmp_path / "site"))
+    assert sentence(done).startswith(
         "The embedded Valkey server is missing (no binary for this platform); set REDIS_URL instead."
     )
 
@@ -206,8 +201,8 @@ def test_a_database_that_is_away_is_one_clear_sentence_without_its_password(
     tmp_path: Path, own_redis_server: RedisServer, command: str
 ) -> None:
     text = refusal(
+        tmp_path / "instance",
         command,
-        TASKLANE_INSTANCE_PATH=str(tmp_path),
         PORT=str(free_port()),
         DATABASE_URL="postgres://tasklane:canary@127.0.0.1:1/none",
         REDIS_URL=own_redis_server.url,

@@ -2,8 +2,6 @@
 
 import json
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
@@ -18,11 +16,9 @@ from api import create_app
 from core.operations.doctor.examination import examine
 from core.operations.doctor.findings import Finding, Verdict
 from core.platform import clock
-from core.platform.config.load import ROOT
 from core.platform.config.settings import Settings
 from core.platform.database.base import db
 from tests.support.commands import Operator
-from tests.support.dev import Dev
 from tests.support.engines import on_sqlite
 from tests.support.people import Person
 from tests.support.ports import free_port
@@ -35,25 +31,6 @@ def examined(app: Flask) -> dict[str, Finding]:
     """Return what is not well, by part."""
     with app.app_context():
         return {finding.part: finding for finding in examine() if finding.verdict is not Verdict.OK}
-
-
-def test_a_running_installation_is_well(tmp_path: Path) -> None:
-    dev = Dev(tmp_path / "instance").start()
-    try:
-        command = [sys.executable, str(ROOT / "manage.py"), "doctor"]
-        done = subprocess.run(command, env=dev.environ, capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stderr) == (0, "")
-        lines = done.stdout.splitlines()
-        assert lines[-1].startswith("0 failed, 2 warnings, ")
-        assert [line.split()[1] for line in lines if line.startswith("warning")] == ["configuration", "mail"]
-        assert "ok       workers        1 alive" in lines
-        as_json = subprocess.run([*command, "--json"], env=dev.environ, capture_output=True, text=True, check=False)
-        assert {finding["part"] for finding in json.loads(as_json.stdout)} >= {"database", "redis", "workers", "disk"}
-    finally:
-        dev.stop()
-    done = subprocess.run(command, env=dev.environ, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "FAILED   redis          down" in done.stdout
 
 
 def test_a_redis_that_forgets_is_a_fault(remake_app: Remake, own_redis_server: RedisServer) -> None:

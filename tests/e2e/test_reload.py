@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from core.platform.config.load import ROOT
@@ -63,16 +62,6 @@ class Asking:
                     self.failures.append(status)
 
 
-PARTS = ("serve-process", "worker", "scheduler", "valkey-server")
-
-
-def parts(dev: Dev) -> dict[str, int]:
-    """Return the process of each part."""
-    assert dev.process is not None
-    commands = {child.pid: " ".join(child.cmdline()) for child in psutil.Process(dev.process.pid).children()}
-    return {name: pid for name in PARTS for pid, command in commands.items() if name in command}
-
-
 def lines_after(dev: Dev, count: int) -> list[str]:
     """Wait for a line of dev's own after the first ones, and a little for those that there should not be."""
     wait_for(lambda: len(dev.own_lines()), lambda found: found > count, seconds=90)
@@ -84,7 +73,7 @@ def test_new_code_takes_over_without_a_gap_and_mistakes_take_nothing_down(dev: D
     dev.start()
     dev.log_in("user", dev.passwords()["user"])
     root = dev.root
-    before = parts(dev)
+    before = dev.parts()
     seen = len(dev.own_lines())
     module, text = root / "api" / "v1" / "system.py", (root / "api" / "v1" / "system.py").read_text()
     config, settings = root / "config.toml", (root / "config.toml").read_text()
@@ -94,7 +83,7 @@ def test_new_code_takes_over_without_a_gap_and_mistakes_take_nothing_down(dev: D
         changed.write_text(text.replace('"version": VERSION', '"version": "1.0.1"'))
         changed.replace(module)
         assert lines_after(dev, seen) == ["Reloaded: api/v1/system.py changed."]
-        after = parts(dev)
+        after = dev.parts()
         assert after["valkey-server"] == before["valkey-server"]
         assert all(after[name] != before[name] for name in ("serve-process", "worker", "scheduler"))
         assert '"1.0.1"' in json.dumps(dev.call("GET", "/welcome")[1])
@@ -113,7 +102,7 @@ def test_new_code_takes_over_without_a_gap_and_mistakes_take_nothing_down(dev: D
         lines = lines_after(dev, seen + 2)
         assert len(lines) == 1
         assert "config.toml is not valid TOML" in lines[0]
-        assert parts(dev) == after
+        assert dev.parts() == after
 
         # It is mended, by something that touches many files.
         config.write_text(settings)
@@ -121,20 +110,9 @@ def test_new_code_takes_over_without_a_gap_and_mistakes_take_nothing_down(dev: D
             path.touch()
         (line,) = lines_after(dev, seen + 3)
         assert line.startswith("Reloaded: config.toml and ")
-        assert all(parts(dev)[name] != after[name] for name in ("serve-process", "worker", "scheduler"))
+        assert all(dev.parts()[name] != after[name] for name in ("serve-process", "worker", "scheduler"))
     assert asking.failures == []
     assert asking.answers > 20
     family = dev.family()
     assert dev.stop()[::2] == (0, [])
     assert [process for process in family if process.is_running()] == []
-
-
-def test_nothing_is_loaded_again_where_nobody_wants_it(dev: Dev) -> None:
-    dev.start("--no-reload")
-    before = parts(dev)
-    (dev.root / "api" / "v1" / "system.py").touch()
-    (dev.root / "core" / "clock.py").write_text("broken(")
-    time.sleep(2)
-    assert parts(dev) == before
-    assert "eloaded" not in dev.log.read_text()
-    assert dev.stop()[::2] == (0, [])

@@ -1,5 +1,6 @@
 """`manage.py serve` with several processes: rolled, killed, ended. tests/faults has the long forms."""
 
+import json
 import os
 import signal
 import threading
@@ -12,6 +13,7 @@ import pytest
 
 from core.operations.commands.serve import number_of_processes
 from core.platform.config.settings import Settings
+from tests.support.prometheus import TOKEN, Samples, scrape
 from tests.support.serving import CREDENTIALS, Load, Service, wait_for_end
 
 
@@ -38,10 +40,16 @@ def serve(folder: Path) -> Iterator[Callable[..., Service]]:
             service.stop(signal.SIGTERM)
 
 
-def test_processes_are_rolled_and_replaced_without_losing_a_request_and_go_with_their_parent(
+def test_processes_are_rolled_and_replaced_without_losing_a_request_or_a_count_and_go_with_their_parent(
     serve: Callable[..., Service], folder: Path, tmp_path: Path
 ) -> None:
-    service = serve("--processes", "2", PYTHONPATH=str(tmp_path))
+    service = serve(
+        *("--processes", "2"),
+        PYTHONPATH=str(tmp_path),
+        TASKLANE_METRICS__ENABLED="true",
+        TASKLANE_METRICS__TOKEN=TOKEN,
+        TASKLANE_LOG_FORMAT="json",
+    )
     first = service.wait_for_children(2, without=set())
     assert "processes: 2, threads of each: 8" in service.log.read_text()
     with (
@@ -58,6 +66,9 @@ def test_processes_are_rolled_and_replaced_without_losing_a_request_and_go_with_
         fresh.wait_until(500)
     assert (kept.lost, fresh.lost) == ([], [])
     assert set(kept.answers) | set(fresh.answers) == {200, 201}
+    # The counters are those of all processes, and outlive each.
+    asked = kept.answers[200] + fresh.answers[200]
+    assert answered(scrape_when_all_serve(service, 2)) == asked
     # The new ones work by what the files say now.
     newcomer = {"username": "grace", "email": "grace@example.com", "password": "a long password"}
     assert service.call("POST", "/auth/register", newcomer)[0] == 403
@@ -79,12 +90,41 @@ def test_processes_are_rolled_and_replaced_without_losing_a_request_and_go_with_
         assert service.call("GET", "/auth/me")[0] == 200
     third = service.wait_for_children(2, without={victim})
     assert third > second
+    counted = scrape_when_all_serve(service, 2)
+    assert answered(counted) == asked + 20
+    assert counted["tasklane_http_requests_in_progress", ()] == 1
+    # What dead processes have left is used again, so there are never more files than processes at once.
+    family = folder / "instance" / "metrics" / f"{service.parent.pid}"
+    assert 2 <= len(list(family.glob("counter_*.db"))) <= 4
 
+    # Also without the one that watched them they end, and tidy up behind themselves.
     children = [psutil.Process(pid) for pid in third]
     service.stop(signal.SIGKILL)
     assert wait_for_end(children) == []
+    assert not family.exists()
     with pytest.raises(ConnectionRefusedError):
         service.call("GET", "/health")
+
+    log = service.log.read_text()
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    told = [line for line in lines if line.get("route") == "/api/v1/auth/me"]
+    assert len(told) == len({line["request_id"] for line in told}) == asked + 20
+    assert {line["user_id"] for line in told} == {1}
+    assert TOKEN not in log
+
+
+def answered(found: Samples) -> float:
+    labels = (("method", "GET"), ("route", "/api/v1/auth/me"), ("status", "200"))
+    return found.get(("tasklane_http_requests_total", labels), 0)
+
+
+def scrape_when_all_serve(service: Service, processes: int) -> Samples:
+    """Ask until so many processes are there: `serve` answers as soon as one of them is."""
+    until = time.monotonic() + 60
+    while (found := scrape(service))["tasklane_web_processes", ()] != processes:
+        assert time.monotonic() < until, service.log.read_text()
+        time.sleep(0.05)
+    return found
 
 
 def break_release(folder: Path) -> Path:

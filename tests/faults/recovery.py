@@ -42,11 +42,15 @@ class Outcome:
 
 
 def run(stack: Stack, *, victim: str, kills: int, lease: float, parallel: int) -> Outcome:
-    """Let `parallel` workers begin a job each, kill them all in the middle, and wait for the jobs; again and again."""
+    """Let `parallel` workers begin a job each, kill them all in the middle, and wait for the jobs; again and again.
+
+    Workers and scheduler of an earlier run go on.
+    """
     outcome = Outcome(victim, lease)
     steps = {"TASKLANE_PROCESSING__STEPS": "10", "TASKLANE_PROCESSING__STEP_SECONDS": "0.2"}
-    stack.add("scheduler", "scheduler")
-    for number in range(parallel):
+    if not stack.named("scheduler"):
+        stack.add("scheduler", "scheduler")
+    for number in range(len(stack.named("worker")), parallel):
         stack.add(f"worker-{number + 1}", "worker", **steps)
     client = Client(stack.url)
     ordered: list[int] = []

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 import warnings
@@ -59,6 +60,17 @@ def _own_logging() -> Iterator[None]:
             logging.getLogger(name).setLevel(levels[name])
 
 
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Take back what a command does to the signals of its process."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
 @dataclass(frozen=True)
 class Operator:
     """Operator with an installation and without a line of its settings in the environment."""
@@ -91,6 +103,7 @@ class Operator:
         known = self.environ(environ)
         with (
             _own_logging(),
+            _own_signals(),
             chdir(self.instance.parent),
             warnings.catch_warnings(),
             appcontext_tearing_down.connected_to(lambda *_, **__: db.engine.dispose()),

@@ -15,6 +15,8 @@ from core.platform.config.load import ROOT
 from tests.support.processes import wait_for
 from tests.support.serving import Program
 
+PARTS = ("serve-process", "worker", "scheduler", "valkey-server")
+
 
 class Dev(Program):
     """A running `manage.py dev` and a client for it."""
@@ -22,7 +24,6 @@ class Dev(Program):
     def __init__(self, instance: Path, *, root: Path = ROOT, **environ: str) -> None:
         super().__init__(instance.parent / "dev.log", "dev", root=root)
         self.instance = instance
-        self.root = root
         self.environ |= {
             "TASKLANE_INSTANCE_PATH": str(instance),
             "TASKLANE_PROCESSING__STEP_SECONDS": "0.05",
@@ -36,6 +37,11 @@ class Dev(Program):
             assert running.poll() is None, self.log.read_text()
             time.sleep(0.02)
         return self
+
+    def parts(self) -> dict[str, int]:
+        """Return the process of each part."""
+        commands = {child.pid: " ".join(child.cmdline()) for child in self.parent.children()}
+        return {name: pid for name in PARTS for pid, command in commands.items() if name in command}
 
     def own_lines(self) -> list[str]:
         """Return what `dev` itself has said, without what its parts have."""

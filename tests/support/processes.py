@@ -76,6 +76,12 @@ def wait_for(read: Callable[[], Value], wanted: Callable[[Value], Any], *, secon
     return value
 
 
+def process_task(person: Person, **fields: Any) -> tuple[int, str]:
+    """Create a task and order its processing; return its id and that of the job."""
+    task = person.create_task(**fields)
+    return task["id"], person.post(f"/tasks/{task['id']}/process").get_json()["data"]["job_id"]
+
+
 def job_of(person: Person, job_id: str) -> Any:
     return person.get(f"/jobs/{job_id}").get_json()["data"]
 

@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 
 from core.platform.config.load import ROOT
+from tests.support.commands import Operator
 from tests.support.ports import free_port
 
 CREDENTIALS = {"username": "grace", "password": "a long password"}
@@ -47,6 +48,7 @@ class Program:
     """`manage.py <command>` in a process of its own, its log, and a port for it to listen on."""
 
     def __init__(self, log: Path, command: str, *, root: Path = ROOT) -> None:
+        self.root = root
         self.manage = [sys.executable, str(root / "manage.py")]
         self.command = command
         self.log = log
@@ -117,8 +119,12 @@ class Service(Program):
         }
 
     def prepare(self) -> "Service":
-        """Create the database."""
-        subprocess.run([*self.manage, "init-db"], env=self.environ, check=True, capture_output=True)
+        """Create the database, by the code of the release that serves it."""
+        if self.root == ROOT:
+            done = Operator(Path(self.environ["TASKLANE_INSTANCE_PATH"])).run("init-db", **self.environ)
+            assert done.returncode == 0, done.stderr
+        else:
+            subprocess.run([*self.manage, "init-db"], env=self.environ, check=True, capture_output=True)
         return self
 
     def start(self) -> "Service":

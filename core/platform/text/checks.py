@@ -5,12 +5,12 @@ hold for every other way in, such as commands and imports.
 """
 
 import contextlib
+import importlib
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-
-from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
+from typing import Any
 
 from core.platform.errors import Invalid
 from core.platform.text import zones
@@ -172,19 +172,21 @@ def email(value: str) -> str:
     Internal domains such as corp.local are welcome; the local part is ASCII, so
     that upper and lower case compare alike on every engine.
     """
+    # Loaded here, because its tables of characters take longer than any rule, and most processes see no address.
+    validator: Any = importlib.import_module("email_validator")
     with contextlib.suppress(ValueError):
         # Many an internal network is called corp.local, whatever RFC 6762 says.
-        SPECIAL_USE_DOMAIN_NAMES.remove("local")
+        validator.SPECIAL_USE_DOMAIN_NAMES.remove("local")
     try:
-        checked = validate_email(
+        checked = validator.validate_email(
             storable("email", strip(value)),
             check_deliverability=False,
             allow_smtputf8=False,
             globally_deliverable=False,
         )
-    except EmailNotValidError:
+    except validator.EmailNotValidError:
         raise _refuse("email", "Must be a valid e-mail address.") from None
-    normalized = checked.ascii_email or checked.normalized
+    normalized: str = checked.ascii_email or checked.normalized
     if len(normalized) > 120:
         raise _refuse("email", "Must be at most 120 characters long.")
     if "." not in checked.ascii_domain:
