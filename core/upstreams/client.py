@@ -58,27 +58,27 @@ def make_client() -> httpx.Client:
     )
 
 
-def exchange(
+def build(
     client: httpx.Client,
     settings: UpstreamSettings,
-    *,
     method: str,
     address: httpx.URL,
+    *,
     headers: Mapping[str, str],
     body: bytes | None = None,
-) -> UpstreamAnswer:
-    """Send one request and return the checked answer. Raises Failed and Unusable.
+) -> httpx.Request:
+    """Return a request to an upstream. Headers that are configured win over what the caller sent."""
+    json_type = {} if body is None else {"content-type": "application/json"}
+    timeout = httpx.Timeout(settings.read_timeout_seconds, connect=settings.connect_timeout_seconds)
+    headers = {**headers, **settings.headers, **json_type}
+    return client.build_request(method, address, content=body, headers=headers, timeout=timeout)
+
+
+def exchange(client: httpx.Client, settings: UpstreamSettings, request: httpx.Request) -> UpstreamAnswer:
+    """Send a request and return the checked answer. Raises Failed and Unusable.
 
     Runs inside `transport.call`.
     """
-    request = client.build_request(
-        method,
-        address,
-        content=body,
-        # What is configured wins over what the caller sent.
-        headers={**headers, **settings.headers, **({} if body is None else {"content-type": "application/json"})},
-        timeout=httpx.Timeout(settings.read_timeout_seconds, connect=settings.connect_timeout_seconds),
-    )
     try:
         response = client.send(request, stream=True, auth=_credentials(settings))
         try:

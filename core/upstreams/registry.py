@@ -1,6 +1,5 @@
-"""The upstreams of an application, and what one process knows of each: connections, breakers, answers."""
+"""The upstreams of an application, and what this process knows of each: connections, breakers, answers."""
 
-import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,46 +29,21 @@ class Upstream:
 
 
 class Registry:
-    """Clients of the upstreams, made at first use in the process that uses them."""
+    """The upstreams by name, their cached answers, and the client that asks them, made at first use."""
 
-    def __init__(self, configured: Mapping[str, UpstreamSettings]) -> None:
-        self._configured = configured
-        # A fork copies connections, which two processes must not share, and locks, which
-        # may be held. So each process has its own, and leaves its parent's alone.
-        self._by_process: dict[int, _Process] = {}
-
-    def all(self) -> list[Upstream]:
-        return list(self._here().upstreams.values())
-
-    def find(self, name: str) -> Upstream | None:
-        return self._here().upstreams.get(name)
-
-    @property
-    def cache(self) -> MemoryCache:
-        return self._here().cache
-
-    @property
-    def client(self) -> httpx.Client:
-        return self._here().client()
-
-    def close(self) -> None:
-        """Close the connections of this process."""
-        here = self._by_process.pop(os.getpid(), None)
-        if here is not None:
-            here.close()
-
-    def _here(self) -> "_Process":
-        # One step, so that two threads that come first get the same.
-        return self._by_process.get(os.getpid()) or self._by_process.setdefault(os.getpid(), _Process(self._configured))
-
-
-class _Process:
     def __init__(self, configured: Mapping[str, UpstreamSettings]) -> None:
         self.cache = MemoryCache(max_total_bytes=MAX_CACHED_BYTES)
-        self.upstreams = {name: _upstream(name, settings) for name, settings in configured.items()}
+        self._upstreams = {name: _upstream(name, settings) for name, settings in configured.items()}
         self._lock = threading.Lock()
         self._client: httpx.Client | None = None
 
+    def all(self) -> list[Upstream]:
+        return list(self._upstreams.values())
+
+    def find(self, name: str) -> Upstream | None:
+        return self._upstreams.get(name)
+
+    @property
     def client(self) -> httpx.Client:
         with self._lock:
             if self._client is None:
@@ -77,6 +51,7 @@ class _Process:
             return self._client
 
     def close(self) -> None:
+        """Close the connections."""
         with self._lock:
             if self._client is not None:
                 self._client.close()

@@ -15,11 +15,12 @@ import httpx
 
 from core.platform import clock
 from core.platform.access import Actor
+from core.platform.config.upstreams import UpstreamSettings
 from core.platform.errors import Conflict, DomainError, Forbidden, Malformed, NotFound, Unavailable
 from core.platform.logs import context
-from core.upstreams import address, transport
+from core.upstreams import address, client, transport
 from core.upstreams.cache import fresh_seconds
-from core.upstreams.client import Failed, Unusable, UpstreamAnswer, exchange
+from core.upstreams.client import Failed, Unusable, UpstreamAnswer
 from core.upstreams.registry import Registry, Upstream
 
 log = logging.getLogger("tasklane.upstreams")
@@ -59,14 +60,13 @@ def read(
     Raises NotFound for an unknown name, Malformed for a path that could lead
     elsewhere, what `_refusal` makes of a 4xx, and Unavailable for anything else.
     """
-    upstream = _require(registry.find(name))
-    target = address.below(upstream.base, path, parameters)
-    headers = _forwarded(language)
-    key = (name, str(target), headers.get("accept-language", ""))
+    upstream = _find(registry, name)
+    request = _request(registry, upstream, "GET", path, parameters, language)
+    key = (name, str(request.url), request.headers.get("accept-language", ""))
     kept = registry.cache.find(key)
     if kept is not None:
         return kept
-    answer = _ask(registry.client, upstream, "GET", target, headers)
+    answer = _ask(registry.client, upstream, request)
     seconds = fresh_seconds(answer.headers, longest=upstream.settings.cache_seconds)
     registry.cache.keep(key, answer.body, seconds=seconds)
     return answer.body
@@ -79,43 +79,47 @@ def send(
 
     Raises like `read`, and Forbidden where the configuration allows no POST.
     """
-    upstream = _require(registry.find(name))
+    upstream = _find(registry, name)
     if not upstream.settings.allow_post:
         raise Forbidden("This upstream takes no POST.")
-    target = address.below(upstream.base, path, parameters)
+    request = _request(registry, upstream, "POST", path, parameters, language, body)
     try:
-        return _ask(registry.client, upstream, "POST", target, _forwarded(language), body).body
+        return _ask(registry.client, upstream, request).body
     finally:
         # Whatever was cached may be out of date now, even if the call failed half-way.
         registry.cache.forget(name)
 
 
-def _require(upstream: Upstream | None) -> Upstream:
+def _find(registry: Registry, name: str) -> Upstream:
+    upstream = registry.find(name)
     if upstream is None:
         raise NotFound("There is no such upstream.")
     return upstream
 
 
-def _forwarded(language: str) -> dict[str, str]:
-    """Return the headers that go along: everything else of the caller stays here."""
-    headers = {"accept-language": language} if _LANGUAGE.fullmatch(language) else {}
-    request_id = context.request_id.get()
-    return {**headers, "x-request-id": request_id} if request_id else headers
-
-
-def _ask(
-    client: httpx.Client,
+def _request(
+    registry: Registry,
     upstream: Upstream,
     method: str,
-    target: httpx.URL,
-    headers: Mapping[str, str],
+    path: str,
+    parameters: Parameters,
+    language: str,
     body: bytes | None = None,
-) -> UpstreamAnswer:
+) -> httpx.Request:
+    """Return the request to send. Of the caller's headers two go along; everything else stays here."""
+    headers = {"accept-language": language} if _LANGUAGE.fullmatch(language) else {}
+    if request_id := context.request_id.get():
+        headers["x-request-id"] = request_id
+    target = address.below(upstream.base, path, parameters)
+    return client.build(registry.client, upstream.settings, method, target, headers=headers, body=body)
+
+
+def _ask(connections: httpx.Client, upstream: Upstream, request: httpx.Request) -> UpstreamAnswer:
     """Make one call, if breaker and places let it through, and return a 2xx answer."""
     if not upstream.places.acquire(blocking=False):
         raise _unavailable(upstream, "too many calls at once")
     try:
-        answer = _call(client, upstream, method, target, headers, body)
+        answer = _call(connections, upstream, request)
     except Failed as error:
         # Said only when the breaker knows of the failure: it may leave the upstream alone for longer than that wishes.
         raise _unavailable(upstream, str(error), error.retry_after) from None
@@ -128,22 +132,15 @@ def _ask(
     return answer
 
 
-def _call(
-    client: httpx.Client,
-    upstream: Upstream,
-    method: str,
-    target: httpx.URL,
-    headers: Mapping[str, str],
-    body: bytes | None,
-) -> UpstreamAnswer:
+def _call(connections: httpx.Client, upstream: Upstream, request: httpx.Request) -> UpstreamAnswer:
     """Make one call if the breaker lets it through, and report the result to the breaker."""
     admission = upstream.breaker.admit()
     if admission is None:
         raise _unavailable(upstream, "left alone")
     works = False
     try:
-        retries = upstream.settings.retries if method == "GET" and not admission.is_trial else 0
-        answer = _try(client, upstream, method, target, headers, body, retries=retries)
+        retries = upstream.settings.retries if request.method == "GET" and not admission.is_trial else 0
+        answer = _try(connections, upstream.settings, request, retries=retries)
         works = True
     except Unusable:
         works = True
@@ -154,23 +151,15 @@ def _call(
 
 
 def _try(
-    client: httpx.Client,
-    upstream: Upstream,
-    method: str,
-    target: httpx.URL,
-    headers: Mapping[str, str],
-    body: bytes | None,
-    *,
-    retries: int,
+    connections: httpx.Client, settings: UpstreamSettings, request: httpx.Request, *, retries: int
 ) -> UpstreamAnswer:
     """Send the request up to `retries` + 1 times within one deadline."""
-    settings = upstream.settings
     ends_at = clock.monotonic() + settings.timeout_seconds
     pause = settings.retry_pause_seconds
     with transport.call(ends_at=ends_at, allow_private=settings.allow_private):
         for left in range(retries, -1, -1):
             try:
-                return exchange(client, settings, method=method, address=target, headers=headers, body=body)
+                return client.exchange(connections, settings, request)
             except Failed as error:
                 if not (left and error.may_pass and clock.monotonic() + pause < ends_at):
                     raise

@@ -1,7 +1,6 @@
 """Upstreams below HTTP: deadlines, retries, breaker, cache, and what is never sent."""
 
 import json
-import os
 import ssl
 import threading
 import time
@@ -21,7 +20,7 @@ from core.platform.config.load import ROOT, load_settings
 from core.platform.config.settings import Settings
 from core.platform.config.upstreams import UpstreamSettings
 from core.platform.errors import Conflict, DomainError, Forbidden, Malformed, NotFound, Unavailable
-from core.upstreams import address, transport
+from core.upstreams import address, client, transport
 from core.upstreams import service as upstreams
 from core.upstreams.breaker import Breaker, BreakerState
 from core.upstreams.cache import fresh_seconds
@@ -592,7 +591,7 @@ def test_a_trial_that_ends_in_a_bug_is_over(
 ) -> None:
     registry = connect(server.url, breaker_failures=1)
     with monkeypatch.context() as patched:
-        patched.setattr(upstreams, "exchange", lambda *args, **kwargs: 1 / 0)
+        patched.setattr(client, "exchange", lambda *args, **kwargs: 1 / 0)
         for _ in range(2):
             with pytest.raises(ZeroDivisionError):
                 read(registry)
@@ -702,26 +701,6 @@ def test_many_short_answers_to_long_questions_are_bounded_too() -> None:
 
 
 # --- processes ----------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-def test_a_fork_has_connections_and_breakers_of_its_own(
-    server: UpstreamServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    registry = connect(server.url, breaker_failures=1)
-    server.on("/bad", lambda request: request.say({}, 500))
-    read(registry)
-    with pytest.raises(Unavailable):
-        read(registry, "bad")
-    parent = registry.client
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "getpid", lambda: -1)
-        assert state(registry) == "closed"
-        assert read(registry)
-        assert registry.client is not parent
-        registry.close()
-        assert not parent.is_closed
-    assert (state(registry), registry.client) == ("open", parent)
 
 
 def test_threads_that_come_first_share_one_client(connect: Connect) -> None:
