@@ -14,11 +14,7 @@ LABEL_POINTS = 8.5
 
 def written(day: date) -> str:
     """Return a day as reports write it, such as 5 Nov 2026."""
-    return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
-
-
-# Not strftime: its names follow the locale of the machine.
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+    return f"{day.day} {day:%b %Y}"
 
 
 def say(axes: Axes, sentence: str) -> None:

@@ -1,17 +1,15 @@
 """Charts of what happened over time: burn-up and throughput."""
 
-from collections.abc import Callable
-from datetime import date, timedelta
-from itertools import pairwise
 from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
 from core.reports.figures import Figures, Point, Week
-from workers.drawing.axes import LABEL_POINTS, MONTHS, count_along_y, legend, written
+from workers.drawing.axes import LABEL_POINTS, count_along_y, legend, written
 from workers.drawing.chart import Chart
 from workers.drawing.style import BLUE, GREEN, INK, MUTED, OUTLINE
 from workers.drawing.words import count, tasks
@@ -19,8 +17,7 @@ from workers.drawing.words import count, tasks
 BURN_UP_LABELS_INCHES = 1.45
 # More weeks than this are too narrow for outlines and markers.
 MOST_OUTLINED = 60
-_MONTH_STEPS = (1, 2, 3, 4, 6, 12)
-_DAY_STEPS = (1, 2, 7, 14)
+MOST_DAYS = 10
 
 
 # --- burn-up ------------------------------------------------------------------
@@ -40,12 +37,11 @@ def _burn_up_note(figures: Figures) -> str:
 
 def _draw_burn_up(axes: Axes, figures: Figures) -> None:
     points = figures.burn_up
-    start = figures.heading.first - timedelta(days=1)
-    x = [(point.day - start).days for point in points]
+    x: list[Any] = [point.day for point in points]
     scope = [point.scope for point in points]
     completed = [point.completed for point in points]
     every = max(len(points) // 10, 1)
-    end = (figures.heading.last - start).days
+    end: Any = figures.heading.last
     top = max(scope) * 1.08
     axes.fill_between(x, completed, scope, facecolor=BLUE, alpha=0.10, linewidth=0)
     axes.fill_between(x, 0, completed, facecolor=GREEN, alpha=0.18, linewidth=0)
@@ -58,11 +54,10 @@ def _draw_burn_up(axes: Axes, figures: Figures) -> None:
         axes.axvline(x[-1], color=MUTED, linewidth=0.8, linestyle=":")
         where: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "va": "top"}
         axes.annotate("today", (x[-1], 1), (4, 0), color=MUTED, fontsize=LABEL_POINTS, **where)
-    axes.set_xlim(0, end)
+    axes.set_xlim(x[0], end)
     count_along_y(axes, top)
     _label_lines(axes, points, top)
-    ticks = _month_ticks(figures) if figures.is_weekly else _day_ticks(figures)
-    axes.set_xticks([(day - start).days for day, _ in ticks], [label for _, label in ticks])
+    _scale_dates(axes, points)
     axes.set_xlabel(
         "Date, a point at the end of each week" if figures.is_weekly else "Date, a point at the end of each day"
     )
@@ -98,34 +93,13 @@ def _label_lines(axes: Axes, points: tuple[Point, ...], top: float) -> None:
             )
 
 
-def _day_ticks(figures: Figures) -> list[tuple[date, str]]:
-    first, last = figures.heading.first, figures.heading.last
-    days = (last - first).days + 1
-    step = next(step for step in _DAY_STEPS if days <= 10 * step or step == _DAY_STEPS[-1])
-    chosen = [first + timedelta(days=number) for number in range(0, days, step)]
-    return _with_years(chosen, lambda day: f"{day.day} {MONTHS[day.month - 1]}")
-
-
-def _month_ticks(figures: Figures) -> list[tuple[date, str]]:
-    first, last = figures.heading.first, figures.heading.last
-    months = (last.year - first.year) * 12 + last.month - first.month + 1
-    step = next(step for step in _MONTH_STEPS if months <= 12 * step)
-    starts = [
-        date(first.year + number // 12, number % 12 + 1, 1)
-        for number in range(first.month - 1, first.month - 1 + months)
-    ]
-    chosen = [day for day in starts if (day.month - 1) % step == 0 and first <= day <= last]
-    return _with_years(chosen, lambda day: MONTHS[day.month - 1])
-
-
-def _with_years(days: list[date], label: Callable[[date], str]) -> list[tuple[date, str]]:
-    """Return the days with their labels, and below it the year wherever a new one begins."""
-    if not days:
-        return []
-    first = [(days[0], f"{label(days[0])}\n{days[0].year}")]
-    return first + [
-        (day, label(day) if day.year == before.year else f"{label(day)}\n{day.year}") for before, day in pairwise(days)
-    ]
+def _scale_dates(axes: Axes, points: tuple[Point, ...]) -> None:
+    """Label the x-axis with dates, each day if these are few: the axis itself would go on to hours."""
+    locator = AutoDateLocator(maxticks=10)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    if len(points) <= MOST_DAYS:
+        axes.set_xticks([point.day for point in points])  # type: ignore[arg-type]
 
 
 BURN_UP = Chart("Burn-up", _burn_up_missing, _burn_up_note, _draw_burn_up, right=BURN_UP_LABELS_INCHES)
