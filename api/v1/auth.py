@@ -1,5 +1,6 @@
 """Registration, login and the own account."""
 
+from datetime import timedelta
 from typing import Any
 
 from flask import url_for
@@ -125,14 +126,11 @@ def _read_login(wanted: Input, body: dict[str, Any]) -> dict[str, Any]:
     return {"username": email, **checked}
 
 
-def _origin() -> dict[str, Any]:
-    """Return where an attempt to log in comes from, and what hides that."""
-    settings = current_settings()
-    return {
-        "address": get_remote_address(),
-        "hashing_key": settings.secret_key,
-        "former_keys": settings.secret_key_previous,
-    }
+def _log_in(lifetime: timedelta, body: dict[str, Any]) -> auth.Grant:
+    """Open a session for who is named in the body, if this is them."""
+    return auth.login(
+        lifetime=lifetime, address=get_remote_address(), secret_keys=current_settings().secret_keys, **body
+    )
 
 
 @ns.route("/login")
@@ -153,7 +151,7 @@ class Login(SecureResource):
         credentials without a body, by HTTPS or from this machine. A client that sends the form
         is refused as RFC 6749, section 5.2, says: `error` (such as `invalid_grant`) and `error_description`.
         """
-        return tokens.issue(auth.login(lifetime=tokens.session_lifetime(), **_origin(), **self.body))
+        return tokens.issue(_log_in(tokens.session_lifetime(), self.body))
 
     def read_body(self, wanted: Input) -> dict[str, Any]:
         """Accept Basic credentials and a form beside JSON."""
@@ -191,7 +189,7 @@ class BrowserSession(SecureResource):
         """
         remember = self.body.pop("remember", False)
         lifetime = tokens.browser_session_lifetime(remember=remember)
-        return tokens.issue_cookies(auth.login(lifetime=lifetime, **_origin(), **self.body), remember=remember)
+        return tokens.issue_cookies(_log_in(lifetime, self.body), remember=remember)
 
     def read_body(self, wanted: Input) -> dict[str, Any]:
         """Accept an e-mail address under its own name."""

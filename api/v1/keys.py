@@ -86,7 +86,7 @@ class KeyCollection(SecureResource):
         never beyond what the owner may do, until it expires, is revoked, or the
         owner's password changes. It cannot manage keys, passwords and sessions.
         """
-        made = keys.create(self.actor, hashing_key=current_settings().secret_key, **self.body)
+        made = keys.create(self.actor, secret_key=current_settings().secret_key, **self.body)
         return {**{name: getattr(made.row, name) for name in key_out}, "key": made.key}
 
 

@@ -70,7 +70,7 @@ class Unsubscription(SecureResource):
 
         Changes nothing, because mail scanners follow links.
         """
-        return preferences.find(token, signing_keys=current_settings().secret_keys)
+        return preferences.find(token, secret_keys=current_settings().secret_keys)
 
     @refuses(404)
     @returns(subscription_out)
@@ -80,4 +80,4 @@ class Unsubscription(SecureResource):
         Mail programs do this with one click (RFC 8058); their form, or any other
         body, is not looked at. Again is as good as once.
         """
-        return preferences.unsubscribe(token, signing_keys=current_settings().secret_keys)
+        return preferences.unsubscribe(token, secret_keys=current_settings().secret_keys)

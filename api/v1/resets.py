@@ -88,8 +88,7 @@ class PasswordReset(SecureResource):
         A token that is unknown, used or expired is 422.
         """
         confide(self.body["token"])
-        settings = current_settings()
-        resets.redeem(signing_key=settings.secret_key, former_keys=settings.secret_key_previous, **self.body)
+        resets.redeem(secret_keys=current_settings().secret_keys, **self.body)
 
 
 @ns.route("/users/<int:user_id>/password-reset")
@@ -106,5 +105,5 @@ class PasswordResetLink(SecureResource):
         An inactive account gets none (409).
         """
         settings = current_settings()
-        link = resets.make(self.actor, user_id=user_id, signing_key=settings.secret_key)
+        link = resets.make(self.actor, user_id=user_id, secret_key=settings.secret_key)
         return {"token": link.token, "url": settings.mail.reset_link(link.token), "expires_at": link.expires_at}

@@ -114,7 +114,7 @@ def _record_change(session: Session, actor: Actor, user: User, *, was: dict[str,
 
 
 @repeated
-def set_password(*, user_id: int, password: str, hashing_keys: Sequence[str]) -> None:
+def set_password(*, user_id: int, password: str, secret_keys: Sequence[str]) -> None:
     """Give an account a new password, and end its sessions, its API keys and any lock; for operators.
 
     Raises NotFound and Invalid.
@@ -124,7 +124,7 @@ def set_password(*, user_id: int, password: str, hashing_keys: Sequence[str]) ->
         user = require_user(UserRepository(session).find_for_update(user_id))
         user.password_hash = password_hash
         # A user without an address that is known would otherwise wait until the guessing stops.
-        lockout.forgive(session, user, hashing_keys=hashing_keys)
+        lockout.forgive(session, user, secret_keys=secret_keys)
         revocation.end_access(session, user_id=user_id)
         audit.record(session, EventKind.PASSWORD_CHANGED, user_id=user_id)
 

@@ -1,7 +1,5 @@
 """API keys: making them, ending them, and letting their bearers in."""
 
-import hashlib
-import hmac
 import logging
 import re
 import secrets
@@ -28,6 +26,7 @@ from core.platform.database.session import transaction
 from core.platform.database.trouble import is_outage
 from core.platform.errors import Forbidden, Invalid, InvalidToken, NotFound
 from core.platform.preconditions import Expected
+from core.platform.signing import digest
 from core.users.repository import UserRepository
 
 log = logging.getLogger("tasklane.auth")
@@ -59,7 +58,7 @@ class NewKey:
 
 @repeated
 def create(
-    actor: Actor, *, name: str, scopes: Sequence[str], expires_at: datetime | None = None, hashing_key: str
+    actor: Actor, *, name: str, scopes: Sequence[str], expires_at: datetime | None = None, secret_key: str
 ) -> NewKey:
     """Make an API key for the actor.
 
@@ -80,7 +79,8 @@ def create(
         user_id=actor.user_id,
         name=name,
         prefix=key[:SHOWN_LENGTH],
-        key_hash=_hash(key, hashing_key),
+        # A key is 192 random bits, so unlike a password it needs no slow hash.
+        key_hash=digest(secret_key, "api-key", key),
         scopes=[str(scope) for scope in wanted],
         expires_at=expires_at,
     )
@@ -117,8 +117,8 @@ def revoke(actor: Actor, expected: Expected, /, *, key_id: int) -> None:
         audit.record(session, EventKind.KEY_REVOKED, user_id=row.user_id, actor_id=actor.user_id, key=row.id)
 
 
-def authenticate(*, key: str, hashing_keys: Sequence[str]) -> Actor:
-    """Return who holds the key, limited to its scopes. The first of `hashing_keys` is the one in force.
+def authenticate(*, key: str, secret_keys: Sequence[str]) -> Actor:
+    """Return who holds the key, limited to its scopes. The first of `secret_keys` is the one in force.
 
     Raises InvalidToken with the same words whether the key is unknown, revoked
     or expired or its owner inactive. One statement, and a second one at most
@@ -127,7 +127,7 @@ def authenticate(*, key: str, hashing_keys: Sequence[str]) -> Actor:
     if not KEY.fullmatch(key):
         raise InvalidToken(NOT_VALID)
     now = clock.now()
-    hashes = [_hash(key, hashing_key) for hashing_key in hashing_keys]
+    hashes = [digest(secret_key, "api-key", key) for secret_key in secret_keys]
     holder = KeyRepository(db.session()).find_holder(*hashes)
     if holder is None or holder.revoked_at is not None or not holder.is_active:
         raise InvalidToken(NOT_VALID)
@@ -171,14 +171,6 @@ def _note_use(holder: Any, now: datetime, *, is_news: bool, new_hash: str | None
             raise
         # A read must not fail because the trace of it could not be written.
         log.warning("The use of API key %s was not recorded: %s", holder.id, type(error.orig).__name__)
-
-
-def _hash(key: str, hashing_key: str) -> str:
-    """Return what is stored of a key; worthless without the secret of the installation.
-
-    A key is 192 random bits, so unlike a password it needs no slow hash.
-    """
-    return hmac.new(hashing_key.encode(), b"api-key:" + key.encode(), hashlib.sha256).hexdigest()
 
 
 def _require(actor: Actor, key: ApiKey | None) -> ApiKey:

@@ -8,8 +8,6 @@ delay a login from a new place, and nothing more. Names without an account are
 treated alike, so a lock does not show whether there is one.
 """
 
-import hashlib
-import hmac
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -23,6 +21,7 @@ from core.platform.database.base import db
 from core.platform.database.repeats import repeated
 from core.platform.database.session import transaction
 from core.platform.errors import TooManyAttempts
+from core.platform.signing import digest
 from core.platform.text import checks
 from core.users.model import User
 
@@ -33,25 +32,25 @@ LONGEST_LOCK = timedelta(minutes=15)
 MEMORY = timedelta(hours=1)
 
 
-def require_unlocked(name: str, user: User | None, address: str, *, hashing_keys: Sequence[str]) -> None:
+def require_unlocked(name: str, user: User | None, address: str, *, secret_keys: Sequence[str]) -> None:
     """Raise TooManyAttempts if the name is locked and its owner has never come from this address."""
     repository = AuditRepository(db.session())
     # Under a former key too: a new one of the installation ends no lock, and makes no address strange.
-    until = repository.locked_until(*(_hash("name", checks.login_name(name), key) for key in hashing_keys))
+    until = repository.locked_until(*(digest(key, "name", checks.login_name(name)) for key in secret_keys))
     now = clock.now()
     if until is None or until <= now:
         return
     # Asked for a name without an account too, because the time that it takes would show whether there is one.
-    if repository.is_known(user.id if user else 0, *(_hash("address", address, key) for key in hashing_keys)):
+    if repository.is_known(user.id if user else 0, *(digest(key, "address", address) for key in secret_keys)):
         return
     seconds = int((until - now).total_seconds()) + 1
     raise TooManyAttempts("There were too many wrong passwords for this name. Try again later.", retry_after=seconds)
 
 
 @repeated
-def note_failure(name: str, user: User | None, *, hashing_key: str) -> None:
+def note_failure(name: str, user: User | None, *, secret_key: str) -> None:
     """Count a wrong password for the name, and lock the name when there are many."""
-    name_hash = _hash("name", checks.login_name(name), hashing_key)
+    name_hash = digest(secret_key, "name", checks.login_name(name))
     user_id = user.id if user else None
     now = clock.now()
     with transaction() as session:
@@ -64,17 +63,13 @@ def note_failure(name: str, user: User | None, *, hashing_key: str) -> None:
             audit.record(session, EventKind.LOCKED_OUT, user_id=user_id, seconds=int(length.total_seconds()))
 
 
-def note_success(session: Session, user: User, address: str, *, hashing_keys: Sequence[str]) -> None:
+def note_success(session: Session, user: User, address: str, *, secret_keys: Sequence[str]) -> None:
     """Forget the failures for all names of the user, and remember where they came from."""
-    forgive(session, user, hashing_keys=hashing_keys)
-    AuditRepository(session).know(user.id, _hash("address", address, hashing_keys[0]), clock.now())
+    forgive(session, user, secret_keys=secret_keys)
+    AuditRepository(session).know(user.id, digest(secret_keys[0], "address", address), clock.now())
 
 
-def forgive(session: Session, user: User, *, hashing_keys: Sequence[str]) -> None:
+def forgive(session: Session, user: User, *, secret_keys: Sequence[str]) -> None:
     """Forget the failures for all names of the user, which ends their locks, also those under former keys."""
     names = [checks.login_name(name) for name in (user.username, user.email)]
-    AuditRepository(session).forgive(*(_hash("name", name, key) for name in names for key in hashing_keys))
-
-
-def _hash(purpose: str, value: str, hashing_key: str) -> str:
-    return hmac.new(hashing_key.encode(), f"{purpose}:{value}".encode(), hashlib.sha256).hexdigest()
+    AuditRepository(session).forgive(*(digest(key, "name", name) for name in names for key in secret_keys))

@@ -4,8 +4,6 @@ A link that is sent is made by the worker, of the job's id: so nothing that is s
 and a message that has to be sent again has the same one.
 """
 
-import hashlib
-import hmac
 import re
 import secrets
 from collections.abc import Sequence
@@ -26,6 +24,7 @@ from core.platform.database.base import db
 from core.platform.database.repeats import repeated
 from core.platform.database.session import transaction
 from core.platform.errors import Conflict, Forbidden, Invalid, NotFound
+from core.platform.signing import digest
 from core.platform.text import checks
 from core.users.repository import UserRepository
 
@@ -34,6 +33,8 @@ LIFETIME = timedelta(minutes=30)
 LINKS_AT_ONCE = 3
 
 TOKEN = re.compile(r"tlr_[0-9a-f]{48}")
+# For which a token is named by its digest, which is all that is stored of it.
+_PURPOSE = "password-reset"
 ADMINS_ONLY = "Only administrators may make a link for a new password."
 NOT_VALID = "This token is unknown, used or expired. Ask for a new one."
 
@@ -67,10 +68,10 @@ def order(*, username: str) -> None:
 
 
 @repeated
-def make_for_job(*, user_id: int, job_id: UUID, until: datetime, signing_key: str) -> str | None:
+def make_for_job(*, user_id: int, job_id: UUID, until: datetime, secret_key: str) -> str | None:
     """Return the token that a job is to send, the same each time; None if it must not, because there are others."""
-    token = _token(hmac.digest(signing_key.encode(), f"password-reset-job:{job_id}".encode(), hashlib.sha256))
-    token_hash = _hash(token, signing_key)
+    token = f"tlr_{digest(secret_key, 'password-reset-job', str(job_id))[:48]}"
+    token_hash = digest(secret_key, _PURPOSE, token)
     now = clock.now()
     with transaction() as session:
         # Whoever is deleted meanwhile gets none, and two jobs count one after the other.
@@ -84,14 +85,14 @@ def make_for_job(*, user_id: int, job_id: UUID, until: datetime, signing_key: st
 
 
 @repeated
-def make(actor: Actor, *, user_id: int, signing_key: str) -> ResetLink:
+def make(actor: Actor, *, user_id: int, secret_key: str) -> ResetLink:
     """Make a link for another user's account; for administrators to hand over.
 
     Raises Forbidden, NotFound, and Conflict for an inactive account.
     """
     if not actor.is_admin:
         raise Forbidden(ADMINS_ONLY)
-    link = ResetLink(_token(secrets.token_bytes(32)), clock.now() + LIFETIME)
+    link = ResetLink(f"tlr_{secrets.token_hex(24)}", clock.now() + LIFETIME)
     with transaction() as session:
         user = UserRepository(session).find_for_update(user_id)
         # Whose session or role ends meanwhile makes no more links.
@@ -105,7 +106,7 @@ def make(actor: Actor, *, user_id: int, signing_key: str) -> ResetLink:
         if not user.is_active:
             raise Conflict("This account is inactive.")
         ResetRepository(session).add(
-            token_hash=_hash(link.token, signing_key),
+            token_hash=digest(secret_key, _PURPOSE, link.token),
             user_id=user_id,
             created_at=clock.now(),
             expires_at=link.expires_at,
@@ -115,7 +116,7 @@ def make(actor: Actor, *, user_id: int, signing_key: str) -> ResetLink:
 
 
 @repeated
-def redeem(*, token: str, new_password: str, signing_key: str, former_keys: Sequence[str] = ()) -> None:
+def redeem(*, token: str, new_password: str, secret_keys: Sequence[str]) -> None:
     """Set a new password, and end all sessions, API keys and other links, and any lock.
 
     Raises Invalid for a weak password, and with the same words for a token that
@@ -123,7 +124,7 @@ def redeem(*, token: str, new_password: str, signing_key: str, former_keys: Sequ
     """
     checks.password(new_password, field="new_password")
     links = ResetRepository(db.session())
-    hashes = [_hash(token.strip(), key) for key in (signing_key, *former_keys)]
+    hashes = [digest(secret_key, _PURPOSE, token.strip()) for secret_key in secret_keys]
     found = ((each, links.find_user_id(each, clock.now())) for each in hashes)
     token_hash, user_id = next((pair for pair in found if pair[1] is not None), ("", None))
     # Only for a token that holds a password is hashed, which costs time.
@@ -135,18 +136,9 @@ def redeem(*, token: str, new_password: str, signing_key: str, former_keys: Sequ
         if user is None or not user.is_active or not ResetRepository(session).use(token_hash, clock.now()):
             raise _not_valid()
         user.password_hash = password_hash
-        lockout.forgive(session, user, hashing_keys=[signing_key, *former_keys])
+        lockout.forgive(session, user, secret_keys=secret_keys)
         revocation.end_access(session, user_id=user_id)
         audit.record(session, EventKind.PASSWORD_RESET, user_id=user_id)
-
-
-def _token(octets: bytes) -> str:
-    return f"tlr_{octets.hex()[:48]}"
-
-
-def _hash(token: str, signing_key: str) -> str:
-    """Return what is stored of a token; worthless without the secret of the installation."""
-    return hmac.new(signing_key.encode(), b"password-reset:" + token.encode(), hashlib.sha256).hexdigest()
 
 
 def _not_valid() -> Invalid:

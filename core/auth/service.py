@@ -44,15 +44,7 @@ class Grant:
 
 
 @repeated
-def login(
-    *,
-    username: str,
-    password: str,
-    lifetime: timedelta,
-    address: str,
-    hashing_key: str,
-    former_keys: Sequence[str] = (),
-) -> Grant:
+def login(*, username: str, password: str, lifetime: timedelta, address: str, secret_keys: Sequence[str]) -> Grant:
     """Open a session for a username or an e-mail address; it ends after `lifetime` without a refresh.
 
     Raises Unauthenticated with the same words, in about the same time, whether
@@ -60,11 +52,11 @@ def login(
     TooManyAttempts while the name is locked, whether or not it is an account's.
     """
     user = UserRepository(db.session()).find_by_login(username)
-    lockout.require_unlocked(username, user, address, hashing_keys=[hashing_key, *former_keys])
+    lockout.require_unlocked(username, user, address, secret_keys=secret_keys)
     # Longer passwords than 128 characters cannot have been set; hashing them would only cost time.
     right = passwords.verify_password(user.password_hash if user else None, password[:129])
     if user is None or not right or not user.is_active:
-        lockout.note_failure(username, user, hashing_key=hashing_key)
+        lockout.note_failure(username, user, secret_key=secret_keys[0])
         raise Unauthenticated(WRONG_CREDENTIALS)
     proven = user.password_hash
     stronger = passwords.hash_password(password) if passwords.needs_rehash(user.password_hash) else None
@@ -75,7 +67,7 @@ def login(
             raise Unauthenticated(WRONG_CREDENTIALS)
         if stronger and current.password_hash == proven:
             current.password_hash = stronger
-        lockout.note_success(session, current, address, hashing_keys=[hashing_key, *former_keys])
+        lockout.note_success(session, current, address, secret_keys=secret_keys)
         audit.record(session, EventKind.LOGIN, user_id=user.id, actor_id=user.id)
         return open_session(session, current, lifetime=lifetime)
 

@@ -54,18 +54,18 @@ class Subscription:
     wanted: bool
 
 
-def unsubscribe_token(user_id: int, kind: MailKind, *, signing_keys: Sequence[str]) -> str:
+def unsubscribe_token(user_id: int, kind: MailKind, *, secret_keys: Sequence[str]) -> str:
     """Return the part of a link that proves its holder got a message of this kind.
 
     It does not expire: people unsubscribe from old messages too, and all that it
     can do is to end them.
     """
-    return str(_signer(signing_keys).dumps([user_id, str(kind)]))
+    return str(_signer(secret_keys).dumps([user_id, str(kind)]))
 
 
-def find(token: str, *, signing_keys: Sequence[str]) -> Subscription:
+def find(token: str, *, secret_keys: Sequence[str]) -> Subscription:
     """Return what a link is about, and change nothing. Raises NotFound for a forged one or a former account."""
-    user_id, kind = _open(token, signing_keys)
+    user_id, kind = _open(token, secret_keys)
     session = db.session()
     if UserRepository(session).find(user_id) is None:
         raise NotFound(NO_LINK)
@@ -73,9 +73,9 @@ def find(token: str, *, signing_keys: Sequence[str]) -> Subscription:
 
 
 @repeated
-def unsubscribe(token: str, *, signing_keys: Sequence[str]) -> Subscription:
+def unsubscribe(token: str, *, secret_keys: Sequence[str]) -> Subscription:
     """End the messages that a link is about; once more changes nothing. Raises NotFound like `find`."""
-    user_id, kind = _open(token, signing_keys)
+    user_id, kind = _open(token, secret_keys)
     with transaction() as session:
         if UserRepository(session).find_for_update(user_id) is None:
             raise NotFound(NO_LINK)
@@ -83,9 +83,9 @@ def unsubscribe(token: str, *, signing_keys: Sequence[str]) -> Subscription:
     return Subscription(kind, wanted=False)
 
 
-def _open(token: str, signing_keys: Sequence[str]) -> tuple[int, MailKind]:
+def _open(token: str, secret_keys: Sequence[str]) -> tuple[int, MailKind]:
     try:
-        user_id, name = _signer(signing_keys).loads(token)
+        user_id, name = _signer(secret_keys).loads(token)
         kind = MailKind(name)
     except (BadSignature, ValueError):  # ValueError: a kind that this version does not know.
         raise NotFound(NO_LINK) from None
@@ -94,5 +94,5 @@ def _open(token: str, signing_keys: Sequence[str]) -> tuple[int, MailKind]:
     return user_id, kind
 
 
-def _signer(signing_keys: Sequence[str]) -> URLSafeSerializer:
-    return URLSafeSerializer(oldest_first(signing_keys), salt="unsubscribe")
+def _signer(secret_keys: Sequence[str]) -> URLSafeSerializer:
+    return URLSafeSerializer(oldest_first(secret_keys), salt="unsubscribe")

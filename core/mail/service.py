@@ -56,7 +56,7 @@ def password_reset(*, user_id: int | None, until: str, job_id: UUID, settings: S
     if expires_at <= clock.now():
         raise NotNeeded("The link would have expired before it was sent.")
     user = _recipient(user_id, MailKind.PASSWORD_RESET)
-    token = resets.make_for_job(user_id=user_id, job_id=job_id, until=expires_at, signing_key=settings.secret_key)
+    token = resets.make_for_job(user_id=user_id, job_id=job_id, until=expires_at, secret_key=settings.secret_key)
     if token is None:
         raise NotNeeded("This link was used already, or as many as may hold at once have been sent.")
     values = {
@@ -125,7 +125,7 @@ def message_of(letter: Letter, settings: Settings, *, message_id: str) -> EmailM
     """Return the letter as a message, with a link to unsubscribe where that is possible."""
     url = None
     if settings.public_url and letter.kind in OPTIONAL:
-        token = unsubscribe_token(letter.recipient.id, letter.kind, signing_keys=settings.secret_keys)
+        token = unsubscribe_token(letter.recipient.id, letter.kind, secret_keys=settings.secret_keys)
         url = settings.public_url + UNSUBSCRIBE_PATH + token
     return compose(
         letter.kind,

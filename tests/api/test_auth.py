@@ -242,7 +242,7 @@ def test_a_refusal_by_a_lock_does_the_same_work_whoever_it_is_for(
     for name in ("ada", "nobody"):
         for _ in range(lockout.FREE_FAILURES):
             with app.app_context():
-                lockout.note_failure(name, None, hashing_key=app.extensions["tasklane"].secret_key)
+                lockout.note_failure(name, None, secret_key=app.extensions["tasklane"].secret_key)
         statements.clear()
         refused = anonymous.post("/auth/login", {"username": name, "password": PASSWORD})
         assert refused.status_code == 429

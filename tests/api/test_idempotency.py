@@ -299,7 +299,7 @@ def test_a_limit_is_not_kept_and_the_same_key_works_after_it(app: Flask, ada: Pe
     body = {"username": "ada", "password": PASSWORD}
     with app.app_context():
         for _ in range(lockout.FREE_FAILURES):
-            lockout.note_failure("ada", None, hashing_key=app.extensions["tasklane"].secret_key)
+            lockout.note_failure("ada", None, secret_key=app.extensions["tasklane"].secret_key)
     assert ada.post("/auth/login", body, token="", headers=KEY).status_code == 429
     with app.app_context(), transaction() as session:
         session.execute(update(LoginFailures).values(locked_until=clock.now()))

@@ -71,7 +71,7 @@ def test_whoever_has_said_when_to_come_back_knows_better_than_a_limit(
         assert (polled.headers["Retry-After"], "X-RateLimit-Limit" in polled.headers) == ("2", True)
     for _ in range(lockout.FREE_FAILURES):
         with app.app_context():
-            lockout.note_failure("nobody", None, hashing_key=app.extensions["tasklane"].secret_key)
+            lockout.note_failure("nobody", None, secret_key=app.extensions["tasklane"].secret_key)
     locked = Person(app).post("/auth/login", {"username": "nobody", "password": PASSWORD})
     assert locked.status_code == 429
     assert 0 < int(locked.headers["Retry-After"]) <= 16

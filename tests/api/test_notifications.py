@@ -153,9 +153,9 @@ def test_a_link_of_long_ago_does_not_undo_a_later_choice_by_being_looked_at(ada:
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_forged_link_is_404(app: Flask, ada: Person, bob: Person, anonymous: Person, method: str) -> None:
-    good = unsubscribe_token(ada.user_id, MailKind.TASK_CREATED, signing_keys=[key(app)])
+    good = unsubscribe_token(ada.user_id, MailKind.TASK_CREATED, secret_keys=[key(app)])
     payload, signature = good.rsplit(".", 1)
-    of_bob = unsubscribe_token(bob.user_id, MailKind.TASK_CREATED, signing_keys=[key(app)]).rsplit(".", 1)[0]
+    of_bob = unsubscribe_token(bob.user_id, MailKind.TASK_CREATED, secret_keys=[key(app)]).rsplit(".", 1)[0]
 
     def signed(value: Any, salt: str = "unsubscribe", secret: str = key(app)) -> str:
         return str(URLSafeSerializer(secret, salt=salt).dumps(value))

@@ -384,7 +384,7 @@ def test_who_is_no_administrator_any_more_by_then_makes_no_token(app: Flask, ada
         with transaction() as session:
             session.execute(update(User).where(User.id == admin.user_id).values(role=Role.USER))
         with pytest.raises(Forbidden):
-            resets.make(actor, user_id=ada.user_id, signing_key=current_settings().secret_key)
+            resets.make(actor, user_id=ada.user_id, secret_key=current_settings().secret_key)
         assert db.session.scalar(select(PasswordReset.token_hash)) is None
 
 

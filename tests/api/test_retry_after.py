@@ -207,7 +207,7 @@ def test_a_lock_and_a_limit_name_one_time(remake_app: Callable[..., Flask], ada:
     app = remake_app(ratelimit_enabled=True)
     with app.app_context():
         for _ in range(lockout.FREE_FAILURES + 3):
-            lockout.note_failure("ada", None, hashing_key=app.extensions["tasklane"].secret_key)
+            lockout.note_failure("ada", None, secret_key=app.extensions["tasklane"].secret_key)
     told = [named(attempt(app, "ada")) for _ in range(6)]
     assert told[0][0] in (120, 121)
     for seconds, reset in told:

@@ -124,7 +124,7 @@ def test_while_both_secrets_are_in_force_a_request_is_done_once(app: Flask, ada:
 
 def test_a_link_of_an_old_message_ends_messages(app: Flask, ada: Person, rotated: Flask, amnesic: Flask) -> None:
     keys = app.extensions["tasklane"].secret_keys
-    path = f"/notifications/unsubscribe/{unsubscribe_token(ada.user_id, MailKind.TASK_CREATED, signing_keys=keys)}"
+    path = f"/notifications/unsubscribe/{unsubscribe_token(ada.user_id, MailKind.TASK_CREATED, secret_keys=keys)}"
     assert Person(rotated).get(path, token="").status_code == 200
     assert Person(amnesic).get(path, token="").status_code == 404
 
@@ -139,7 +139,7 @@ def test_a_link_for_a_new_password_works(ada: Person, admin: Person, rotated: Fl
 def test_a_name_that_is_locked_stays_so(app: Flask, ada: Person, rotated: Flask) -> None:
     with app.app_context():
         for _ in range(lockout.FREE_FAILURES):
-            lockout.note_failure("nobody", None, hashing_key=current_settings().secret_key)
+            lockout.note_failure("nobody", None, secret_key=current_settings().secret_key)
     body = {"username": "nobody", "password": "guess"}
     assert Person(rotated).post("/auth/login", body, token="").status_code == 429
 
@@ -150,7 +150,7 @@ def test_whoever_gets_a_new_password_is_let_in_though_a_lock_is_older_than_the_s
 ) -> None:
     with app.app_context():
         for _ in range(lockout.FREE_FAILURES):
-            lockout.note_failure("ada", None, hashing_key=current_settings().secret_key)
+            lockout.note_failure("ada", None, secret_key=current_settings().secret_key)
     stranger, new = {"REMOTE_ADDR": "203.0.113.5"}, "an even longer one"
 
     def log_in() -> int:
@@ -163,7 +163,7 @@ def test_whoever_gets_a_new_password_is_let_in_though_a_lock_is_older_than_the_s
         Person(rotated).post("/auth/password/reset", {"token": token, "new_password": new}, token="")
     else:
         with rotated.app_context():
-            accounts.set_password(user_id=ada.user_id, password=new, hashing_keys=current_settings().secret_keys)
+            accounts.set_password(user_id=ada.user_id, password=new, secret_keys=current_settings().secret_keys)
     assert log_in() == 200
 
 

@@ -247,7 +247,7 @@ def test_an_operator_who_sets_a_password_ends_the_lock(app: Flask, ada: Person) 
     guess(app, "ada@example.com", lockout.FREE_FAILURES)
     assert try_in(app, "ada", "203.0.113.5").status_code == 429
     with app.app_context():
-        accounts.set_password(user_id=ada.user_id, password=PASSWORD, hashing_keys=current_settings().secret_keys)
+        accounts.set_password(user_id=ada.user_id, password=PASSWORD, secret_keys=current_settings().secret_keys)
     assert try_in(app, "ada@example.com", "203.0.113.5").status_code == 200
     assert try_in(app, "ada", "203.0.113.6").status_code == 200
 

@@ -580,7 +580,7 @@ def test_a_password_set_by_an_operator_ends_what_the_old_one_opened(app: Flask, 
     from core.auth import accounts
 
     with app.app_context():
-        accounts.set_password(user_id=ada.user_id, password="an even longer one", hashing_keys=["k"])
+        accounts.set_password(user_id=ada.user_id, password="an even longer one", secret_keys=["k"])
     assert ada.get("/auth/me").status_code == 401
     assert ada.log_in(PASSWORD).status_code == 401
     assert ada.log_in("an even longer one").status_code == 200

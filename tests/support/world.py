@@ -199,8 +199,8 @@ class World:
         assert boss.delete(f"/projects/{self.project_id}/members/{owner.user_id}").status_code == 204
         link = self.people["admin"].post(f"/users/{owner.user_id}/password-reset")
         self.reset_token = link.get_json()["data"]["token"]
-        signing_keys = app.extensions["tasklane"].secret_keys
-        self.link = unsubscribe_token(owner.user_id, MailKind.TASK_CREATED, signing_keys=signing_keys)
+        secret_keys = app.extensions["tasklane"].secret_keys
+        self.link = unsubscribe_token(owner.user_id, MailKind.TASK_CREATED, secret_keys=secret_keys)
         with app.app_context(), transaction() as session:
             session.get_one(User, self.people["inactive"].user_id).is_active = False
 

@@ -167,7 +167,7 @@ def verify(*, refresh: bool) -> Actor:
         return _actor_of(_verify_jwt("headers", refresh=True) if refresh else _access_claims(token))
     if KEY_HEADER in request.headers:
         redaction.confide(request.headers[KEY_HEADER])
-        return keys.authenticate(key=request.headers[KEY_HEADER], hashing_keys=current_settings().secret_keys)
+        return keys.authenticate(key=request.headers[KEY_HEADER], secret_keys=current_settings().secret_keys)
     if SESSION_COOKIE in request.cookies and not refresh:
         redaction.confide(request.cookies[SESSION_COOKIE], request.headers.get(CSRF_HEADER))
         return _actor_of(_verify_jwt("cookies", refresh=False))

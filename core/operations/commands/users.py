@@ -64,7 +64,7 @@ def set_password(name: str, password_stdin: bool) -> None:
     password = _read_password(password_stdin)
     with refusals():
         row = users.get_by_login(name)
-        accounts.set_password(user_id=row.id, password=password, hashing_keys=current_settings().secret_keys)
+        accounts.set_password(user_id=row.id, password=password, secret_keys=current_settings().secret_keys)
     click.echo(f"{row.username} has a new password.")
 
 
