@@ -12,11 +12,10 @@ from core.platform.database.base import Base
 class StoredAnswer(Base):
     """Stored answer to a request with an idempotency key.
 
-    Neither the key nor the answer can be read from the row: `key_hash` is an
-    HMAC, and `answer` is encrypted under the key itself, because some answers
-    hold tokens. It is null while the request is still being worked on.
-    `identity` finds the same key of the same caller whatever the secret of the
-    installation is by then; it is null in rows that older releases have made.
+    Neither the key nor the answer can be read from the row: `identity` is a digest
+    of caller and key, and `answer` is encrypted under the key itself, because some
+    answers hold tokens. It is null while the request is still being worked on.
+    `key_hash` repeats `identity`, which came later.
     """
 
     __tablename__ = "kept_answers"

@@ -55,8 +55,8 @@ class AlreadyClaimed(Exception):
 class Ticket:
     """One request under one key. `fingerprint` distinguishes this request from others.
 
-    The first of `secrets` signs and encrypts, and answers stored under the others can be read; so one can take the
-    place of another.
+    The first of `secrets` encrypts, and answers stored under the others can be read; so one can take the place of
+    another.
     """
 
     caller: str
@@ -66,34 +66,24 @@ class Ticket:
 
     @property
     def identity(self) -> str:
-        """Digest that finds the row whatever the secrets are: a key must not work twice because they changed."""
+        """Name of the row, whatever the secrets are: a key must not work twice because they changed."""
         return hashlib.sha256(self._message(b"identity")).hexdigest()
-
-    @property
-    def key_hash(self) -> str:
-        """Name of the row; the key cannot be read from it."""
-        return self.key_hashes[0]
-
-    @property
-    def key_hashes(self) -> list[str]:
-        """Possible names of the row, by the secret in force and former ones."""
-        return [self._derive(secret, b"find").hex() for secret in self.secrets]
 
     def seal(self, answer: bytes) -> bytes:
         """Encrypt an answer, so that only who has the key can read it."""
         nonce = os.urandom(NONCE_BYTES)
-        return nonce + AESGCM(self._derive(self.secrets[0], b"seal")).encrypt(nonce, answer, self.fingerprint.encode())
+        return nonce + AESGCM(self._derive(self.secrets[0])).encrypt(nonce, answer, self.fingerprint.encode())
 
     def open(self, sealed: bytes) -> bytes:
         """Decrypt an answer. Raises InvalidTag if it was sealed under none of the secrets or was changed."""
         nonce, text = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
         for secret in self.secrets:
             with suppress(InvalidTag):
-                return AESGCM(self._derive(secret, b"seal")).decrypt(nonce, text, self.fingerprint.encode())
+                return AESGCM(self._derive(secret)).decrypt(nonce, text, self.fingerprint.encode())
         raise InvalidTag
 
-    def _derive(self, secret: str, purpose: bytes) -> bytes:
-        return hmac.digest(secret.encode(), self._message(purpose), hashlib.sha256)
+    def _derive(self, secret: str) -> bytes:
+        return hmac.digest(secret.encode(), self._message(b"seal"), hashlib.sha256)
 
     def _message(self, purpose: bytes) -> bytes:
         return b"\0".join((b"idempotency", purpose, self.caller.encode(), self.key.encode()))
@@ -120,7 +110,7 @@ def find(ticket: Ticket) -> Answer | None:
     the first request is still being worked on.
     """
     session = db.session()
-    row = StoredAnswerRepository(session).find(ticket.caller, ticket.identity, ticket.key_hashes)
+    row = StoredAnswerRepository(session).find(ticket.identity)
     now = clock.now()
     session.commit()
     if row is None or row.expires_at <= now:
@@ -148,11 +138,11 @@ def claim(session: Session, ticket: Ticket) -> None:
     """
     now = clock.now()
     rows = StoredAnswerRepository(session)
-    rows.make_way(ticket.caller, ticket.identity, ticket.key_hashes, now, claimed_before=now - ABANDONED_AFTER)
+    rows.make_way(ticket.identity, now, claimed_before=now - ABANDONED_AFTER)
     try:
         claimed = rows.claim(
             caller=ticket.caller,
-            key_hash=ticket.key_hash,
+            key_hash=ticket.identity,
             identity=ticket.identity,
             fingerprint=ticket.fingerprint,
             created_at=now,
@@ -169,11 +159,11 @@ def store(session: Session, ticket: Ticket, answer: Answer) -> None:
     scopes = None if answer.scopes is None else sorted(answer.scopes)
     content = {"status": answer.status, "headers": answer.headers, "body": answer.body.hex(), "scopes": scopes}
     plain = orjson.dumps(content)
-    StoredAnswerRepository(session).complete(ticket.caller, ticket.key_hash, ticket.seal(plain))
+    StoredAnswerRepository(session).complete(ticket.identity, ticket.seal(plain))
 
 
 @repeated
 def release(ticket: Ticket) -> None:
     """Give up a reservation, because its request has failed in a way that is worth repeating."""
     with transaction() as session:
-        StoredAnswerRepository(session).give_up(ticket.caller, ticket.key_hash)
+        StoredAnswerRepository(session).give_up(ticket.identity)
