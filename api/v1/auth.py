@@ -38,25 +38,18 @@ registered_out = ns.model(
     "Registered",
     {"message": fields.String(required=True, example="Welcome, ada."), "user_id": Id(required=True)},
 )
-_whoever = {
+_credentials = {
     "username": fields.String(
         description="Username or e-mail address. Required, unless email is given.", example="ada"
     ),
     "email": fields.String(description="Another name of username, which counts if both are given."),
+    "password": Password(required=True, example="correct horse battery"),
 }
-login_in = ns.model(
-    "Login",
-    {
-        **_whoever,
-        "password": Password(required=True, example="correct horse battery"),
-    },
-    strict=True,
-)
+login_in = ns.model("Login", _credentials, strict=True)
 session_in = ns.model(
     "BrowserSessionInput",
     {
-        **_whoever,
-        "password": Password(required=True, example="correct horse battery"),
+        **_credentials,
         "remember": fields.Boolean(default=False, description="Whether to outlive the browser window."),
     },
     strict=True,

@@ -8,7 +8,7 @@ from flask_restx.reqparse import RequestParser
 
 from api.http.answers.responses import accepted
 from api.http.door.resource import SecureResource
-from api.http.input import arguments, declared, query
+from api.http.input import arguments, declared
 from api.http.input.fields import Line
 from api.http.input.takes import Input, takes
 from api.v1 import items, posts, tasks, users
@@ -52,14 +52,13 @@ LISTS: dict[Kind, RequestParser] = {
 
 def select(actor: Actor, kind: Kind, filters: Mapping[str, Any], sort: str | None) -> Selection:
     """Return what the actor wants to be exported. Raises Invalid, naming `filters.<name>`."""
-    parser = LISTS[kind]
-    given = arguments.load_filters(parser, filters)
-    if actor is OPERATOR:
-        people = [argument.name for argument in parser.args if argument.type is query.user_reference]
-        if nobody := {f"filters.{name}": ["Nobody is `me` here."] for name in people if given.get(name) == "me"}:
-            raise Invalid("The filters cannot be used.", details=nobody)
-    wanted = declared.filter_of(exports.SOURCES[kind].filters, given, me=actor.user_id)
-    return Selection(kind, wanted, sort)
+    given = arguments.load_filters(LISTS[kind], filters)
+    of_kind = exports.SOURCES[kind].filters
+    nobody = [name for name in of_kind.of_users if given.get(name) == "me"] if actor is OPERATOR else []
+    if nobody:
+        details = {f"filters.{name}": ["Nobody is `me` here."] for name in nobody}
+        raise Invalid("The filters cannot be used.", details=details)
+    return Selection(kind, declared.filter_of(of_kind, given, me=actor.user_id), sort)
 
 
 @ns.route("")

@@ -1,6 +1,6 @@
 """Search over HTTP."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from flask import request
 from flask_restx import Namespace, fields
@@ -95,12 +95,4 @@ class Search(SecureResource):
 
 
 def _with_url(hit: service.Hit) -> dict[str, object]:
-    return {
-        "type": hit.type,
-        "id": hit.id,
-        "title": hit.title,
-        "snippet": hit.snippet,
-        "score": hit.score,
-        "url": f"{request.root_url}api/v1/{_PLURALS[hit.type]}/{hit.id}",
-        "created_at": hit.created_at,
-    }
+    return {**asdict(hit), "url": f"{request.root_url}api/v1/{_PLURALS[hit.type]}/{hit.id}"}

@@ -47,62 +47,52 @@ def delivered(message: EmailMessage, settings: Settings, *, name: str) -> Iterat
     if not settings.mail.server:
         yield f"outbox/{_write(message, settings.instance_path / 'outbox', name).name}"
         return
-    client = _hand_over(message, settings.mail)
-    try:
-        yield "smtp"
-    finally:
-        # The message is the server's by now; whatever happens to the farewell changes nothing.
-        with suppress(OSError, smtplib.SMTPException):
-            client.quit()
-        client.close()
-
-
-def _hand_over(message: EmailMessage, mail: MailSettings) -> smtplib.SMTP:
-    """Return the connection over which the server has taken the message."""
-    client = _introduced(mail)
-    with _closed_on_error(client):
-        _send(client, message, mail)
-    return client
+    with _connected(settings.mail) as client:
+        with _waiting_for_the_server():
+            _send(client, message, settings.mail)
+        try:
+            yield "smtp"
+        finally:
+            # The message is the server's by now; whatever happens to the farewell changes nothing.
+            with suppress(OSError, smtplib.SMTPException):
+                client.quit()
 
 
 def greet(mail: MailSettings) -> None:
     """Connect to the server and log in there, send nothing, and leave. Raises MailDelayed."""
-    client = _introduced(mail)
-    with _closed_on_error(client):
+    with _connected(mail) as client, _waiting_for_the_server():
         client.quit()
 
 
-def _introduced(mail: MailSettings) -> smtplib.SMTP:
-    """Return a connection over which messages can be sent."""
-    with _closed_on_error(None):
-        client = _connect(mail)
-    with _closed_on_error(client):
-        if mail.use_tls and not mail.use_ssl:
-            client.starttls(context=ssl.create_default_context())
-        if mail.username:
-            client.login(mail.username, mail.password)
-        client.ehlo_or_helo_if_needed()
-    return client
+@contextmanager
+def _connected(mail: MailSettings) -> Iterator[smtplib.SMTP]:
+    """Yield a connection over which messages can be sent, and close it. Raises MailDelayed."""
+    tls, timeout = ssl.create_default_context(), mail.timeout_seconds
+    with _waiting_for_the_server():
+        client = (
+            smtplib.SMTP_SSL(mail.server, mail.port, timeout=timeout, context=tls)
+            if mail.use_ssl
+            else smtplib.SMTP(mail.server, mail.port, timeout=timeout)
+        )
+    try:
+        with _waiting_for_the_server():
+            if mail.use_tls and not mail.use_ssl:
+                client.starttls(context=tls)
+            if mail.username:
+                client.login(mail.username, mail.password)
+            client.ehlo_or_helo_if_needed()
+        yield client
+    finally:
+        client.close()
 
 
 @contextmanager
-def _closed_on_error(client: smtplib.SMTP | None) -> Iterator[None]:
-    """Close the connection when anything goes wrong, and say that the message has to wait when it is the server's."""
+def _waiting_for_the_server() -> Iterator[None]:
+    """Turn what is wrong with the server, or with the way to it, into MailDelayed."""
     try:
         yield
-    except BaseException as error:
-        if client is not None:
-            client.close()
-        if isinstance(error, OSError | smtplib.SMTPException | UnicodeError):
-            raise _delayed(error) from error
-        raise
-
-
-def _connect(mail: MailSettings) -> smtplib.SMTP:
-    if mail.use_ssl:
-        tls = ssl.create_default_context()
-        return smtplib.SMTP_SSL(mail.server, mail.port, timeout=mail.timeout_seconds, context=tls)
-    return smtplib.SMTP(mail.server, mail.port, timeout=mail.timeout_seconds)
+    except (OSError, smtplib.SMTPException, UnicodeError) as error:
+        raise _delayed(error) from error
 
 
 def _send(client: smtplib.SMTP, message: EmailMessage, mail: MailSettings) -> None:

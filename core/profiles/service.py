@@ -12,13 +12,14 @@ from core.platform.access import Actor
 from core.platform.cache.answers import cache
 from core.platform.cache.marks.model import Topic
 from core.platform.database.base import db
-from core.platform.errors import Forbidden, NotFound
+from core.platform.errors import Forbidden
 from core.platform.text import zones
 from core.posts.model import Post
 from core.profiles import policy
 from core.profiles.repository import ProfileRepository
 from core.tasks.fields import TaskStatus
 from core.tasks.model import Task
+from core.users import service as users
 from core.users.model import User
 from core.users.repository import UserRepository
 
@@ -29,7 +30,7 @@ _CHANGED = "tasklane_changed_profiles"
 def get(actor: Actor, *, user_id: int, zone: ZoneInfo = zones.UTC_ZONE) -> bytes:
     """Return the profile of a user, as JSON. Raises NotFound, or Forbidden for another's."""
     if not policy.may_read(actor, user_id):
-        _require(UserRepository(db.session()).find(user_id))
+        users.require_user(UserRepository(db.session()).find(user_id))
         raise Forbidden("Only this user and administrators may see the profile.")
     # One entry for each user, so that it can be deleted by name; the stamp tells
     # from which data, in which zone and on which day it was made.
@@ -45,14 +46,8 @@ def _key(user_id: int) -> str:
     return f"profile:{user_id}"
 
 
-def _require(user: User | None) -> User:
-    if user is None:
-        raise NotFound("There is no such user.")
-    return user
-
-
 def _compute(session: Session, user_id: int, zone: ZoneInfo) -> dict[str, Any]:
-    user = _require(UserRepository(session).find(user_id))
+    user = users.require_user(UserRepository(session).find(user_id))
     today = zones.today(zone)
     week, month = (zones.first_moment(today - timedelta(days=days - 1), zone) for days in (7, 30))
     profiles = ProfileRepository(session)

@@ -55,7 +55,8 @@ def order(
     Forbidden for another's project or a key that may not read tasks.
     """
     require_orderable(actor, project_id=project_id)
-    days = _days(first, last, _zone(time_zone))
+    zone = zones.UTC_ZONE if time_zone is None else zones.find(checks.time_zone("time_zone", time_zone))
+    days = _days(first, last, zone)
     if title is not None:
         title = checks.line("title", title, longest=TITLE_LENGTH)
     with transaction() as session:
@@ -69,15 +70,6 @@ def order(
             title=title,
             time_zone=days.zone.key,
         )
-
-
-def _zone(name: str | None) -> ZoneInfo:
-    if name is None:
-        return zones.UTC_ZONE
-    try:
-        return zones.find(name)
-    except ValueError as error:
-        raise Invalid("The request has invalid fields.", details={"time_zone": [str(error)]}) from None
 
 
 def _days(first: date | None, last: date | None, zone: ZoneInfo) -> Days:
