@@ -4,20 +4,14 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, delete, func, select, update
-from sqlalchemy.orm import Session
 
 from core.audit.model import KnownAddress, LoginFailures, SecurityEvent
+from core.platform.database.repository import Repository
 from core.platform.database.statements import insert_if_absent
 
 
-class AuditRepository:
-    """Security events in the database. Never commits and never authorises."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-
-    def add(self, event: SecurityEvent) -> None:
-        self.session.add(event)
+class AuditRepository(Repository):
+    """Security events in the database."""
 
     def select(self, *conditions: ColumnElement[bool]) -> Select[Any]:
         return select(*SecurityEvent.__table__.columns).where(*conditions)

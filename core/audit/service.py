@@ -40,7 +40,7 @@ def record(
         request_id=context.request_id.get(),
         detail=detail,
     )
-    AuditRepository(session).add(event)
+    session.add(event)
     words = " ".join(f"{name}={value!r}" for name, value in detail.items())
     log.info("%s account=%s actor=%s address=%s %s", kind, user_id, actor_id, event.address, words)
 

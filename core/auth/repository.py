@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, func, or_, select, update
-from sqlalchemy.orm import Session
 
 from core.auth.model import ApiKey, LoginSession, PasswordReset, RefreshToken
 from core.platform.access import Role
 from core.platform.cache.marks import service as marks
 from core.platform.database.reader import Reader
+from core.platform.database.repository import Repository
 from core.platform.database.statements import find_locked, insert_if_absent
 from core.users.model import User
 
@@ -62,15 +62,8 @@ def read_holder(reader: Reader, session_id: str) -> Holder | None:
     return None if row is None else Holder(*row)
 
 
-class SessionRepository:
-    """Sessions in the database. Never commits and never authorises."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-
-    def add(self, row: LoginSession | RefreshToken) -> None:
-        self.session.add(row)
-        self.session.flush()
+class SessionRepository(Repository):
+    """Sessions in the database."""
 
     def find_holder(self, session_id: str) -> Holder | None:
         """Return who holds the session, as the running transaction sees it."""
@@ -109,13 +102,10 @@ class SessionRepository:
         self.session.execute(delete(RefreshToken).where(RefreshToken.jti.in_(jtis)))
 
 
-class ResetRepository:
-    """Links for new passwords in the database. Never commits and never authorises."""
+class ResetRepository(Repository):
+    """Links for new passwords in the database."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
-
-    def add(self, *, token_hash: str, user_id: int, created_at: datetime, expires_at: datetime) -> None:
+    def add_link(self, *, token_hash: str, user_id: int, created_at: datetime, expires_at: datetime) -> None:
         """Add a link, unless it is there, used or not."""
         values = {"token_hash": token_hash, "user_id": user_id, "created_at": created_at, "expires_at": expires_at}
         insert_if_absent(self.session, PasswordReset, **values)
@@ -149,16 +139,8 @@ def _holds(token_hash: str, now: datetime) -> tuple[ColumnElement[bool], ...]:
     return (PasswordReset.token_hash == token_hash, PasswordReset.used_at.is_(None), PasswordReset.expires_at > now)
 
 
-class KeyRepository:
-    """API keys in the database. Never commits and never authorises."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-
-    def add(self, key: ApiKey) -> ApiKey:
-        self.session.add(key)
-        self.session.flush()
-        return key
+class KeyRepository(Repository):
+    """API keys in the database."""
 
     def find(self, key_id: int) -> ApiKey | None:
         return self.session.get(ApiKey, key_id)

@@ -80,7 +80,7 @@ def make_for_job(*, user_id: int, job_id: UUID, until: datetime, secret_key: str
         links = ResetRepository(session)
         if links.count_others(user_id, token_hash, now) >= LINKS_AT_ONCE:
             return None
-        links.add(token_hash=token_hash, user_id=user_id, created_at=now, expires_at=until)
+        links.add_link(token_hash=token_hash, user_id=user_id, created_at=now, expires_at=until)
         return token if links.find_user_id(token_hash, now) is not None else None
 
 
@@ -105,7 +105,7 @@ def make(actor: Actor, *, user_id: int, secret_key: str) -> ResetLink:
             raise Forbidden("Change your own password with POST /api/v1/auth/password.")
         if not user.is_active:
             raise Conflict("This account is inactive.")
-        ResetRepository(session).add(
+        ResetRepository(session).add_link(
             token_hash=digest(secret_key, _PURPOSE, link.token),
             user_id=user_id,
             created_at=clock.now(),

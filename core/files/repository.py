@@ -4,21 +4,13 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.orm import Session
 
 from core.files.model import FileChunk, StoredFile
+from core.platform.database.repository import Repository
 
 
-class FileRepository:
-    """Files in the database. Never commits and never authorises."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-
-    def add(self, file: StoredFile) -> StoredFile:
-        self.session.add(file)
-        self.session.flush()
-        return file
+class FileRepository(Repository):
+    """Files in the database."""
 
     def add_chunk(self, file_id: UUID, number: int, data: bytes) -> None:
         self.session.add(FileChunk(file_id=file_id, number=number, data=data))
@@ -50,8 +42,8 @@ class FileRepository:
         """Delete the file unless it belongs to a job by now."""
         query = select(StoredFile.id).where(StoredFile.id == file_id, StoredFile.job_id.is_(None)).with_for_update()
         if self.session.scalar(query) is not None:
-            self.delete(file_id)
+            self.delete_whole(file_id)
 
-    def delete(self, file_id: UUID) -> None:
+    def delete_whole(self, file_id: UUID) -> None:
         self.session.execute(delete(FileChunk).where(FileChunk.file_id == file_id))
         self.session.execute(delete(StoredFile).where(StoredFile.id == file_id))

@@ -168,5 +168,5 @@ def sweep(*, limit: int = 100) -> int:
     expired = FileRepository(db.session()).list_expired(clock.now(), limit)
     for file_id in expired:
         with transaction() as session:
-            FileRepository(session).delete(file_id)
+            FileRepository(session).delete_whole(file_id)
     return len(expired)

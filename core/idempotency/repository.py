@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import and_, delete, or_, select, tuple_, update
-from sqlalchemy.orm import Session
 
 from core.idempotency.model import StoredAnswer
+from core.platform.database.repository import Repository
 from core.platform.database.session import lock_patience
 from core.platform.database.statements import insert_if_absent
 
@@ -15,11 +15,8 @@ from core.platform.database.statements import insert_if_absent
 LONGEST_WAIT = 10
 
 
-class StoredAnswerRepository:
-    """Stored answers of repeatable requests. Never commits and never authorises."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
+class StoredAnswerRepository(Repository):
+    """Stored answers of repeatable requests."""
 
     def find(self, identity: str) -> StoredAnswer | None:
         query = select(StoredAnswer).where(StoredAnswer.identity == identity)

@@ -4,28 +4,20 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, select
-from sqlalchemy.orm import Session
 
 from core.items.model import Item
+from core.platform.database.repository import Repository
 from core.platform.database.statements import find_locked
 
 
-class ItemRepository:
-    """Items in the database. Never commits and never authorises."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
+class ItemRepository(Repository):
+    """Items in the database."""
 
     def list_ids(self, item_ids: Collection[int]) -> set[int]:
         """Return those of the numbers that belong to items."""
         if not item_ids:
             return set()
         return set(self.session.scalars(select(Item.id).where(Item.id.in_(item_ids))))
-
-    def add(self, item: Item) -> Item:
-        self.session.add(item)
-        self.session.flush()
-        return item
 
     def find(self, item_id: int) -> Item | None:
         return self.session.get(Item, item_id)
@@ -38,10 +30,6 @@ class ItemRepository:
         return self.session.scalar(
             select(Item).where(Item.sku.in_(skus)).order_by(func.length(Item.sku).desc()).limit(1)
         )
-
-    def delete(self, item: Item) -> None:
-        self.session.delete(item)
-        self.session.flush()
 
     def select(self, *conditions: ColumnElement[bool]) -> Select[Any]:
         """Return a query for plain rows: a list needs no object graph."""

@@ -5,9 +5,9 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from sqlalchemy import and_, delete, or_, select
-from sqlalchemy.orm import Session
 
 from core.mail.model import MailKind, MailOptOut, TaskReminder
+from core.platform.database.repository import Repository
 from core.platform.database.statements import insert_new
 from core.projects.model import Project
 from core.tasks.model import CLOSED, PRESENT, Task
@@ -22,11 +22,8 @@ class Reminder(NamedTuple):
     due_date: date
 
 
-class MailRepository:
-    """Preferences and reminders in the database. Never commits and never authorises."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
+class MailRepository(Repository):
+    """Preferences and reminders in the database."""
 
     def list_unwanted(self, user_id: int) -> set[str]:
         """Return the kinds of message that a user does not want."""

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, func, select
-from sqlalchemy.orm import Session
 
 from core.platform.database.prepared import insert_row
+from core.platform.database.repository import Repository
 from core.platform.database.statements import find_locked
 from core.posts.model import Post
 from core.posts.policy import PRESENT
@@ -16,11 +16,8 @@ from core.users.model import User
 _AUTHOR = func.coalesce(User.name, User.username).label("author")
 
 
-class PostRepository:
-    """Posts in the database, one by one without those in the trash. Never commits and never authorises."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
+class PostRepository(Repository):
+    """Posts in the database, one by one without those in the trash."""
 
     def insert(self, row: Mapping[str, Any]) -> int:
         """Insert a post; return its number."""
@@ -32,10 +29,6 @@ class PostRepository:
 
     def find_for_update(self, post_id: int) -> Post | None:
         return find_locked(self.session, Post, post_id, PRESENT)
-
-    def delete(self, post: Post) -> None:
-        self.session.delete(post)
-        self.session.flush()
 
     def select(self, *conditions: ColumnElement[bool]) -> Select[Any]:
         """Return a query for posts as readers see them, as plain rows."""

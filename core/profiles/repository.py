@@ -4,19 +4,16 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, func, or_, select
-from sqlalchemy.orm import Session
 
+from core.platform.database.repository import Repository
 from core.posts import policy as posts
 from core.posts.model import Post
 from core.tasks.fields import TaskStatus
 from core.tasks.model import CLOSED, PRESENT, Task
 
 
-class ProfileRepository:
-    """Sums over one person's tasks and posts. Never commits and never authorises."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
+class ProfileRepository(Repository):
+    """Sums over one person's tasks and posts."""
 
     def task_counts(self, user_id: int, *, today: date, week: datetime, month: datetime) -> Row[Any]:
         """Return one row about the tasks that the user owns or is assigned to, each counted once."""

@@ -4,30 +4,17 @@ from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, select
-from sqlalchemy.orm import Session
 
 from core.platform.access import Actor
+from core.platform.database.repository import Repository
 from core.platform.database.statements import find_locked
 from core.projects import policy
 from core.projects.model import Project, ProjectMember, ProjectRole
 from core.users.model import User
 
 
-class ProjectRepository:
-    """Projects in the database. Never commits and never authorises."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-
-    def add(self, project: Project) -> Project:
-        self.session.add(project)
-        self.session.flush()
-        return project
-
-    def add_member(self, member: ProjectMember) -> ProjectMember:
-        self.session.add(member)
-        self.session.flush()
-        return member
+class ProjectRepository(Repository):
+    """Projects in the database."""
 
     def find(self, actor: Actor, project_id: int) -> Row[Project, ProjectRole | None] | None:
         """Return the project and the actor's role in it."""
@@ -76,10 +63,6 @@ class ProjectRepository:
         is_owner = (ProjectMember.project_id == project_id) & (ProjectMember.role == ProjectRole.OWNER)
         query = select(ProjectMember.user_id).join(User, User.id == ProjectMember.user_id)
         return self.session.scalar(query.where(is_owner, User.id != user_id, User.is_active).limit(1)) is not None
-
-    def delete(self, row: Project | ProjectMember) -> None:
-        self.session.delete(row)
-        self.session.flush()
 
     def select(self, *conditions: ColumnElement[bool]) -> Select[Any]:
         return select(*Project.__table__.columns).where(*conditions)

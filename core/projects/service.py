@@ -51,7 +51,7 @@ def create(actor: Actor, **values: Any) -> Project:
     with transaction() as session:
         projects = ProjectRepository(session)
         project = projects.add(Project(**(_BLANK | values)))
-        projects.add_member(ProjectMember(project_id=project.id, user_id=actor.user_id, role=ProjectRole.OWNER))
+        projects.add(ProjectMember(project_id=project.id, user_id=actor.user_id, role=ProjectRole.OWNER))
     return project
 
 
@@ -135,7 +135,7 @@ def set_member(actor: Actor, expected: Expected, /, *, project_id: int, user_id:
         is_new = member is None
         expected.require(lambda: None if member is None else _membership(session, member, is_new=False))
         if member is None:
-            member = projects.add_member(ProjectMember(project_id=project_id, user_id=user_id, role=role))
+            member = projects.add(ProjectMember(project_id=project_id, user_id=user_id, role=role))
         else:
             if role is not ProjectRole.OWNER:
                 _require_another_owner(projects, member)

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, func, or_, select
 from sqlalchemy.orm import Session
 
+from core.platform.database.repository import Repository
 from core.platform.database.sql_moments import SECOND, microseconds, seconds
 from core.stats.days import Days
 from core.tasks.fields import TaskStatus
@@ -28,11 +29,11 @@ class Durations:
     mean: float
 
 
-class ReportRepository:
-    """Sums over the tasks that meet `conditions`. Never commits and never authorises."""
+class ReportRepository(Repository):
+    """Sums over the tasks that meet `conditions`."""
 
     def __init__(self, session: Session, *conditions: ColumnElement[bool]) -> None:
-        self.session = session
+        super().__init__(session)
         self.conditions = conditions
 
     def by_status(self, start: datetime, end: datetime) -> dict[TaskStatus, int]:

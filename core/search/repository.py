@@ -30,6 +30,7 @@ from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.functions import coalesce
 
+from core.platform.database.repository import Repository
 from core.search.index import FTS_TABLE, IDS_OF_A_KIND, SOURCES, HitKind, IndexedTable, fts
 from core.search.terms import Term
 
@@ -43,11 +44,11 @@ MOST_PLACES, LAST_PLACE = 255, 16_383
 Conditions = Mapping[HitKind, Sequence[ColumnElement[bool]]]
 
 
-class SearchRepository:
+class SearchRepository(Repository):
     """The index in the database. Never authorises: the conditions of each kind do."""
 
     def __init__(self, session: Session) -> None:
-        self.session = session
+        super().__init__(session)
         self.is_sqlite = session.get_bind().dialect.name == "sqlite"
 
     def count(self, terms: Sequence[Term], conditions: Conditions) -> int:

@@ -5,19 +5,16 @@ from datetime import date
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, func, select
-from sqlalchemy.orm import Session
 
+from core.platform.database.repository import Repository
 from core.platform.database.sql_moments import microseconds, seconds
 from core.stats.days import Days
 from core.tasks.fields import TaskStatus
 from core.tasks.model import CLOSED, Task
 
 
-class StatsRepository:
-    """Sums over tasks. Never commits and never authorises."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
+class StatsRepository(Repository):
+    """Sums over tasks."""
 
     def totals(self, *conditions: ColumnElement[bool], today: date, by_owner: bool) -> Sequence[Row[Any]]:
         """Return status, owner_id (if asked for), tasks, overdue, and seconds and microseconds to completion."""

@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, insert, select, update
-from sqlalchemy.orm import Session
 
 from core.platform.access import Actor
 from core.platform.database.prepared import insert_row, update_row
+from core.platform.database.repository import Repository
 from core.platform.database.statements import find_locked
 from core.projects.model import Project, ProjectMember, ProjectRole
 from core.tasks.model import PRESENT, TRASHED, Task, TaskChange
@@ -23,11 +23,8 @@ class Access(NamedTuple):
     archived: bool | None
 
 
-class TaskRepository:
-    """Tasks in the database, without those in the trash unless asked for. Never commits and never authorises."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
+class TaskRepository(Repository):
+    """Tasks in the database, without those in the trash unless asked for."""
 
     def find(self, task_id: int) -> Task | None:
         return self.session.scalar(select(Task).where(Task.id == task_id, PRESENT))

@@ -4,9 +4,10 @@ from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, func, null, or_, select
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import InstrumentedAttribute
 
 from core.platform.access import Role
+from core.platform.database.repository import Repository
 from core.platform.database.statements import find_locked
 from core.platform.text import checks
 from core.users.fields import FIELDS
@@ -18,16 +19,8 @@ _PUBLIC = [getattr(User, field.name) for field in _SHOWN if not field.private]
 _PRIVATE = [getattr(User, field.name) for field in _SHOWN if field.private]
 
 
-class UserRepository:
-    """Users in the database. Never commits and never authorises."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-
-    def add(self, user: User) -> User:
-        self.session.add(user)
-        self.session.flush()
-        return user
+class UserRepository(Repository):
+    """Users in the database."""
 
     def find(self, user_id: int) -> User | None:
         return self.session.get(User, user_id)
@@ -50,10 +43,6 @@ class UserRepository:
         query = query.with_for_update(key_share=not to_delete)
         rows = self.session.scalars(query, execution_options={"populate_existing": True})
         return {user.id: user for user in rows}
-
-    def delete(self, user: User) -> None:
-        self.session.delete(user)
-        self.session.flush()
 
     def select(self, *conditions: ColumnElement[bool], with_details: bool) -> Select[*tuple[Any, ...]]:
         """Return a query for plain rows; without details these are null and never leave the database."""
