@@ -9,9 +9,10 @@ from sqlalchemy.orm import Session
 from core.audit import service as audit
 from core.audit.model import EventKind
 from core.auth import lockout, revocation
+from core.auth.repository import ResetRepository
 from core.jobs import service as jobs
 from core.jobs.kinds import EMAIL_WELCOME
-from core.platform import passwords
+from core.platform import clock, passwords
 from core.platform.access import Actor, Role
 from core.platform.database.declared import blank
 from core.platform.database.repeats import repeated
@@ -90,7 +91,7 @@ def change(actor: Actor, expected: Expected, /, *, user_id: int, **values: Any) 
                 _require_free(session, user)
         if user.email != was["email"]:
             # They were sent to an address that is no longer this person's.
-            revocation.end_links(session, user_id=user.id)
+            ResetRepository(session).end_all(user.id, clock.now())
         if was_active and not user.is_active:
             revocation.end_access(session, user_id=user.id)
         _record_change(session, actor, user, was=was)

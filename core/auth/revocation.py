@@ -7,11 +7,6 @@ from core.auth.repository import KeyRepository, ResetRepository, SessionReposito
 from core.platform import clock
 
 
-def end_links(session: Session, *, user_id: int) -> None:
-    """End the links for a new password of a user, in the caller's transaction."""
-    ResetRepository(session).end_all(user_id, clock.now())
-
-
 def end_access(session: Session, *, user_id: int, except_session: str | None = None) -> None:
     """End the sessions, but for one, all API keys and all links for a new password, in the caller's transaction."""
     now = clock.now()

@@ -14,7 +14,7 @@ from core.reports.figures import Figures
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart with its words. Margins are in inches, for what stands beside the axes.
+    """A chart with its words. `left` is in inches, for what stands beside the axes.
 
     Where `missing` returns a sentence there is nothing to draw, and it is shown instead.
     """
@@ -24,5 +24,4 @@ class Chart:
     note: Callable[[Figures], str]
     draw: Callable[[Axes, Figures], None]
     left: float = 0.78
-    right: float = 0.12
     has_legend: bool = False

@@ -27,6 +27,8 @@ NOTE_POINTS = 8.5
 LINE, ASCENT = 1.32 / 72, 0.76 / 72
 HEADER_INCHES = 1.2
 TILES_INCHES = 0.98
+# Beside a chart, for labels that are centred at its end.
+RIGHT_INCHES = 0.12
 
 
 def write_pdf(figures: Figures, stream: IO[bytes]) -> None:
@@ -133,7 +135,7 @@ class _Sheet:
             note = wrapped(chart.note(figures), points=NOTE_POINTS, inches=width)
             self.text(left, self.y + 0.28, note, points=NOTE_POINTS, color=MUTED)
             above = 0.42 + NOTE_POINTS * LINE * (note.count("\n") + 1) + (0.26 if chart.has_legend else 0)
-            inner = width - chart.left - chart.right
+            inner = width - chart.left - RIGHT_INCHES
             axes = self._axes(left + chart.left, self.y + above, inner, height - above - below)
             chart.draw(axes, figures)
             # At the margin, however wide the labels of the axis are.

@@ -11,10 +11,9 @@ from matplotlib.patheffects import withStroke
 from core.reports.figures import Figures, Point, Week
 from workers.drawing.axes import LABEL_POINTS, count_along_y, legend, written
 from workers.drawing.chart import Chart
-from workers.drawing.style import BLUE, GREEN, INK, MUTED, OUTLINE
+from workers.drawing.style import BLUE, GREEN, MUTED, OUTLINE
 from workers.drawing.words import count, tasks
 
-BURN_UP_LABELS_INCHES = 1.45
 # More weeks than this are too narrow for outlines and markers.
 MOST_OUTLINED = 60
 MOST_DAYS = 10
@@ -45,52 +44,26 @@ def _draw_burn_up(axes: Axes, figures: Figures) -> None:
     top = max(scope) * 1.08
     axes.fill_between(x, completed, scope, facecolor=BLUE, alpha=0.10, linewidth=0)
     axes.fill_between(x, 0, completed, facecolor=GREEN, alpha=0.18, linewidth=0)
-    axes.plot(x, scope, color=BLUE, linewidth=1.8, marker="s", markersize=4.5, markevery=every, clip_on=False)
-    axes.plot(
-        x, completed, color=GREEN, linewidth=1.8, linestyle="--", marker="o", markersize=4.5, markevery=every,
-        clip_on=False,
-    )  # fmt: skip
+    options: dict[str, Any] = {"linewidth": 1.8, "markersize": 4.5, "markevery": every, "clip_on": False}
+    first, last = points[0], points[-1]
+    created_label = f"Created: {count(last.scope)} (+{count(last.scope - first.scope)})"
+    completed_label = f"Completed: {count(last.completed)} (+{count(last.completed - first.completed)})"
+    lines: list[Artist] = [
+        *axes.plot(x, scope, color=BLUE, marker="s", label=created_label, **options),
+        *axes.plot(x, completed, color=GREEN, linestyle="--", marker="o", label=completed_label, **options),
+    ]
+    legend(axes, lines)
     if x[-1] < end:
         axes.axvline(x[-1], color=MUTED, linewidth=0.8, linestyle=":")
         where: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "va": "top"}
         axes.annotate("today", (x[-1], 1), (4, 0), color=MUTED, fontsize=LABEL_POINTS, **where)
     axes.set_xlim(x[0], end)
     count_along_y(axes, top)
-    _label_lines(axes, points, top)
     _scale_dates(axes, points)
     axes.set_xlabel(
         "Date, a point at the end of each week" if figures.is_weekly else "Date, a point at the end of each day"
     )
     axes.set_ylabel("Tasks, cumulative")
-
-
-def _label_lines(axes: Axes, points: tuple[Point, ...], top: float) -> None:
-    """Name both lines at their right ends, and how much they have grown, without one covering the other."""
-    figure = axes.get_figure(root=True)
-    assert figure is not None  # noqa: S101 - axes without a figure cannot be drawn
-    height = axes.get_position().height * figure.get_figheight()
-    apart = 0.36 / height
-    first, last = points[0], points[-1]
-    completed = min(max(last.completed / top, apart / 2), 1 - 1.5 * apart)
-    scope = max(last.scope / top, completed + apart)
-    for at, name, colour, value, grown in (
-        (scope, "Created", BLUE, last.scope, last.scope - first.scope),
-        (completed, "Completed", GREEN, last.completed, last.completed - first.completed),
-    ):
-        sign = "\N{BLACK SQUARE}" if name == "Created" else "\N{BLACK CIRCLE}"
-        words = f"{name}\n{count(value)} (+{count(grown)})"
-        for text, offset, ink in ((sign, 9, colour), (words, 22, INK)):
-            axes.annotate(
-                text,
-                (1, at),
-                (offset, 0),
-                xycoords="axes fraction",
-                textcoords="offset points",
-                color=ink,
-                fontsize=LABEL_POINTS,
-                linespacing=1.2,
-                va="center",
-            )
 
 
 def _scale_dates(axes: Axes, points: tuple[Point, ...]) -> None:
@@ -102,7 +75,7 @@ def _scale_dates(axes: Axes, points: tuple[Point, ...]) -> None:
         axes.set_xticks([point.day for point in points])  # type: ignore[arg-type]
 
 
-BURN_UP = Chart("Burn-up", _burn_up_missing, _burn_up_note, _draw_burn_up, right=BURN_UP_LABELS_INCHES)
+BURN_UP = Chart("Burn-up", _burn_up_missing, _burn_up_note, _draw_burn_up, has_legend=True)
 
 
 # --- throughput ---------------------------------------------------------------

@@ -65,14 +65,14 @@ def returns_polled(model: ModelBase, text: str) -> Callable[[Verb], Verb]:
     return answering(shape, 200, text, envelope(model), Retry_After="When to look again, in seconds, if it is open.")
 
 
-def returns_bare(model: ModelBase, text: str = "Success.", status: int = 200) -> Callable[[Verb], Verb]:
+def returns_bare(model: ModelBase, text: str = "Success.") -> Callable[[Verb], Verb]:
     """Answer with the returned object and no envelope. A verb may return a status beside it."""
 
     def shape(value: Any) -> Response:
-        body, code = value if isinstance(value, tuple) else (value, status)
+        body, code = value if isinstance(value, tuple) else (value, 200)
         return json_response(marshal(model, body), code, headers_of(code))
 
-    return answering(shape, status, text, model)
+    return answering(shape, 200, text, model)
 
 
 def returns_text(text: str) -> Callable[[Verb], Verb]:
