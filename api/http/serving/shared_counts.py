@@ -9,7 +9,7 @@ after which the file is behind until writing works again.
 import os
 import struct
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,7 @@ class Counts:
         self._lock = threading.Lock()
         self._number: int | None = None
         self._sheets: dict[str, _Sheet] = {}
-        self._tried_at = float("-inf")
-        self._is_behind = True
+        self._failed_at = float("-inf")
 
     def new_value(
         self,
@@ -55,39 +54,28 @@ class Counts:
         with self._lock:
             sheet = self._sheets.setdefault(sheet_name, _Sheet(sheet_name))
             at = sheet.place_of(mmap_key(metric, name, list(label_names), list(label_values), text))
-            self._write(sheet.write_new)
+            self._save(sheet)
         return _Value(self, sheet, at)
 
     def change(self, sheet: "_Sheet", at: int, amount: float, *, is_new_value: bool = False) -> None:
         """Add an amount to the number there, or replace it."""
         with self._lock:
             sheet.put(at, amount if is_new_value else sheet.number(at) + amount)
-            self._write(lambda: sheet.write_number(at))
+            self._save(sheet)
 
-    def _write(self, write: Callable[[], None]) -> None:
-        if not self._is_behind:
-            try:
-                write()
-            except OSError:
-                self._is_behind = True
-        if self._is_behind:
-            self._catch_up()
-
-    def _catch_up(self) -> None:
-        """Write everything to the files, unless that has failed only just now."""
-        if clock.monotonic() - self._tried_at < RETRY_EVERY:
+    def _save(self, sheet: "_Sheet") -> None:
+        """Bring into the file what has changed, unless the disk has refused only just now."""
+        if clock.monotonic() - self._failed_at < RETRY_EVERY:
             return
         try:
             if self._number is None:
                 self._number = numbering.claim(
                     self._folder, lambda number: mark_process_dead(number, str(self._folder))
                 )
-            for sheet in self._sheets.values():
-                sheet.write_all(self._folder, self._number)
-            self._is_behind = False
+            sheet.save(self._folder / f"{sheet.name}_{self._number}.db")
         except (OSError, RuntimeError):
             # No room, or no number that is free. Counting goes on, and so does everything else.
-            self._tried_at = clock.monotonic()
+            self._failed_at = clock.monotonic()
 
 
 class _Value:
@@ -131,8 +119,9 @@ class _Sheet:
         self._content = bytearray(_USED.pack(_HEAD))
         self._places: dict[str, int] = {}
         self._file: int | None = None
-        # How much of the content the file has.
+        # How much of the content the file has, and which numbers in it are of before.
         self._written = 0
+        self._changed: set[int] = set()
 
     def place_of(self, key: str) -> int:
         """Return where the number of a key is, at the end if it is a new one."""
@@ -151,32 +140,25 @@ class _Sheet:
     def put(self, at: int, number: float) -> None:
         """Change the number there, in memory only."""
         _NUMBERS.pack_into(self._content, at, number, 0.0)
+        self._changed.add(at)
 
-    def write_number(self, at: int) -> None:
-        """Bring one number into the file, which has a place for it. Raises OSError."""
+    def save(self, path: Path) -> None:
+        """Bring into the file, which is made if there is none, what it lacks. Raises OSError."""
         if self._file is None:
-            raise FileNotFoundError
-        _write(self._file, self._content[at : at + _NUMBERS.size], at)
-
-    def write_new(self) -> None:
-        """Bring what is not in the file yet into it. Raises OSError."""
-        if self._file is None:
-            raise FileNotFoundError
-        # What is longer now is used only when it is there.
-        _write(self._file, self._content[self._written :], self._written)
-        _write(self._file, self._content[:_HEAD], 0)
-        self._written = len(self._content)
-
-    def write_all(self, folder: Path, number: int) -> None:
-        """Bring everything into the file, which is made if there is none. Raises OSError."""
-        if self._file is None:
-            self._make(folder / f"{self.name}_{number}.db")
+            self._file = self._made(path)
         else:
-            self._written = _HEAD
-            self.write_new()
+            for at in self._changed:
+                if at < self._written:  # It has a place, also where there is no room for more.
+                    _write(self._file, self._content[at : at + _NUMBERS.size], at)
+            if self._written < len(self._content):
+                # What is longer now is used only when it is there.
+                _write(self._file, self._content[self._written :], self._written)
+                _write(self._file, self._content[:_HEAD], 0)
+        self._written = len(self._content)
+        self._changed.clear()
 
-    def _make(self, path: Path) -> None:
-        """Make the file, with what the last process with its name has counted. It appears when it is complete."""
+    def _made(self, path: Path) -> int:
+        """Return a new file, with what the last process with its name has counted. It appears when it is complete."""
         content, places = bytes(self._content), dict(self._places)
         draft = path.with_name(f"{path.name}.new")
         file = -1
@@ -195,7 +177,7 @@ class _Sheet:
             with suppress(OSError):
                 draft.unlink(missing_ok=True)
             raise
-        self._file, self._written = file, len(self._content)
+        return file
 
 
 def _counted_before(path: Path) -> list[tuple[str, float]]:
