@@ -1,6 +1,5 @@
 """Queries over sessions, refresh tokens, links for new passwords and API keys."""
 
-from collections.abc import Collection
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -11,7 +10,7 @@ from core.platform.access import Role
 from core.platform.cache.marks import service as marks
 from core.platform.database.reader import Reader
 from core.platform.database.repository import Repository
-from core.platform.database.statements import find_locked, insert_if_absent
+from core.platform.database.statements import delete_some, find_locked, insert_if_absent
 from core.users.model import User
 
 # Made once, because every request asks one of them, and to make it takes as long as to ask it.
@@ -87,19 +86,13 @@ class SessionRepository(Repository):
         statement = update(LoginSession).where(LoginSession.revoked_at.is_(None), *conditions).values(revoked_at=now)
         self.session.execute(statement)
 
-    def list_ended(self, before: datetime, limit: int) -> list[str]:
-        """Return sessions whose time was over before the moment."""
-        return list(self.session.scalars(select(LoginSession.id).where(LoginSession.expires_at < before).limit(limit)))
+    def delete_ended(self, before: datetime, limit: int) -> int:
+        """Delete sessions whose time was over before the moment; return how many."""
+        return delete_some(self.session, LoginSession, LoginSession.expires_at < before, limit=limit)
 
-    def delete_sessions(self, session_ids: Collection[str]) -> None:
-        self.session.execute(delete(LoginSession).where(LoginSession.id.in_(session_ids)))
-
-    def list_expired_tokens(self, before: datetime, limit: int) -> list[str]:
-        """Return refresh tokens whose time was over before the moment: they are refused without their row."""
-        return list(self.session.scalars(select(RefreshToken.jti).where(RefreshToken.expires_at < before).limit(limit)))
-
-    def delete_tokens(self, jtis: Collection[str]) -> None:
-        self.session.execute(delete(RefreshToken).where(RefreshToken.jti.in_(jtis)))
+    def delete_expired_tokens(self, before: datetime, limit: int) -> int:
+        """Delete refresh tokens whose time was over before the moment: they are refused without their row."""
+        return delete_some(self.session, RefreshToken, RefreshToken.expires_at < before, limit=limit)
 
 
 class ResetRepository(Repository):

@@ -1,15 +1,14 @@
 """Queries over stored answers."""
 
-from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, delete, or_, select, tuple_, update
+from sqlalchemy import and_, delete, or_, select, update
 
 from core.idempotency.model import StoredAnswer
 from core.platform.database.repository import Repository
 from core.platform.database.session import lock_patience
-from core.platform.database.statements import insert_if_absent
+from core.platform.database.statements import delete_some, insert_if_absent
 
 # Seconds; beyond it the first request is said to be still running.
 LONGEST_WAIT = 10
@@ -42,9 +41,6 @@ class StoredAnswerRepository(Repository):
             delete(StoredAnswer).where(StoredAnswer.identity == identity, StoredAnswer.answer.is_(None))
         )
 
-    def list_expired(self, now: datetime, limit: int) -> list[tuple[str, str]]:
-        query = select(StoredAnswer.caller, StoredAnswer.key_hash).where(StoredAnswer.expires_at <= now).limit(limit)
-        return [(row[0], row[1]) for row in self.session.execute(query)]
-
-    def delete_all(self, keys: Collection[tuple[str, str]]) -> None:
-        self.session.execute(delete(StoredAnswer).where(tuple_(StoredAnswer.caller, StoredAnswer.key_hash).in_(keys)))
+    def delete_expired(self, now: datetime, limit: int) -> int:
+        """Delete answers whose time is over; return how many."""
+        return delete_some(self.session, StoredAnswer, StoredAnswer.expires_at <= now, limit=limit)

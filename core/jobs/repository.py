@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from core.jobs.model import OPEN_STATES, WAITING_STATES, Job, JobState, ScheduledSlot
 from core.platform.database.prepared import insert_keyed
-from core.platform.database.statements import find_locked, insert_if_absent
+from core.platform.database.statements import delete_some, find_locked, insert_if_absent
 
 # Written into the statement, not sent with it: only then can a database see, before it knows any
 # values, that the small index of open jobs has all that are asked for. Otherwise it reads every
@@ -76,12 +76,9 @@ class JobRepository:
         count, last = self.session.execute(query).one()
         return count, last
 
-    def list_finished_before(self, moment: datetime, limit: int) -> list[UUID]:
-        """Return jobs that have been over since before the moment."""
-        return list(self.session.scalars(select(Job.id).where(Job.finished_at < moment).limit(limit)))
-
-    def delete(self, job_ids: Collection[UUID]) -> None:
-        self.session.execute(delete(Job).where(Job.id.in_(job_ids)))
+    def delete_finished_before(self, moment: datetime, limit: int) -> int:
+        """Delete jobs that have been over since before the moment; return how many."""
+        return delete_some(self.session, Job, Job.finished_at < moment, limit=limit)
 
     def last_slot(self, name: str, until: datetime) -> datetime | None:
         """Return the newest slot of a schedule entry, up to a moment, that has been dealt with."""

@@ -1,8 +1,9 @@
 """Deletion of what is over: sessions, files, jobs, slots, deleted tasks. In small steps, so that no writer waits."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+
+from sqlalchemy.orm import Session
 
 from core.audit.repository import AuditRepository
 from core.auth import lockout
@@ -13,7 +14,6 @@ from core.jobs.repository import JobRepository
 from core.mail.repository import MailRepository
 from core.platform import clock
 from core.platform.config.settings import Settings
-from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.tasks.repository import TaskRepository
 
@@ -37,32 +37,14 @@ def clean_up(settings: Settings, step: Callable[[], None]) -> dict[str, int]:
     sessions_end = now - SESSIONS_KEPT
     trash_end = now - timedelta(days=settings.tasks.trash_days)
     counts = {
-        "sessions": _in_batches(
-            lambda: SessionRepository(db.session()).list_ended(sessions_end, BATCH),
-            lambda ids: SessionRepository(db.session()).delete_sessions(ids),
-            step,
-        ),
+        "sessions": _in_batches(lambda session: SessionRepository(session).delete_ended(sessions_end, BATCH), step),
         "refresh_tokens": _in_batches(
-            lambda: SessionRepository(db.session()).list_expired_tokens(sessions_end, BATCH),
-            lambda ids: SessionRepository(db.session()).delete_tokens(ids),
-            step,
+            lambda session: SessionRepository(session).delete_expired_tokens(sessions_end, BATCH), step
         ),
-        "tasks": _in_batches(
-            lambda: TaskRepository(db.session()).list_trashed_before(trash_end, BATCH),
-            lambda ids: TaskRepository(db.session()).purge_many(ids, trash_end),
-            step,
-        ),
-        "kept_answers": _in_batches(
-            lambda: StoredAnswerRepository(db.session()).list_expired(now, BATCH),
-            lambda keys: StoredAnswerRepository(db.session()).delete_all(keys),
-            step,
-        ),
+        "tasks": _in_batches(lambda session: TaskRepository(session).purge_trashed_before(trash_end, BATCH), step),
+        "kept_answers": _in_batches(lambda session: StoredAnswerRepository(session).delete_expired(now, BATCH), step),
         "files": 0,
-        "jobs": _in_batches(
-            lambda: JobRepository(db.session()).list_finished_before(jobs_end, BATCH),
-            lambda ids: JobRepository(db.session()).delete(ids),
-            step,
-        ),
+        "jobs": _in_batches(lambda session: JobRepository(session).delete_finished_before(jobs_end, BATCH), step),
     }
     while count := files.sweep():
         counts["files"] += count
@@ -79,13 +61,12 @@ def clean_up(settings: Settings, step: Callable[[], None]) -> dict[str, int]:
     return counts
 
 
-def _in_batches(
-    find: Callable[[], Collection[Any]], delete: Callable[[Collection[Any]], None], step: Callable[[], None]
-) -> int:
+def _in_batches(delete: Callable[[Session], int], step: Callable[[], None]) -> int:
     total = 0
-    while ids := find():
-        with transaction():
-            delete(ids)
-        total += len(ids)
+    while True:
+        with transaction() as session:
+            count = delete(session)
+        if not count:
+            return total
+        total += count
         step()
-    return total

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, insert, s
 from core.platform.access import Actor
 from core.platform.database.prepared import insert_row, update_row
 from core.platform.database.repository import Repository
-from core.platform.database.statements import find_locked
+from core.platform.database.statements import delete_some, find_locked
 from core.projects.model import Project, ProjectMember, ProjectRole
 from core.tasks.model import PRESENT, TRASHED, Task, TaskChange
 from core.users.model import User
@@ -145,18 +145,13 @@ class TaskRepository(Repository):
         statement = update(Task).where(*conditions).values(version=Task.version + 1, **values)
         self.session.execute(statement, execution_options=_BULK)
 
-    def list_trashed_before(self, moment: datetime, limit: int) -> list[int]:
-        """Return tasks that have been in the trash since before the moment, those of longest ago first."""
-        query = select(Task.id).where(Task.deleted_at < moment).order_by(Task.deleted_at, Task.id).limit(limit)
-        return list(self.session.scalars(query))
-
     def purge(self, *conditions: ColumnElement[bool]) -> None:
         """Delete tasks of the trash for good, with their posts and their history."""
         self.session.execute(delete(Task).where(TRASHED, *conditions), execution_options=_BULK)
 
-    def purge_many(self, task_ids: Collection[int], before: datetime) -> None:
-        """Delete those of the tasks for good that were not restored meanwhile."""
-        self.purge(Task.id.in_(task_ids), Task.deleted_at < before)
+    def purge_trashed_before(self, moment: datetime, limit: int) -> int:
+        """Delete tasks for good that have been in the trash since before the moment; return how many."""
+        return delete_some(self.session, Task, Task.deleted_at < moment, limit=limit)
 
 
 # Nothing of these rows is in the session.

@@ -171,7 +171,8 @@ def test_the_trash_is_found_by_an_index_of_its_own(
             analyze(session)
         queries.clear()
         if by_time:
-            TaskRepository(db.session()).list_trashed_before(START + timedelta(days=1), 500)
+            with transaction() as session:
+                TaskRepository(session).purge_trashed_before(START + timedelta(days=1), 500)
         else:
             tasks.list_visible(many, page=page("", None), filters=Filter({"deleted": True}))
         statement, parameters = next(query for query in queries if "FROM tasks" in query[0])

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, inspect, select
+from sqlalchemy import ColumnElement, delete, inspect, select, tuple_
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
@@ -42,3 +42,13 @@ def insert_if_absent(session: Session, model: type[Base], **values: Any) -> bool
     # Its result shows whether it inserted; the number of rows does not, on every driver.
     statement = insert_new(session, model, [values]).returning(inspect(model).primary_key[0])
     return session.execute(statement).first() is not None
+
+
+def delete_some(session: Session, model: type[Base], *conditions: ColumnElement[bool], limit: int) -> int:
+    """Delete at most so many of the rows that meet the conditions; return how many these were."""
+    keys = inspect(model).primary_key
+    some = select(*keys).where(*conditions).limit(limit)
+    # The conditions once more: another transaction may have changed a row meanwhile.
+    statement = delete(model).where(tuple_(*keys).in_(some), *conditions)
+    result = session.execute(statement, execution_options={"synchronize_session": False})
+    return int(result.rowcount)  # type: ignore[attr-defined]
