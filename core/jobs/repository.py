@@ -6,10 +6,10 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, case, delete, func, or_, select, update
-from sqlalchemy.orm import Session
 
 from core.jobs.model import OPEN_STATES, WAITING_STATES, Job, JobState, ScheduledSlot
 from core.platform.database.prepared import insert_keyed
+from core.platform.database.repository import Repository
 from core.platform.database.statements import delete_some, find_locked, insert_if_absent
 
 # Written into the statement, not sent with it: only then can a database see, before it knows any
@@ -20,11 +20,8 @@ _IS_OPEN = Job.state.in_(bindparam("open_states", OPEN_STATES, expanding=True, l
 _KIND = Job.kind.concat("")
 
 
-class JobRepository:
-    """Jobs in the database. Never commits and never authorises."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
+class JobRepository(Repository):
+    """Jobs in the database."""
 
     def insert(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert jobs; all rows have the same columns."""
