@@ -168,8 +168,3 @@ def tokens(text: str) -> Iterator[Token]:
         units = [(unit, place) for place, char in enumerate(run, start) for unit in fold(char)]
         for (unit, place), (following, next_place) in zip(units, [*units[1:], ("", end - 1)], strict=True):
             yield Token(unit + following, place, next_place + 1, place + 1, is_run=True)
-
-
-def index_text(text: str) -> str:
-    """Return the tokens of a text with spaces between them: what both databases index."""
-    return " ".join(token.text for token in tokens(fold(text)))

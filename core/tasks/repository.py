@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, insert, s
 from core.platform.access import Actor
 from core.platform.database.prepared import insert_row, update_row
 from core.platform.database.repository import Repository
-from core.platform.database.statements import delete_some, find_locked
+from core.platform.database.statements import delete_some
 from core.projects.model import Project, ProjectMember, ProjectRole
 from core.tasks.model import PRESENT, TRASHED, Task, TaskChange
 from core.users.model import User
@@ -32,9 +32,6 @@ class TaskRepository(Repository):
     def list_by_ids(self, task_ids: Collection[int]) -> list[Task]:
         """Return those of the tasks that exist, oldest first."""
         return list(self.session.scalars(select(Task).where(Task.id.in_(task_ids), PRESENT).order_by(Task.id)))
-
-    def find_for_update(self, task_id: int) -> Task | None:
-        return find_locked(self.session, Task, task_id, PRESENT)
 
     def find_access(self, actor: Actor, task_id: int, *, lock: bool = False, with_trash: bool = False) -> Access | None:
         """Return the task and what decides about it, in one statement."""

@@ -10,7 +10,7 @@ from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.posts.model import Post
 from core.search import folding, service
-from core.search.folding import fold, index_text
+from core.search.folding import fold, tokens
 from core.tasks.model import Task
 from migrations import search_folding
 from tests.support.people import Person
@@ -182,7 +182,7 @@ def test_the_databases_fold_and_cut_each_character_as_the_queries_do(app: Flask)
         words = search_folding._sqlite_words(":text") if is_sqlite else "search_words(:text)"
         made = [db.session.scalar(text(f"SELECT {words}"), {"text": given}) for given in texts]
     for given, cut in zip(texts, made, strict=True):
-        assert [part for part in _cut(cut) if part] == index_text(given).split(" "), given
+        assert [part for part in _cut(cut) if part] == [token.text for token in tokens(fold(given))], given
 
 
 _ONLY_SPACES = {code: " " for code in range(1, 0x80) if chr(code) not in "abcdefghijklmnopqrstuvwxyz0123456789$"}
