@@ -5,7 +5,7 @@ Workers and commands run in it; `api.create_app` adds the routes.
 
 from flask import Flask, current_app
 
-from core import models
+import core.models  # noqa: F401 - the database has to know every table
 from core.platform.cache.answers import cache
 from core.platform.config.current import bind_settings
 from core.platform.config.errors import ConfigError
@@ -36,10 +36,7 @@ def create_core_app(config_name: str | None = None, *, settings: Settings | None
     app.extensions[UPSTREAMS] = Registry(settings.upstreams)
     app.extensions[WRITE_CHECK] = WriteCheck()
     app.testing = settings.env == "testing"
-    app.config.update(
-        SECRET_KEY=settings.secret_key,
-        JWT_SECRET_KEY=settings.jwt_secret_key,
-    )
+    app.config.update(SECRET_KEY=settings.secret_key, JWT_SECRET_KEY=settings.jwt_secret_key)
     try:
         settings.instance_path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -65,11 +62,3 @@ def current_write_check() -> WriteCheck:
     """Return what knows whether the database of the application in whose context this runs can be written."""
     check: WriteCheck = current_app.extensions[WRITE_CHECK]
     return check
-
-
-__all__ = [
-    "create_core_app",
-    "current_upstreams",
-    "current_write_check",
-    "models",
-]

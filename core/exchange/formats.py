@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from importlib import import_module
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -131,15 +131,10 @@ def _write_sheets(book: Any, title: str, columns: Columns, rows: Rows) -> int:
             sheet.write_string(0, index, column.name, heading)
         if first is None:
             return cut
-        for row_number, row in enumerate(_chained(first, part), 1):
+        for row_number, row in enumerate(chain([first], part), 1):
             for index, value in enumerate(row):
                 if value is not None:
                     cut += writers[index](sheet, row_number, index, value)
-
-
-def _chained(first: Sequence[Any], rest: Rows) -> Rows:
-    yield first
-    yield from rest
 
 
 def _text_writer(column: Column) -> Callable[[Any, int, int, Any], bool]:

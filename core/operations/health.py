@@ -61,17 +61,13 @@ class _Queue:
 OnError = Callable[[str, Exception], object]
 
 
-def _tell_nobody(part: str, error: Exception) -> None:
-    pass
-
-
 def check(
     settings: Settings,
     registry: Registry,
     write_check: WriteCheck,
     *,
     with_database: bool = True,
-    on_error: OnError = _tell_nobody,
+    on_error: OnError = lambda part, error: None,
 ) -> dict[str, Any]:
     """Return the state of each part, the open jobs, and in `faults` which parts do not do what is needed of them.
 

@@ -4,7 +4,6 @@ from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, func, null, or_, select
-from sqlalchemy.orm import InstrumentedAttribute
 
 from core.platform.access import Role
 from core.platform.database.repository import Repository
@@ -72,12 +71,12 @@ class UserRepository(Repository):
             return set()
         return set(self.session.scalars(select(User.id).where(User.id.in_(user_ids), User.is_active)))
 
-    def list_owners(self, column: InstrumentedAttribute[str], keys: Collection[str]) -> dict[str, int]:
-        """Return who has which of these usernames or addresses, all in lower case."""
-        if not keys:
+    def list_owners(self, usernames: Collection[str]) -> dict[str, int]:
+        """Return who has which of these usernames, all in lower case."""
+        if not usernames:
             return {}
-        name = func.lower(column)
-        return {row[0]: row[1] for row in self.session.execute(select(name, User.id).where(name.in_(keys)))}
+        name = func.lower(User.username)
+        return {row[0]: row[1] for row in self.session.execute(select(name, User.id).where(name.in_(usernames)))}
 
     def list_active_admins(self) -> list[User]:
         return list(self.session.scalars(select(User).where(User.role == Role.ADMIN, User.is_active).order_by(User.id)))

@@ -362,7 +362,7 @@ def test_a_row_that_somebody_else_spoils_meanwhile_is_the_one_that_fails(
 
     def blind(self: Any, *args: Any, **kwargs: Any) -> None:
         real(self, *args, **kwargs)
-        self.taken = {}
+        self.taken = {"sku": {}}
 
     monkeypatch.setattr(work.TARGETS[Kind.ITEMS], "load", blind)
     ada.create_item(sku="P-3")

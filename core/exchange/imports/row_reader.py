@@ -63,7 +63,7 @@ class RowReader:
                 continue
             if value is None and column.writable and name in self._not_null:
                 # An empty cell of a column that cannot be empty says nothing.
-                if name in self._target.required or not is_csv:
+                if name in self._target.fields.required or not is_csv:
                     entry.problems.append((name, checks.BLANK))
                 continue
             values[name] = value

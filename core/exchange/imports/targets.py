@@ -5,12 +5,11 @@ while a file is examined, without locks, and while it is stored, with them.
 """
 
 import secrets
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from core.audit import service as audit
@@ -35,65 +34,76 @@ from core.tasks import service as tasks
 from core.tasks.model import Task
 from core.tasks.repository import Access, TaskRepository
 from core.users.model import User
-from core.users.repository import UserRepository
 
 Values = Mapping[str, Any]
 
 
-def _invalid(field: str, sentence: str) -> Invalid:
-    return Invalid("The request has invalid fields.", details={field: [sentence]})
-
-
-class RowTarget(ABC):
+class RowTarget:
     """One kind of thing, as imports see it. One object serves one import."""
 
     kind: ClassVar[Kind]
     model: ClassVar[type[Base]]
     permission: ClassVar[Permission]
-    gone: ClassVar[str]
+    # The column that says who made a thing, where there is one.
+    author: ClassVar[str] = ""
 
     def __init_subclass__(cls) -> None:
         cls.fields = DECLARED[cls.kind]
-        cls.required = cls.fields.required
         # No two rows of a file may have the same of these; the function says what counts as the same.
         cls.unique = {field.name: field.unique for field in cls.fields if field.unique and field.column}
         # Everything that an update may set.
         cls.columns = tuple(field.name for field in cls.fields.in_files if field.name in cls.fields.changeable)
 
     fields: ClassVar[Fields]
-    required: ClassVar[tuple[str, ...]]
     unique: ClassVar[dict[str, Callable[[str], str]]]
     columns: ClassVar[tuple[str, ...]]
 
     def __init__(self, actor: Actor) -> None:
         self.actor = actor
         self.found: dict[int, Any] = {}
+        # By field and value: the thing that has what only one can have.
+        self.taken: dict[str, dict[str, int]] = {}
         self.blank = blank(self.model, self.fields)
 
     def clean(self, values: Values) -> dict[str, Any]:
         """Return the values as they would be stored. Raises Invalid naming every wrong field."""
         return validated(self.model, values)
 
-    @abstractmethod
     def load(self, session: Session, thing_ids: Sequence[int], wanted: Sequence[Values], *, lock: bool) -> None:
         """Read what decides about a batch: the things it changes and what its values refer to."""
+        model: Any = self.model
+        # Everybody locks in the same order, so that two imports cannot wait for each other.
+        query = select(model).where(model.id.in_(thing_ids)).order_by(model.id)
+        if lock:
+            query = query.with_for_update(key_share=True)
+        rows = session.scalars(query, execution_options={"populate_existing": True}) if thing_ids else ()
+        self.found = {thing.id: thing for thing in rows}
+        for name, fold in self.unique.items():
+            same = func.lower(getattr(model, name)) if fold is str.lower else getattr(model, name)
+            values = {fold(row[name]) for row in wanted if row.get(name)}
+            owners = session.execute(select(same, model.id).where(same.in_(values))) if values else ()
+            self.taken[name] = {row[0]: row[1] for row in owners}
 
-    @abstractmethod
     def require_new(self, values: Values) -> None:
         """Raise a refusal unless the actor may create a thing with these values now."""
+        self._require_free(values, None)
 
-    @abstractmethod
     def changed(self, thing_id: int, values: Values) -> dict[str, Any]:
         """Return what would change about a thing. Raises a refusal unless the actor may change that now."""
+        thing = self._find(thing_id)
+        self.require_changeable(thing)
+        changed = differing(thing, values)
+        self._require_free(changed, thing_id)
+        return changed
 
-    @abstractmethod
+    def require_changeable(self, thing: Any) -> None:
+        """Raise a refusal unless the actor may change a thing at all."""
+
     def row(self, values: Values, moment: datetime) -> dict[str, Any]:
         """Return the database row of a new thing."""
-
-    def new(self, values: Values, moment: datetime) -> dict[str, Any]:
-        """Return what the row of a new thing has, whatever its kind."""
         self.fields.require_new(values)
-        return {**self.blank, **values, "created_at": moment, "updated_at": moment}
+        origin = {self.author: self.actor.user_id, "version": 1} if self.author else {}
+        return {**self.blank, **values, "created_at": moment, "updated_at": moment, **origin}
 
     def insert(self, session: Session, wanted: Sequence[tuple[Values, datetime]]) -> list[int]:
         """Create things, whose moments grow from each to the next; return their numbers in this order."""
@@ -110,17 +120,17 @@ class RowTarget(ABC):
 
     def _find(self, thing_id: int) -> Any:
         if thing_id not in self.found:
-            raise NotFound(self.gone)
+            raise NotFound(f"There is no such {self.kind.removesuffix('s')}.")
         return self.found[thing_id]
 
-    def _load_found(self, session: Session, thing_ids: Sequence[int], *, lock: bool) -> None:
-        # Everybody locks in the same order, so that two imports cannot wait for each other.
-        model: Any = self.model
-        query = select(model).where(model.id.in_(thing_ids)).order_by(model.id)
-        if lock:
-            query = query.with_for_update(key_share=True)
-        rows = session.scalars(query, execution_options={"populate_existing": True}) if thing_ids else ()
-        self.found = {thing.id: thing for thing in rows}
+    def _require_free(self, values: Values, thing_id: int | None) -> None:
+        details = {
+            name: [checks.TAKEN]
+            for name, fold in self.unique.items()
+            if values.get(name) and self.taken[name].get(fold(values[name]), thing_id) != thing_id
+        }
+        if details:
+            raise Conflict("Another one has this already.", details=details)
 
 
 class TaskTarget(RowTarget):
@@ -129,7 +139,6 @@ class TaskTarget(RowTarget):
     kind = Kind.TASKS
     model = Task
     permission = Permission.TASKS_WRITE
-    gone = "There is no such task."
     references: rules.References
 
     def load(self, session: Session, thing_ids: Sequence[int], wanted: Sequence[Values], *, lock: bool) -> None:
@@ -172,10 +181,10 @@ class PostTarget(RowTarget):
     kind = Kind.POSTS
     model = Post
     permission = Permission.POSTS_WRITE
-    gone = "There is no such post."
+    author = "user_id"
 
     def load(self, session: Session, thing_ids: Sequence[int], wanted: Sequence[Values], *, lock: bool) -> None:
-        self._load_found(session, thing_ids, lock=lock)
+        super().load(session, thing_ids, wanted, lock=lock)
         subjects = {values["task_id"] for values in wanted if values.get("task_id") is not None}
         subjects |= {post.task_id for post in self.found.values() if post.task_id is not None}
         rows = TaskRepository(session).list_access(self.actor, sorted(subjects)) if subjects else []
@@ -185,19 +194,18 @@ class PostTarget(RowTarget):
         if values.get("task_id") is not None:
             posts.require_subject(self.actor, self.subjects.get(values["task_id"]))
 
+    def require_changeable(self, thing: Post) -> None:
+        posts.require_own(self.actor, thing)
+        if thing.task_id is not None:
+            tasks.require_discussable(self.actor, self.subjects.get(thing.task_id))
+
     def changed(self, thing_id: int, values: Values) -> dict[str, Any]:
-        post: Post = self._find(thing_id)
-        posts.require_own(self.actor, post)
-        if post.task_id is not None:
-            tasks.require_discussable(self.actor, self.subjects.get(post.task_id))
-        changed = differing(post, values)
+        changed = super().changed(thing_id, values)
         if "task_id" in changed:
             # What a post is about decides who sees it, so it cannot be moved under the eyes of its readers.
-            raise _invalid("task_id", "A post stays with what it is about.")
+            details = {"task_id": ["A post stays with what it is about."]}
+            raise Invalid("The request has invalid fields.", details=details)
         return changed
-
-    def row(self, values: Values, moment: datetime) -> dict[str, Any]:
-        return {**self.new(values, moment), "user_id": self.actor.user_id, "version": 1}
 
 
 class ItemTarget(RowTarget):
@@ -206,30 +214,10 @@ class ItemTarget(RowTarget):
     kind = Kind.ITEMS
     model = Item
     permission = Permission.ITEMS_WRITE
-    gone = "There is no such item."
+    author = "created_by"
 
-    def load(self, session: Session, thing_ids: Sequence[int], wanted: Sequence[Values], *, lock: bool) -> None:
-        self._load_found(session, thing_ids, lock=lock)
-        skus = {values["sku"] for values in wanted if values.get("sku") is not None}
-        query = select(Item.sku, Item.id).where(Item.sku.in_(skus))
-        self.taken = {row[0]: row[1] for row in session.execute(query)} if skus else {}
-
-    def require_new(self, values: Values) -> None:
-        self._require_free(values, None)
-
-    def changed(self, thing_id: int, values: Values) -> dict[str, Any]:
-        item: Item = self._find(thing_id)
-        items.require_changeable(self.actor, item)
-        changed = differing(item, values)
-        self._require_free(changed, thing_id)
-        return changed
-
-    def _require_free(self, values: Values, item_id: int | None) -> None:
-        if values.get("sku") is not None and self.taken.get(values["sku"], item_id) != item_id:
-            raise Conflict("This sku is already taken.", details={"sku": [checks.TAKEN]})
-
-    def row(self, values: Values, moment: datetime) -> dict[str, Any]:
-        return {**self.new(values, moment), "created_by": self.actor.user_id, "version": 1}
+    def require_changeable(self, thing: Item) -> None:
+        items.require_changeable(self.actor, thing)
 
 
 class UserTarget(RowTarget):
@@ -238,42 +226,12 @@ class UserTarget(RowTarget):
     kind = Kind.USERS
     model = User
     permission = Permission.USERS_ADMIN
-    gone = "There is no such user."
-
-    def __init__(self, actor: Actor) -> None:
-        super().__init__(actor)
-        self._password_hash = ""
-
-    def load(self, session: Session, thing_ids: Sequence[int], wanted: Sequence[Values], *, lock: bool) -> None:
-        self._load_found(session, thing_ids, lock=lock)
-        people = UserRepository(session)
-        self.owners = {
-            name: people.list_owners(getattr(User, name), {v[name].lower() for v in wanted if v.get(name)})
-            for name in self.unique
-        }
-
-    def require_new(self, values: Values) -> None:
-        self._require_free(values, None)
-
-    def changed(self, thing_id: int, values: Values) -> dict[str, Any]:
-        user: User = self._find(thing_id)
-        changed = differing(user, values)
-        self._require_free(changed, thing_id)
-        return changed
-
-    def _require_free(self, values: Values, user_id: int | None) -> None:
-        details = {
-            name: [checks.TAKEN]
-            for name in self.unique
-            if values.get(name) and self.owners[name].get(values[name].lower(), user_id) != user_id
-        }
-        if details:
-            raise Conflict("Somebody else has this already.", details=details)
+    _password_hash = ""
 
     def row(self, values: Values, moment: datetime) -> dict[str, Any]:
         # One hash for all, because each takes long on purpose; to log in, they need another one first.
         self._password_hash = self._password_hash or passwords.hash_password(secrets.token_urlsafe(64))
-        return {**self.new(values, moment), "password_hash": self._password_hash}
+        return {**super().row(values, moment), "password_hash": self._password_hash}
 
     def insert(self, session: Session, wanted: Sequence[tuple[Values, datetime]]) -> list[int]:
         made = super().insert(session, wanted)

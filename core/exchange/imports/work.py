@@ -34,7 +34,6 @@ from core.platform.database.session import transaction
 from core.platform.database.violations import conflict_of
 from core.platform.errors import DomainError, Invalid, JobFailed
 from core.platform.text import checks
-from core.users.model import User
 from core.users.repository import UserRepository
 
 BATCH = 1000
@@ -137,7 +136,7 @@ class Import:
             return
         if self.order.kind not in REFERENCES:
             names = {entry.values["username"].lower() for entry in entries if "username" in entry.values}
-            found = UserRepository(session).list_owners(User.username, names)
+            found = UserRepository(session).list_owners(names)
             for entry in entries:
                 entry.thing_id = found.get(entry.values.get("username", "").lower())
             return
@@ -150,7 +149,7 @@ class Import:
         return ExternalIdRepository(session, self.actor, self.order.kind)
 
     def _require_complete(self, entry: JudgedRow) -> None:
-        details = {name: [checks.REQUIRED] for name in self.target.required if name not in entry.values}
+        details = {name: [checks.REQUIRED] for name in self.target.fields.required if name not in entry.values}
         if details:
             raise Invalid("The row lacks required fields.", details=details)
 

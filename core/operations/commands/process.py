@@ -39,7 +39,8 @@ def share_folder(settings: Settings) -> None:
 
 def refuse_address(host: str, port: int, error: OSError | UnicodeError) -> NoReturn:
     """End the command, because no process can listen there."""
-    reason = getattr(error, "strerror", None) or "this is not a host name"
+    # What `socket.create_server` adds behind the reason is said here already.
+    reason = (getattr(error, "strerror", None) or "this is not a host name").partition(" (while")[0]
     raise Failure(f"Cannot listen on {host}:{port}: {reason}. Choose another with --port.") from None
 
 

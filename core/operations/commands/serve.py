@@ -132,24 +132,16 @@ def listen(host: str, port: int) -> Sequence[socket.socket]:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     sockets: list[socket.socket] = []
     refusals = []
-    for family, kind, protocol, _, address in dict.fromkeys(found):
+    for family, _, _, _, address in dict.fromkeys(found):
         # A port that the system chose for the first address is meant for all of them.
         wanted = port or (sockets[0].getsockname()[1] if sockets else 0)
-        listener = socket.socket(family, kind, protocol)
         try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            listener.bind((address[0], wanted, *address[2:]))
-            listener.listen(BACKLOG)
+            sockets.append(socket.create_server((address[0], wanted, *address[2:]), family=family, backlog=BACKLOG))
         except OSError as error:
-            listener.close()
             # `localhost` has an IPv6 address even where there is no IPv6.
             if error.errno not in NOT_HERE:
                 raise
             refusals.append(error)
-        else:
-            sockets.append(listener)
     if not sockets:
         raise refusals[0]
     return sockets

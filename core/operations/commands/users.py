@@ -1,6 +1,7 @@
 """Managing accounts."""
 
 import sys
+from typing import Any
 
 import click
 
@@ -11,6 +12,7 @@ from core.platform.config.current import current_settings
 from core.platform.preconditions import ANY_STATE
 from core.removal import service as removal
 from core.users import service as users
+from core.users.model import User
 
 
 @click.group()
@@ -74,9 +76,13 @@ def set_password(name: str, password_stdin: bool) -> None:
 @in_app
 def set_role(name: str, role: str) -> None:
     """Give NAME a role. The last active administrator stays one."""
-    with refusals():
-        row = accounts.change(OPERATOR, ANY_STATE, user_id=users.get_by_login(name).id, role=role)
+    row = _change(name, role=role)
     click.echo(f"{row.username} is now {row.role}.")
+
+
+def _change(name: str, **values: Any) -> User:
+    with refusals():
+        return accounts.change(OPERATOR, ANY_STATE, user_id=users.get_by_login(name).id, **values)
 
 
 @user.command("activate")
@@ -84,9 +90,7 @@ def set_role(name: str, role: str) -> None:
 @in_app
 def activate_user(name: str) -> None:
     """Let NAME log in again."""
-    with refusals():
-        row = accounts.change(OPERATOR, ANY_STATE, user_id=users.get_by_login(name).id, is_active=True)
-    click.echo(f"{row.username} is active.")
+    click.echo(f"{_change(name, is_active=True).username} is active.")
 
 
 @user.command("deactivate")
@@ -94,9 +98,7 @@ def activate_user(name: str) -> None:
 @in_app
 def deactivate_user(name: str) -> None:
     """Lock NAME out and end all sessions and API keys of the account."""
-    with refusals():
-        row = accounts.change(OPERATOR, ANY_STATE, user_id=users.get_by_login(name).id, is_active=False)
-    click.echo(f"{row.username} is inactive.")
+    click.echo(f"{_change(name, is_active=False).username} is inactive.")
 
 
 @user.command("delete")

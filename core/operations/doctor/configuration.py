@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from core.operations.degradation import WITHOUT_REDIS, is_without_redis
-from core.operations.doctor.findings import Finding, Verdict, database_file, found
+from core.operations.doctor.findings import Finding, Verdict, found
 from core.platform.config.problems import MIN_SECRET_BYTES
 from core.platform.config.settings import SECRETS, Settings
+from core.platform.config.urls import sqlite_file
+from core.platform.database.base import db
 
 
 def examine_configuration(settings: Settings) -> Iterator[Finding]:
@@ -62,7 +64,7 @@ def examine_secrets(settings: Settings) -> Iterator[Finding]:
         if settings.has_made(name) and path.exists():
             others = stat.S_IMODE(path.stat().st_mode) & 0o077
             yield found("secrets", not others, f"{path} is readable by its owner only", f"chmod 600 {path}")
-    if file := database_file():
+    if file := sqlite_file(db.engine.url):
         yield from _readers(file)
     differ = settings.secret_key != settings.jwt_secret_key
     told = "the two secrets differ" if differ else "the two secrets are the same"

@@ -8,9 +8,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core.audit import rotation
 from core.operations import health
-from core.operations.doctor.findings import Finding, Verdict, clock_of, database_file, found
+from core.operations.doctor.findings import Finding, Verdict, clock_of, found
 from core.platform.config.secret_values import masked_url
 from core.platform.config.settings import Settings
+from core.platform.config.urls import sqlite_file
 from core.platform.database.base import db
 from core.platform.database.sqlite_files import RESTORE, flaw_of, is_damage
 
@@ -23,7 +24,7 @@ def unusable_file(settings: Settings) -> Finding | None:
 
     SQLite would make one that is missing, and change one that is not Tasklane's.
     """
-    path = database_file()
+    path = sqlite_file(db.engine.url)
     told, advice = flaw_of(path) if path else ("", "")
     if not told:
         return None

@@ -8,10 +8,12 @@ from core.bootstrap import current_upstreams
 from core.operations import health
 from core.operations.doctor.configuration import examine_configuration, examine_secrets
 from core.operations.doctor.database import examine_database, unusable_file
-from core.operations.doctor.findings import Finding, Verdict, database_file, found
+from core.operations.doctor.findings import Finding, Verdict, found
 from core.operations.doctor.neighbours import examine_jobs, examine_mail, examine_redis
 from core.platform.config.current import current_settings
 from core.platform.config.settings import Settings
+from core.platform.config.urls import sqlite_file
+from core.platform.database.base import db
 from core.platform.database.write_check import WriteCheck
 
 # Bytes that should be free where data is written.
@@ -44,7 +46,7 @@ def examine() -> Iterator[Finding]:
 
 def _disk(settings: Settings) -> Iterator[Finding]:
     places = {settings.instance_path}
-    if file := database_file():
+    if file := sqlite_file(db.engine.url):
         places.add(file.parent)
     for place in sorted(places):
         try:

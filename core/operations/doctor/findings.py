@@ -3,11 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
 
 from core.platform import clock
-from core.platform.config.urls import is_in_memory
-from core.platform.database.base import db
 
 # Clocks that differ by more seconds than this end tokens and leases too early or too late.
 CLOCK_WARNING, CLOCK_FAILURE = 2.0, 30.0
@@ -35,15 +32,6 @@ class Finding:
 def found(part: str, holds: bool, told: str, advice: str, *, worse: Verdict = Verdict.FAILED) -> Finding:
     """Return what was found of a part; the advice and the verdict `worse` only if it does not hold."""
     return Finding(part, Verdict.OK if holds else worse, told, "" if holds else advice)
-
-
-def database_file() -> Path | None:
-    """Return the file of an SQLite database, or None if there is none that could be looked at."""
-    url = db.engine.url
-    name = url.database or ""
-    if url.get_backend_name() != "sqlite" or is_in_memory(url) or name.startswith("file:"):
-        return None
-    return Path(name)
 
 
 def clock_of(where: str, there: datetime) -> Finding:

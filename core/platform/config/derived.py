@@ -15,7 +15,7 @@ from core.platform.config import testing
 from core.platform.config.errors import ConfigError
 from core.platform.config.problems import MIN_SECRET_BYTES
 from core.platform.config.settings import MADE, SECRETS
-from core.platform.config.urls import is_in_memory, sqlalchemy_url
+from core.platform.config.urls import is_in_memory, sqlalchemy_url, sqlite_file
 from core.platform.disk.private_files import new_private_file, sync_folder
 from core.platform.disk.scratch import scratch_folder
 
@@ -54,10 +54,9 @@ def _absolute(database_url: str, instance_path: Path) -> str:
     So a command finds the same file from wherever it is run.
     """
     url = make_url(database_url)
-    name = url.database or ""
-    if url.get_backend_name() != "sqlite" or is_in_memory(url) or name.startswith("file:") or Path(name).is_absolute():
-        return database_url
-    return url.set(database=str(instance_path / name)).render_as_string()
+    file = sqlite_file(url)
+    # An absolute path stays what it is.
+    return url.set(database=str(instance_path / file)).render_as_string() if file else database_url
 
 
 def embedded_socket(instance_path: Path) -> Path:

@@ -1,6 +1,7 @@
 """Rules for the addresses of the configuration: databases, Redis, web pages, Sentry."""
 
 import re
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from sqlalchemy.engine import URL, make_url
@@ -38,6 +39,13 @@ def database_url_problems(env: str, text: str) -> list[str]:
 def is_in_memory(url: URL) -> bool:
     """Return whether a database of SQLite is no file."""
     return (url.database or ":memory:") in (":memory:", "file::memory:") or url.query.get("mode") == "memory"
+
+
+def sqlite_file(url: URL) -> Path | None:
+    """Return the file of a database, or None if that is on a server, in memory, or named by a URI of SQLite."""
+    name = url.database or ""
+    is_file = url.get_backend_name() == "sqlite" and not is_in_memory(url) and not name.startswith("file:")
+    return Path(name) if is_file else None
 
 
 _REDIS_NUMBERS: dict[str, type[int] | type[float]] = {

@@ -1,13 +1,13 @@
 """Set-up of an engine: settings of a connection to SQLite or PostgreSQL when it opens and begins."""
 
 import time
-from pathlib import Path
 from typing import Any
 
 from flask import Flask, current_app
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import Connection, make_url
 
+from core.platform.config.urls import sqlite_file
 from core.platform.database import outage_log
 from core.platform.database.base import db
 from core.platform.database.reader import Reader
@@ -55,11 +55,10 @@ def init_db(app: Flask, url: str) -> None:
             app.extensions[_READER] = Reader(engine, path=None, opened=_commit_by_itself)
             return
         _configure_sqlite(engine)
-        path = None if engine.url.database in (None, "", ":memory:") else Path(str(engine.url.database))
+        path = sqlite_file(engine.url)
         if path is not None:
             guard_file(engine, path)
-            if not str(path).startswith("file:"):  # SQLite also takes a file as a URI.
-                event.listen(engine, "do_connect", lambda *_: new_empty_file(path))
+            event.listen(engine, "do_connect", lambda *_: new_empty_file(path))
         app.extensions[_READER] = Reader(engine, path=path, opened=_wait_for_locks)
 
 

@@ -146,19 +146,19 @@ class Fields:
 
     def require_writable(self, values: Mapping[str, Any]) -> None:
         """Raise TypeError for a value that would be lost, because no field of this name can be set."""
-        if unknown := values.keys() - self._writable:
+        if unknown := values.keys() - self.writable:
             raise TypeError(f"No field that can be set: {', '.join(sorted(unknown))}.")
 
     def require_changeable(self, values: Mapping[str, Any]) -> None:
         """Raise TypeError for a value that would be lost, or that only a new thing may have."""
         self.require_writable(values)
-        if fixed := values.keys() - self._changeable:
+        if fixed := values.keys() - self.changeable:
             raise TypeError(f"Only a new one has a choice of {', '.join(sorted(fixed))}.")
 
     def require_new(self, values: Mapping[str, Any]) -> None:
         """Raise TypeError for values that would be lost, and for what a new thing lacks."""
         self.require_writable(values)
-        if missing := self._required - values.keys():
+        if missing := set(self.required) - values.keys():
             raise TypeError(f"A new one needs {', '.join(sorted(missing))}.")
 
     def check_sent(self, values: Mapping[str, Any]) -> None:
@@ -166,19 +166,6 @@ class Fields:
         for name in self._sent_otherwise:
             if values.get(name) is not None:
                 self[name].type.check_sent(name, values[name])
-
-    # As sets, because each row of an import is held against them.
-    @cached_property
-    def _writable(self) -> frozenset[str]:
-        return frozenset(self.writable)
-
-    @cached_property
-    def _changeable(self) -> frozenset[str]:
-        return frozenset(self.changeable)
-
-    @cached_property
-    def _required(self) -> frozenset[str]:
-        return frozenset(self.required)
 
     @cached_property
     def _sent_otherwise(self) -> tuple[str, ...]:
