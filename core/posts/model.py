@@ -11,6 +11,9 @@ from core.platform.database.base import Base
 from core.platform.database.types import BigId, as_created
 from core.posts.fields import FIELDS
 
+# The index that leads to the posts about a task, and to those about none.
+BY_TASK = "ix_posts_task_id_created_at_id"
+
 
 class Post(Base):
     """An update, optionally about a task, with which it goes."""
@@ -19,7 +22,7 @@ class Post(Base):
     __table_args__ = (
         Index("ix_posts_created_at_id", "created_at", "id"),
         Index("ix_posts_user_id_created_at_id", "user_id", "created_at", "id"),
-        Index("ix_posts_task_id_created_at_id", "task_id", "created_at", "id"),
+        Index(BY_TASK, "task_id", "created_at", "id"),
         {"sqlite_autoincrement": True},
     )
 

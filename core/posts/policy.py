@@ -3,7 +3,8 @@
 from sqlalchemy import ColumnElement, or_, select
 
 from core.platform.access import Actor
-from core.posts.model import Post
+from core.platform.database.keysets import Way
+from core.posts.model import BY_TASK, Post
 from core.tasks import policy as tasks
 from core.tasks.model import TRASHED, Task
 
@@ -12,12 +13,27 @@ PRESENT = ~select(Task.id).where(Task.id == Post.task_id, TRASHED).correlate(Pos
 
 
 def visible_to(actor: Actor) -> ColumnElement[bool]:
-    """Return the condition on posts that the actor may see: those about a task go with the task, others are public."""
+    """Return the condition on a post that the actor may see: one about a task goes with the task, others are public."""
     if actor.is_admin:
         return PRESENT
-    # EXISTS for each post on the page, not IN: a user may see a million tasks.
     seen = select(Task.id).where(Task.id == Post.task_id, tasks.visible_to(actor)).correlate(Post).exists()
     return or_(Post.task_id.is_(None), seen)
+
+
+def ways_to_see(actor: Actor) -> list[Way]:
+    """Return the ways by which the actor may see a post; none if they see all that are not in the trash."""
+    if actor.is_admin:
+        return []
+    return [
+        Way(Post.task_id, None, BY_TASK),
+        Way(Post.task_id, tasks.numbers_of_visible(actor), BY_TASK),
+    ]
+
+
+def among_visible(actor: Actor) -> ColumnElement[bool]:
+    """Return the condition of `visible_to` for looking at many posts."""
+    ways = ways_to_see(actor)
+    return or_(*(way.condition for way in ways)) if ways else PRESENT
 
 
 def may_change(actor: Actor, post: Post) -> bool:

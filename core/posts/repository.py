@@ -12,8 +12,9 @@ from core.posts.model import Post
 from core.posts.policy import PRESENT
 from core.users.model import User
 
-# What readers see of whoever wrote a post.
-_AUTHOR = func.coalesce(User.name, User.username).label("author")
+# What readers see of whoever wrote a post. Without a join, what is counted is posts alone.
+_NAME = select(func.coalesce(User.name, User.username)).where(User.id == Post.user_id)
+_AUTHOR = _NAME.correlate(Post).scalar_subquery().label("author")
 
 
 class PostRepository(Repository):
@@ -32,5 +33,4 @@ class PostRepository(Repository):
 
     def select(self, *conditions: ColumnElement[bool]) -> Select[Any]:
         """Return a query for posts as readers see them, as plain rows."""
-        columns = select(*Post.__table__.columns, _AUTHOR)
-        return columns.select_from(Post).join(User, User.id == Post.user_id).where(*conditions)
+        return select(*Post.__table__.columns, _AUTHOR).where(*conditions)

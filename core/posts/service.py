@@ -72,13 +72,23 @@ def get(actor: Actor, *, post_id: int) -> Row[Any]:
 def list_visible(actor: Actor, *, page: PageRequest, filters: Filter) -> Page:
     """Return a page of the posts that the actor may see, newest first unless sorted otherwise."""
     session = db.session()
-    query = select_visible(session, actor, filters)
-    return paginate(session, query, page, sortable=SORTABLE, default_sort=DEFAULT_SORT, identity=Post.id)
+    ways = policy.ways_to_see(actor)
+    # A member is led to no task of the trash, and so to no post about one.
+    conditions = [*([] if ways else [policy.PRESENT]), *FILTERS.conditions(filters)]
+    return paginate(
+        session,
+        PostRepository(session).select(*conditions),
+        page,
+        sortable=SORTABLE,
+        default_sort=DEFAULT_SORT,
+        identity=Post.id,
+        ways=ways,
+    )
 
 
 def select_visible(session: Session, actor: Actor, filters: Filter) -> Select[Any]:
-    """Return the query for the posts that the actor may see, in no order."""
-    return PostRepository(session).select(policy.visible_to(actor), *FILTERS.conditions(filters))
+    """Return the query for all posts that the actor may see, in no order."""
+    return PostRepository(session).select(policy.among_visible(actor), *FILTERS.conditions(filters))
 
 
 def list_about(actor: Actor, *, task_id: int, page: PageRequest, filters: Filter) -> Page:

@@ -106,7 +106,7 @@ def gather(
             today=zones.today(days.zone),
             generated_at=clock.now(),
         )
-        conditions = [task_policy.visible_to(actor)]
+        conditions = [task_policy.among_visible(actor)]
         if project_id is not None:
             conditions.append(Task.project_id == project_id)
         return _compute(session, heading, days, conditions)

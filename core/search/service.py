@@ -16,7 +16,7 @@ from core.posts.model import Post
 from core.projects import service as projects
 from core.search import terms as queries
 from core.search.index import HitKind
-from core.search.repository import SearchRepository
+from core.search.repository import MOST_RANKED, SearchRepository
 from core.search.snippets import snippet
 from core.search.terms import Term
 from core.tasks import policy as tasks_policy
@@ -73,17 +73,24 @@ def search(
     total = rows[0].total if rows else 0
     if not rows and number > 1:
         total = index.count(terms, conditions)  # A page after the last has no row that could say it.
-    return Page(items=[_hit(row, terms) for row in rows], number=number, size=size, total=total, next_cursor=None)
+    return Page(
+        items=[_hit(row, terms) for row in rows],
+        number=number,
+        size=size,
+        total=total,
+        next_cursor=None,
+        total_is_exact=total < MOST_RANKED,
+    )
 
 
 def _conditions(actor: Actor, kind: HitKind, project_id: int | None) -> list[ColumnElement[bool]]:
     """Return what narrows a kind to what the actor may see, and to a project if one is asked for."""
     match kind:
         case HitKind.TASK:
-            return [tasks_policy.visible_to(actor), *([Task.project_id == project_id] if project_id else [])]
+            return [tasks_policy.among_visible(actor), *([Task.project_id == project_id] if project_id else [])]
         case HitKind.POST:
             about = exists().where(Task.id == Post.task_id, Task.project_id == project_id)
-            return [posts_policy.visible_to(actor), *([about] if project_id else [])]
+            return [posts_policy.among_visible(actor), *([about] if project_id else [])]
         case HitKind.ITEM:
             # Items belong to everyone and to no project.
             return [false() if project_id else true()]

@@ -55,7 +55,7 @@ def report(
 
 
 def _compute(session: Session, actor: Actor, days: Days, today: date, project_id: int | None) -> dict[str, Any]:
-    conditions: list[ColumnElement[bool]] = [task_policy.visible_to(actor)]
+    conditions: list[ColumnElement[bool]] = [task_policy.among_visible(actor)]
     if project_id is not None:
         conditions.append(Task.project_id == project_id)
     by_owner = policy.may_compare_people(actor)

@@ -28,6 +28,11 @@ class TaskAction(StrEnum):
     PROCESSED = "processed"
 
 
+# The indexes that lead to what one person sees.
+BY_OWNER = "ix_tasks_owner_id_created_at_id_deleted_at"
+BY_ASSIGNEE = "ix_tasks_assignee_id_created_at_id_deleted_at"
+BY_PROJECT = "ix_tasks_project_id_created_at_id_deleted_at"
+
 _IS_TRASHED = text("deleted_at IS NOT NULL")
 
 
@@ -39,9 +44,9 @@ class Task(Base):
         # Newest first, for everyone and for one person; id breaks the tie. With deleted_at at
         # the end, tasks that are not in the trash are counted without touching a row.
         Index("ix_tasks_created_at_id_deleted_at", "created_at", "id", "deleted_at"),
-        Index("ix_tasks_owner_id_created_at_id_deleted_at", "owner_id", "created_at", "id", "deleted_at"),
-        Index("ix_tasks_assignee_id_created_at_id_deleted_at", "assignee_id", "created_at", "id", "deleted_at"),
-        Index("ix_tasks_project_id_created_at_id_deleted_at", "project_id", "created_at", "id", "deleted_at"),
+        Index(BY_OWNER, "owner_id", "created_at", "id", "deleted_at"),
+        Index(BY_ASSIGNEE, "assignee_id", "created_at", "id", "deleted_at"),
+        Index(BY_PROJECT, "project_id", "created_at", "id", "deleted_at"),
         Index("ix_tasks_due_date_id", "due_date", "id"),
         # Only as large as the trash.
         Index("ix_tasks_deleted_at_id", "deleted_at", "id", sqlite_where=_IS_TRASHED, postgresql_where=_IS_TRASHED),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select
+from sqlalchemy import ColumnElement, Select, true
 from sqlalchemy.orm import Session
 
 from core.jobs import service as jobs
@@ -21,15 +21,15 @@ from core.platform.preconditions import Expected
 from core.projects import service as projects
 from core.tasks import notices, policy, recording, rules
 from core.tasks.fields import FIELDS
-from core.tasks.model import CLOSED, Task, TaskAction
+from core.tasks.model import CLOSED, PRESENT, TRASHED, Task, TaskAction
 from core.tasks.repository import Access, TaskRepository
 from core.users.repository import UserRepository
 
 
 def _is_overdue(wanted: bool) -> ColumnElement[bool]:
     late = (Task.due_date < clock.now().date()) & Task.status.not_in(CLOSED)
-    # A task without a due date is not overdue, but SQL would call that unknown.
-    return late if wanted else ~late | Task.due_date.is_(None)
+    # A task without a due date is not overdue, but SQL calls that unknown.
+    return late if wanted else late.is_not(true())
 
 
 SORTABLE = sortable(Task, FIELDS)
@@ -89,21 +89,33 @@ def list_visible(actor: Actor, *, page: PageRequest, filters: Filter) -> Page:
 
     Of the trash, if asked for, it is those that they may restore, the last to be deleted first.
     """
+    _require_project(actor, filters)
+    is_trash = bool(filters.get("deleted"))
     session = db.session()
-    query = select_visible(session, actor, filters)
-    default_sort = "-deleted_at" if filters.get("deleted") else DEFAULT_SORT
-    return paginate(session, query, page, sortable=SORTABLE, default_sort=default_sort, identity=Task.id)
+    return paginate(
+        session,
+        TaskRepository(session).select(TRASHED if is_trash else PRESENT, *FILTERS.conditions(filters)),
+        page,
+        sortable=SORTABLE,
+        default_sort="-deleted_at" if is_trash else DEFAULT_SORT,
+        identity=Task.id,
+        ways=policy.ways_to_restore(actor) if is_trash else policy.ways_to_see(actor),
+    )
 
 
 def select_visible(session: Session, actor: Actor, filters: Filter) -> Select[Any]:
-    """Return the query for the tasks that the actor may see, or for those of the trash if asked for, in no order.
+    """Return the query for all tasks that the actor may see, or for those of the trash if asked for, in no order.
 
     Raises Forbidden and Malformed for a project that the actor cannot ask for.
     """
+    _require_project(actor, filters)
+    scope = policy.restorable_by(actor) if filters.get("deleted") else policy.among_visible(actor)
+    return TaskRepository(session).select(scope, *FILTERS.conditions(filters))
+
+
+def _require_project(actor: Actor, filters: Filter) -> None:
     if filters.get("project_id") is not None:
         projects.require_named(actor, filters.get("project_id"))
-    scope = policy.restorable_by(actor) if filters.get("deleted") else policy.visible_to(actor)
-    return TaskRepository(session).select(scope, *FILTERS.conditions(filters))
 
 
 def list_owned(actor: Actor, *, owner_id: int, page: PageRequest, filters: Filter) -> Page:

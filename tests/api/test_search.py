@@ -64,7 +64,14 @@ def test_everything_is_searched_and_titles_come_first(zebras: Person) -> None:
         "/api/v1/posts",
         "/api/v1/items",
     }
-    assert answer["meta"]["pagination"] == {"page": 1, "per_page": 20, "pages": 1, "total": 4, "next_cursor": None}
+    assert answer["meta"]["pagination"] == {
+        "page": 1,
+        "per_page": 20,
+        "pages": 1,
+        "total": 4,
+        "total_is_exact": True,
+        "next_cursor": None,
+    }
 
 
 @pytest.mark.parametrize(
@@ -142,7 +149,14 @@ def test_text_with_nothing_that_could_be_found_says_so(zebras: Person, q: str) -
 def test_what_is_not_there_is_not_found(zebras: Person) -> None:
     answer = search(zebras, "🚀")
     assert answer["data"] == []
-    assert answer["meta"]["pagination"] == {"page": 1, "per_page": 20, "pages": 0, "total": 0, "next_cursor": None}
+    assert answer["meta"]["pagination"] == {
+        "page": 1,
+        "per_page": 20,
+        "pages": 0,
+        "total": 0,
+        "total_is_exact": True,
+        "next_cursor": None,
+    }
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from itsdangerous import TimestampSigner
 
+from core.platform.database import paging
 from tests.support.people import Person
 
 
@@ -69,7 +70,54 @@ def test_a_page_after_the_last_is_empty(five: Person) -> None:
 
 def test_an_empty_list_has_no_pages(ada: Person) -> None:
     response = ada.get("/tasks")
-    assert pagination(response) == {"page": 1, "per_page": 20, "pages": 0, "total": 0, "next_cursor": None}
+    assert pagination(response) == {
+        "page": 1,
+        "per_page": 20,
+        "pages": 0,
+        "total": 0,
+        "total_is_exact": True,
+        "next_cursor": None,
+    }
+
+
+def test_beyond_what_is_counted_there_is_no_last_page_but_always_a_next_one(
+    five: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paging, "MOST_COUNTED", 2)
+    response = five.get("/tasks?per_page=2")
+    shown = pagination(response)
+    assert (shown["total"], shown["pages"], shown["total_is_exact"]) == (2, 1, False)
+    assert set(links(response)) == {"first", "next"}
+    assert set(links(five.get("/tasks?per_page=2&page=2"))) == {"first", "prev", "next"}
+    assert set(links(five.get("/tasks?per_page=2&page=3"))) == {"first", "prev"}
+    by_cursor = pagination(five.get("/tasks?per_page=2&cursor="))
+    assert (by_cursor["total"], by_cursor["total_is_exact"]) == (None, None)
+
+
+def test_a_member_gets_what_they_see_in_several_ways_once_and_in_order(ada: Person, bob: Person) -> None:
+    project = ada.post("/projects", {"key": "OPS", "name": "Operations"}).get_json()["data"]["id"]
+    assert ada.put(f"/projects/{project}/members/{bob.user_id}", {"role": "editor"}).status_code == 201
+    ada.create_task(title="hidden")
+    ada.create_task(title="assigned", assignee_id=bob.user_id, due_date="2999-01-02")
+    bob.create_task(title="all three", assignee_id=bob.user_id, project_id=project)
+    ada.create_task(title="project", project_id=project, due_date="2999-01-01")
+    bob.create_task(title="own")
+    assert titles(bob.get("/tasks")) == ["own", "project", "all three", "assigned"]
+    assert pagination(bob.get("/tasks"))["total"] == 4
+    for sort, whole in {
+        "-due_date": ["assigned", "project", "own", "all three"],
+        "title": ["all three", "assigned", "own", "project"],
+        "id,title": ["assigned", "all three", "project", "own"],
+        "-due_date,title": ["assigned", "project", "all three", "own"],
+        "assignee_id,due_date": ["assigned", "all three", "project", "own"],
+    }.items():
+        seen, cursor = [], ""
+        while cursor is not None:
+            response = bob.get("/tasks", query_string={"sort": sort, "per_page": 1, "cursor": cursor})
+            seen += titles(response)
+            cursor = pagination(response)["next_cursor"]
+        assert seen == titles(bob.get(f"/tasks?sort={sort}")) == whole, sort
+        assert titles(bob.get(f"/tasks?sort={sort}&per_page=2&page=2")) == whole[2:]
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,16 @@ def test_the_list_shows_names_and_states_and_nothing_of_how_they_are_reached(eve
             {"name": "far", "state": "closed", "allow_post": False, "retry_after_seconds": None},
             {"name": "post", "state": "closed", "allow_post": True, "retry_after_seconds": None},
         ],
-        "meta": {"pagination": {"page": 1, "per_page": 2, "pages": 1, "total": 2, "next_cursor": None}},
+        "meta": {
+            "pagination": {
+                "page": 1,
+                "per_page": 2,
+                "pages": 1,
+                "total": 2,
+                "total_is_exact": True,
+                "next_cursor": None,
+            }
+        },
     }
 
 

@@ -15,6 +15,7 @@ from core.auth import accounts
 from core.bootstrap import create_core_app
 from core.platform.access import Actor, Role
 from core.platform.config.settings import Settings
+from core.platform.database import paging
 from core.platform.database.base import db
 from core.platform.database.filters import Filter
 from core.platform.database.paging import PageRequest
@@ -191,3 +192,17 @@ def test_the_own_tasks_of_somebody_are_found_by_their_own_index(
     assert "ix_tasks_owner_id_created_at_id" in plan, plan
     assert "TEMP B-TREE" not in plan
     assert "Sort" not in plan
+
+
+def test_rows_beyond_the_bound_are_not_counted_and_the_answer_says_so(
+    app: Flask, many: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with app.app_context():
+        whole = replace(page("", None), cursor=None)
+        exact = tasks.list_visible(many, page=whole, filters=Filter())
+        assert (exact.total, exact.total_is_exact) == (ROWS, True)
+        monkeypatch.setattr(paging, "MOST_COUNTED", ROWS - 1)
+        counted = tasks.list_visible(many, page=whole, filters=Filter())
+    assert (counted.total, counted.total_is_exact) == (ROWS - 1, False)
+    assert counted.items == exact.items
+    assert counted.next_cursor is not None

@@ -5,7 +5,7 @@ from typing import Any
 from flask_restx import Namespace, fields
 from flask_restx.model import ModelBase
 
-from api.http.input.fields import Anything, NullableInteger, NullableText
+from api.http.input.fields import Anything, NullableBoolean, NullableInteger, NullableText
 
 # Models that belong to no domain. It has no routes, so Swagger UI does not show it.
 shared = Namespace("shared")
@@ -41,6 +41,12 @@ _meta = shared.model(
                     "per_page": fields.Integer(required=True, example=20),
                     "pages": NullableInteger(required=True, description="Null in cursor mode.", example=3),
                     "total": NullableInteger(required=True, description="Null in cursor mode.", example=42),
+                    "total_is_exact": NullableBoolean(
+                        required=True,
+                        description="False if there may be more than `total`: lists are counted up to 10,000, searches"
+                        " up to 1,000 of each type. Null in cursor mode.",
+                        example=True,
+                    ),
                     "next_cursor": NullableText(required=True, description="Null on the last page."),
                 },
             ),

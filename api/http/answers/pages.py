@@ -28,6 +28,7 @@ def paged(model: ModelBase) -> Callable[[Verb], Verb]:
             "per_page": page.size,
             "pages": page.pages,
             "total": page.total,
+            "total_is_exact": page.total_is_exact,
             "next_cursor": page.next_cursor,
         }
         data = dump([marshal(model, item) for item in page.items])
@@ -46,7 +47,8 @@ def _page_tag(page: Page, data: bytes) -> str:
     must get a new one before that.
     """
     has_next = page.next_cursor is not None
-    return etags.weak(data, repr((page.number, page.size, page.total, has_next, clock.now().date())).encode())
+    seen = (page.number, page.size, page.total, page.total_is_exact, has_next, clock.now().date())
+    return etags.weak(data, repr(seen).encode())
 
 
 def _links(page: Page) -> str:
@@ -57,11 +59,14 @@ def _links(page: Page) -> str:
             targets["next"] = {"cursor": page.next_cursor}
     else:
         last = max(page.pages or 1, 1)
+        # Which page is the last is not known where not all rows were counted.
+        ends = page.total_is_exact or (page.next_cursor is None and page.number <= last)
         targets["first"] = {"page": 1}
-        targets["last"] = {"page": last}
+        if ends:
+            targets["last"] = {"page": last}
         if page.number > 1:
-            targets["prev"] = {"page": min(page.number - 1, last)}
-        if page.number < last:
+            targets["prev"] = {"page": min(page.number - 1, last) if ends else page.number - 1}
+        if page.next_cursor or page.number < last:
             targets["next"] = {"page": page.number + 1}
     rest = [(name, value) for name, value in plain_query() if name not in ("page", "cursor")]
     return ", ".join(
@@ -75,7 +80,8 @@ def listed(model: ModelBase) -> Callable[[Verb], Verb]:
     def shape(values: Any) -> Response:
         data = [marshal(model, value) for value in values]
         count = len(data)
-        pagination = {"page": 1, "per_page": max(count, 1), "pages": min(count, 1), "total": count, "next_cursor": None}
+        pagination: dict[str, Any] = {"page": 1, "per_page": max(count, 1), "pages": min(count, 1), "total": count}
+        pagination |= {"total_is_exact": True, "next_cursor": None}
         return json_response({"status": "success", "data": data, "meta": {"pagination": pagination}})
 
     return answering(shape, 200, "The whole list.", envelope(model, is_list=True))

@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import Flask, current_app
 from sqlalchemy import Engine, event
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.engine import Connection, make_url
 
 from core.platform.config.urls import sqlite_file
@@ -95,7 +96,16 @@ def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
+class _WithHints(SQLiteCompiler):
+    """SQL of SQLite in which a hint may name the index that is to be used."""
+
+    def get_from_hint_text(self, table: Any, text: str | None) -> str | None:
+        return text
+
+
 def _configure_sqlite(engine: Engine) -> None:
+    engine.dialect.statement_compiler = _WithHints
+
     @event.listens_for(engine, "connect")
     def set_pragmas(connection: Any, record: Any) -> None:
         # SQLite's own lower() knows only ASCII, so that "ÄPFEL" would not find "Äpfel" as it does on PostgreSQL.

@@ -1,0 +1,174 @@
+"""The rows of a list in its order, and after a row of it, said so that an index finds each part.
+
+Planners look for rows of an OR by looking at all rows, and PostgreSQL's indexes have no
+descending order with nulls at its end. So a list is put together of parts that have neither:
+one for each way to see a row, and one each for rows with and without a value to sort by.
+Each part gives no more rows than the page has.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, SelectBase, and_, func, literal, or_, select, true, tuple_, union
+from sqlalchemy.orm import InstrumentedAttribute
+
+from core.platform.errors import Malformed
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Way to rows of a list: those with one of some values in a column, and the index that leads to them.
+
+    Without such an index being named, SQLite would guess. PostgreSQL knows better, but for many
+    values it would rather look at all rows in their order; so it is asked for those of each value.
+    """
+
+    column: InstrumentedAttribute[Any]
+    values: Any
+    index: str
+
+    @property
+    def condition(self) -> ColumnElement[bool]:
+        if isinstance(self.values, SelectBase):
+            return self.column.in_(self.values)
+        return self.column.is_(None) if self.values is None else self.column == self.values
+
+    def narrow(self, query: Select[Any]) -> Select[Any]:
+        return query.where(self.condition).with_hint(self.column.parent, f"INDEXED BY {self.index}", "sqlite")
+
+    def first(self, query: Select[Any], most: int, *, is_sqlite: bool) -> Select[Any]:
+        """Return the query for at most so many of the rows, the first ones in the order of `query`, or a few more."""
+        if is_sqlite or not isinstance(self.values, SelectBase):
+            return select(self.narrow(query).limit(most).subquery())
+        given = self.values.subquery()
+        rows = query.where(self.column == given.c[0]).limit(most).lateral()
+        return select(rows).select_from(given.join(rows, true()))
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One part of the sort order."""
+
+    column: InstrumentedAttribute[Any]
+    name: str
+    descending: bool
+    nullable: bool
+
+    def ordered(self, column: Any = None) -> ColumnElement[Any]:
+        """Return the order by this key, or by a column that has its values, nulls last."""
+        column = self.column if column is None else column
+        directed: ColumnElement[Any] = column.desc() if self.descending else column.asc()
+        return directed.nulls_last() if self.nullable else directed
+
+
+def keys_of(
+    sort: str, sortable: Mapping[str, InstrumentedAttribute[Any]], identity: InstrumentedAttribute[Any]
+) -> list[Key]:
+    """Return the keys of a sort order, the last of which tells all rows apart. Raises Malformed for a bad sort."""
+    columns = {**sortable, identity.key: identity}
+    keys: list[Key] = []
+    for part in sort.split(","):
+        name = part.removeprefix("-")
+        if name not in columns or any(key.name == name for key in keys):
+            raise Malformed(
+                "The list cannot be sorted like this.",
+                details={"sort": [f"Use each of {', '.join(sorted(columns))} at most once, with '-' for descending."]},
+            )
+        column = columns[name]
+        nullable = bool(column.property.columns[0].nullable)
+        keys.append(Key(column, name, part.startswith("-"), nullable))
+    for place, key in enumerate(keys, start=1):
+        if key.name == identity.key:
+            return keys[:place]  # Nothing is left to be told apart by others.
+    # The tie-break runs the same way as the last key, so that one index serves both.
+    return [*keys, Key(columns[identity.key], identity.key, keys[-1].descending, False)]
+
+
+def order_by(keys: Sequence[Key]) -> list[ColumnElement[Any]]:
+    """Return the order of the whole list, nulls last."""
+    return [key.ordered() for key in keys]
+
+
+def count_up_to(
+    most: int, query: Select[Any], ways: Sequence[Way], identity: InstrumentedAttribute[Any], *, is_sqlite: bool
+) -> Select[int]:
+    """Return the query for the number of rows, at most so many, each once."""
+    found = query.with_only_columns(identity.label("id"), maintain_column_froms=True)
+    # A LIMIT must stand in a query of its own, and a UNION has each row once.
+    parts = [select(way.first(found, most, is_sqlite=is_sqlite).limit(most).subquery()) for way in ways]
+    merged = union(*parts) if parts else found.limit(most)
+    return select(func.count()).select_from(merged.subquery())
+
+
+def part_of(
+    query: Select[Any],
+    keys: Sequence[Key],
+    ways: Sequence[Way],
+    *,
+    after: Sequence[Any] | None,
+    skipped: int,
+    size: int,
+    is_sqlite: bool,
+) -> Select[Any]:
+    """Return the query for so many rows in the order of `keys`, behind those that are skipped, and behind a row."""
+    parts = list(_parts(query, keys, after))
+    if len(parts) == 1 and not ways:
+        return parts[0].limit(size).offset(skipped or None)
+    columns = [key.column.label(f"key{number}") for number, key in enumerate(keys)]
+    found: list[Select[Any]] = []
+    for part in parts:
+        listed = part.with_only_columns(*columns, maintain_column_froms=True)
+        found += [way.first(listed, skipped + size, is_sqlite=is_sqlite) for way in ways]
+        found += [] if ways else [select(listed.limit(skipped + size).subquery())]
+    # Whoever sees a row in two ways gets it once.
+    merged = union(*found).subquery() if len(found) > 1 else found[0].subquery()
+    order = [key.ordered(merged.c[column.name]) for key, column in zip(keys, columns, strict=True)]
+    shown = select(merged.c[columns[-1].name]).order_by(*order).limit(size).offset(skipped or None)
+    return query.where(keys[-1].column.in_(shown)).order_by(*order_by(keys))
+
+
+def _parts(query: Select[Any], keys: Sequence[Key], after: Sequence[Any] | None) -> Iterator[Select[Any]]:
+    """Yield the rows behind a row of the list, in its order: those with and those without a value of the first key."""
+    first, others = keys[0], keys[1:]
+    if not first.nullable:
+        yield _behind(query, keys, after).order_by(*order_by(keys))
+        return
+    if after is None or after[0] is not None:
+        there = Key(first.column, first.name, first.descending, nullable=False)
+        rows = _behind(query.where(first.column.is_not(None)), [there, *others], after)
+        yield rows.order_by(*order_by([there, *others]))
+    rest = after[1:] if after is not None and after[0] is None else None
+    yield _behind(query.where(first.column.is_(None)), others, rest).order_by(*order_by(others))
+
+
+def _behind(query: Select[Any], keys: Sequence[Key], values: Sequence[Any] | None) -> Select[Any]:
+    """Return the query for rows whose values of the keys come after these."""
+    if values is None:
+        return query
+    first, value = keys[0], values[0]
+    if len(keys) == 1:
+        return query.where(_beyond(first, value))
+    if all(key.descending == first.descending and not key.nullable for key in keys):
+        # As a whole, so that an index finds the place among rows that are alike in the first value.
+        columns = tuple_(*(key.column for key in keys))
+        bounds = tuple_(*(literal(value, key.column.type) for key, value in zip(keys, values, strict=True)))
+        return query.where(columns < bounds if first.descending else columns > bounds)
+    alternatives = []
+    for index, (key, value) in enumerate(zip(keys, values, strict=True)):
+        if value is not None:  # Nulls are last: nothing comes after them in this column.
+            equal = [_equal(k, v) for k, v in zip(keys[:index], values[:index], strict=True)]
+            alternatives.append(and_(*equal, _beyond(key, value)))
+    if not first.nullable:
+        # Redundant, but it lets the engine start its index scan in the right place.
+        query = query.where(first.column <= values[0] if first.descending else first.column >= values[0])
+    return query.where(or_(*alternatives))
+
+
+def _beyond(key: Key, value: Any) -> ColumnElement[bool]:
+    beyond: ColumnElement[bool] = key.column < value if key.descending else key.column > value
+    return or_(beyond, key.column.is_(None)) if key.nullable else beyond
+
+
+def _equal(key: Key, value: Any) -> ColumnElement[bool]:
+    return key.column.is_(None) if value is None else key.column == value
