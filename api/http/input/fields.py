@@ -136,6 +136,7 @@ class Anything(fields.Raw):
         return {**super().schema(), "x-any-type": True}
 
 
+NullableBoolean = nullable(fields.Boolean)
 NullableId = nullable(Id)
 NullableInteger = nullable(fields.Integer)
 NullableLine = nullable(Line)
