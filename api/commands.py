@@ -30,6 +30,7 @@ from core.platform.config.load import load_settings
 from core.platform.database.base import db
 from core.platform.logs.setup import configure_logging
 from core.platform.process import numbering
+from core.platform.process.cores import stay_on
 from core.platform.process.pool import announce_ready
 from core.users import service as users
 
@@ -37,11 +38,17 @@ from core.users import service as users
 @click.command("serve-process", hidden=True)
 @click.option("--socket-fd", "descriptors", type=int, multiple=True, required=True)
 @click.option("--threads", type=int)
+@click.option("--core", type=int)
 @pool_member_options
 def serve_process(
-    descriptors: tuple[int, ...], threads: int | None, exit_with_parent: int | None, ready_fd: int | None
+    descriptors: tuple[int, ...],
+    threads: int | None,
+    core: int | None,
+    exit_with_parent: int | None,
+    ready_fd: int | None,
 ) -> None:
     """Serve on a socket that listens already. `serve` starts as many of these as are wanted."""
+    stay_on(core)
     settings = load_settings(overrides={"threads": threads} if threads else None)
     app = create_app(settings=settings)
     with app.app_context():

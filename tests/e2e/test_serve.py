@@ -180,7 +180,7 @@ def test_there_are_as_many_processes_as_machine_and_database_can_use_unless_some
     configured: int,
     expected: int,
 ) -> None:
-    monkeypatch.setattr("core.operations.commands.serve.available_cores", lambda: cores)
+    monkeypatch.setattr("core.operations.commands.serve.number_of_cores", lambda: cores)
     settings = make_settings(database, "redis://redis.example", processes=configured)
     assert number_of_processes(settings) == expected
 

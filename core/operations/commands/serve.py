@@ -25,6 +25,7 @@ from core.platform.config.load import load_settings
 from core.platform.config.settings import Settings
 from core.platform.logs.setup import configure_logging
 from core.platform.process import numbering
+from core.platform.process.cores import cores_of, number_of_cores
 from core.platform.process.pool import Pool
 
 log = logging.getLogger("tasklane.serve")
@@ -92,17 +93,20 @@ def serve(
     command = [*MANAGE, "serve-process"]
     command += ["--threads", str(threads)] if threads else []
     command += [part for descriptor in descriptors for part in ("--socket-fd", str(descriptor))]
+    own_core = cores_of(processes, is_wanted=settings.pin_processes)
     if exit_with_parent is not None and processes == 1:
         # A supervisor watches this process already, so it serves itself.
         for descriptor in descriptors:
             os.set_inheritable(descriptor, True)
         sys.stdout.flush()
-        os.execv(command[0], [*command, "--exit-with-parent", str(exit_with_parent)])  # noqa: S606 - no shell is wanted
+        options = [*own_core(0), "--exit-with-parent", str(exit_with_parent)]
+        os.execv(command[0], [*command, *options])  # noqa: S606 - no shell is wanted
     pool = Pool(
         command,
         processes,
         stop_seconds=settings.drain_seconds + ENDING_SECONDS,
         inherited=descriptors,
+        options_of=own_core,
         must_start=True,
     )
     die_with_parent(exit_with_parent)
@@ -117,14 +121,7 @@ def number_of_processes(settings: Settings) -> int:
     if settings.processes:
         return settings.processes
     is_sqlite = make_url(settings.database_url).get_backend_name() == "sqlite"
-    return min(available_cores(), MOST_ON_SQLITE if is_sqlite else MOST_AUTOMATIC)
-
-
-def available_cores() -> int:
-    """Return how many cores this process may use, which in a container may be fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return min(number_of_cores(), MOST_ON_SQLITE if is_sqlite else MOST_AUTOMATIC)
 
 
 def listen(host: str, port: int) -> Sequence[socket.socket]:

@@ -155,6 +155,7 @@ class Settings:
     processes: Annotated[int, Setting(between(0, 64), variable="WEB_CONCURRENCY")]
     # Each has a stack and connections of its own; `serve --threads` ends here as well.
     threads: Annotated[int, Setting(between(1, 64))]
+    pin_processes: bool
     drain_seconds: Annotated[float, Setting(between(0, _SECONDS))]
     ratelimit_enabled: bool
     registration_open: bool

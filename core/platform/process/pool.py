@@ -11,7 +11,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import FrameType
@@ -28,6 +28,8 @@ READY_SECONDS = 60.0
 class _Member:
     process: subprocess.Popen[bytes]
     ready: int
+    # The lowest number that no other has; whoever replaces it gets the same.
+    place: int
     started_at: float = field(default_factory=time.monotonic)
     has_worked: bool = False
 
@@ -49,7 +51,8 @@ class Pool:
     Each child gets `--exit-with-parent` and `--ready-fd`, and closes or writes to
     the latter when it works. `stop_seconds` is how long children may take to end.
     `inherited` are file descriptors, such as a listening socket, that they share;
-    the pool closes its own copies when it stops. With `must_start` it gives up when
+    the pool closes its own copies when it stops. A child also gets the `options_of` its place, a number below
+    `size`. With `must_start` it gives up when
     a process ends before any has ever worked; otherwise it tries until it is asked to stop.
     """
 
@@ -61,11 +64,13 @@ class Pool:
         stop_seconds: float,
         inherited: Sequence[int] = (),
         must_start: bool = False,
+        options_of: Callable[[int], Sequence[str]] = lambda place: (),
     ) -> None:
         self.command = command
         self.size = size
         self.stop_seconds = stop_seconds
         self.inherited = tuple(inherited)
+        self._options_of = options_of
         self.has_given_up = False
         self._has_worked = not must_start
         self._members: list[_Member] = []
@@ -101,7 +106,8 @@ class Pool:
             self._members.remove(member)
             self._bury(member)
         while len(self._members) < self.size and not self._stopping:
-            started = self._spawn()
+            taken = {member.place for member in self._members}
+            started = self._spawn(next(place for place in range(self.size) if place not in taken))
             if started is not None:
                 self._members.append(started)
             elif self._has_worked:
@@ -129,17 +135,17 @@ class Pool:
         while not self._stopping and time.monotonic() < until:
             self._sleep(until - time.monotonic())
 
-    def _spawn(self) -> _Member | None:
+    def _spawn(self, place: int) -> _Member | None:
         """Start a process, or say why that is not possible now: the others go on, and it may be possible later."""
         try:
-            return self._start()
+            return self._start(place)
         except OSError as error:
             log.error("No process can be started: %s.", error.strerror)
             return None
 
-    def _start(self) -> _Member:
+    def _start(self, place: int) -> _Member:
         reader, writer = os.pipe()
-        options = ["--exit-with-parent", str(os.getpid()), "--ready-fd", str(writer)]
+        options = [*self._options_of(place), "--exit-with-parent", str(os.getpid()), "--ready-fd", str(writer)]
         try:
             # A group of its own: Ctrl-C reaches the parent only, which then ends all in order.
             process = subprocess.Popen(  # noqa: S603 - the command is our own
@@ -150,14 +156,14 @@ class Pool:
             raise
         finally:
             os.close(writer)
-        return _Member(process, reader)
+        return _Member(process, reader, place)
 
     def _roll(self) -> None:
         """Replace one process after the other: the old one leaves when the new one works."""
         for old in list(self._members):
             if self._stopping:
                 return
-            new = self._spawn()
+            new = self._spawn(old.place)
             if new is None or not self._wait_until_ready(new):
                 if not self._stopping:
                     log.error("The new process does not start; the old ones stay.")

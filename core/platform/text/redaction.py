@@ -105,6 +105,17 @@ def _is_secret_name(name: str) -> bool:
     return _has_hint(name) and _SECRET_NAME.fullmatch(name) is not None
 
 
+def _has_plain_names(names: tuple[Any, ...]) -> bool:
+    """Return whether the names of a mapping are those of fields of ours, and none is to be kept secret."""
+    # What callers make up must not fill the memory.
+    return sum(len(name) if isinstance(name, str) else LONGEST_NAME for name in names) <= 1_000 and _are_plain(names)
+
+
+@lru_cache(maxsize=256)
+def _are_plain(names: tuple[str, ...]) -> bool:
+    return all(name.isidentifier() and not is_secret_name(name) for name in names)
+
+
 class Redactor:
     """Replaces secrets in texts and structures. `known` are values that must never appear, whatever is around them."""
 
@@ -123,14 +134,16 @@ class Redactor:
 
     def _is_clean(self, mapping: Mapping[str, Any]) -> bool:
         """Return whether a flat mapping has nothing to hide: the quickest way to know, and true for most lines."""
-        texts = []
-        for name, value in mapping.items():
-            if is_secret_name(name) or not isinstance(value, _PLAIN):
-                return False
+        names = tuple(mapping)
+        has_plain_names = _has_plain_names(names)
+        if not has_plain_names and any(map(is_secret_name, names)):
+            return False
+        texts = [] if has_plain_names else [str(name) for name in names]
+        for value in mapping.values():
             if isinstance(value, str):
                 texts.append(value)
-            if not str(name).isidentifier():
-                texts.append(str(name))
+            elif not isinstance(value, _PLAIN):
+                return False
         text = "\n".join(texts)
         return not _has_hint(text) and not any(form in text for form in (*self._known, *_forms(confided.get())))
 
