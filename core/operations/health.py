@@ -25,7 +25,6 @@ from core.platform.database.session import hurry
 from core.platform.database.trouble import Trouble, is_mistake, trouble_of
 from core.platform.database.write_check import WriteCheck
 from core.platform.text.redaction import Redactor
-from core.upstreams import service as upstreams
 from core.upstreams.registry import Registry
 
 log = logging.getLogger("tasklane.health")
@@ -96,7 +95,7 @@ def check(
         "checks": checks,
         "workers": queue.workers,
         "queue_depth": jobs.depth,
-        "upstreams": upstreams.states(registry),
+        "upstreams": registry.states(),
     }
 
 

@@ -1,16 +1,20 @@
-"""The upstreams of an application, and what this process knows of each: connections, breakers, answers."""
+"""The upstreams of an application, and what this process knows of each: connections, breakers, answers.
+
+What asks them is loaded where there are any: most installations have none, and most processes ask none.
+"""
 
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-import httpx
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from core.platform.cache.memory import MemoryCache
 from core.platform.config.upstreams import UpstreamSettings
-from core.upstreams.address import base_of
-from core.upstreams.breaker import Breaker
-from core.upstreams.client import make_client
+from core.upstreams.breaker import Breaker, BreakerState
+
+if TYPE_CHECKING:
+    import httpx
 
 # How much memory of a process the answers of all upstreams may take.
 MAX_CACHED_BYTES = 8 * 1024 * 1024
@@ -22,7 +26,7 @@ class Upstream:
 
     name: str
     settings: UpstreamSettings
-    base: httpx.URL
+    base: "httpx.URL"
     breaker: Breaker
     # A slow upstream may hold so many threads and no more; the others go on serving.
     places: threading.BoundedSemaphore
@@ -40,14 +44,18 @@ class Registry:
     def all(self) -> list[Upstream]:
         return list(self._upstreams.values())
 
+    def states(self) -> dict[str, BreakerState]:
+        """Return the state of every upstream's breaker by name."""
+        return {name: upstream.breaker.state for name, upstream in self._upstreams.items()}
+
     def find(self, name: str) -> Upstream | None:
         return self._upstreams.get(name)
 
     @property
-    def client(self) -> httpx.Client:
+    def client(self) -> "httpx.Client":
         with self._lock:
             if self._client is None:
-                self._client = make_client()
+                self._client = import_module("core.upstreams.client").make_client()
             return self._client
 
     def close(self) -> None:
@@ -60,4 +68,5 @@ class Registry:
 
 def _upstream(name: str, settings: UpstreamSettings) -> Upstream:
     breaker = Breaker(name, failures=settings.breaker_failures, seconds=settings.breaker_seconds)
-    return Upstream(name, settings, base_of(settings.base_url), breaker, threading.BoundedSemaphore(settings.parallel))
+    base = import_module("core.upstreams.address").base_of(settings.base_url)
+    return Upstream(name, settings, base, breaker, threading.BoundedSemaphore(settings.parallel))

@@ -47,11 +47,6 @@ def list_all(actor: Actor, *, registry: Registry) -> list[dict[str, Any]]:
     ]
 
 
-def states(registry: Registry) -> dict[str, str]:
-    """Return the state of every upstream's breaker by name."""
-    return {upstream.name: upstream.breaker.state for upstream in registry.all()}
-
-
 def read(
     actor: Actor, *, registry: Registry, name: str, path: str, parameters: Parameters, language: str = ""
 ) -> bytes:

@@ -77,7 +77,7 @@ def send(registry: Registry, path: str = "x", body: bytes = b"{}") -> bytes:
 
 
 def state(registry: Registry) -> str:
-    return upstreams.states(registry)["far"]
+    return registry.states()["far"]
 
 
 # --- what is relayed ----------------------------------------------------------------

@@ -3,9 +3,8 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
-
-import httpx
+from importlib import import_module
+from typing import Annotated, Any
 
 from core.platform.config.declaration import Rule, Setting, between
 
@@ -23,6 +22,8 @@ def is_base_url(url: str) -> bool:
     is_plain = re.fullmatch(r"[\x21-\x7e]+", url) and not re.search(r"[\\?#]|/(\.|%2e){1,2}(/|$)", url, re.IGNORECASE)
     if not is_plain:
         return False
+    # The client itself says what it takes; it is loaded only where there is an upstream.
+    httpx: Any = import_module("httpx")
     try:
         parsed = httpx.URL(url)
         # The resolver would refuse such a name much later, in a request.
