@@ -1,5 +1,6 @@
 """The commands that move and run jobs."""
 
+import signal
 import sys
 
 import click
@@ -48,6 +49,9 @@ def worker(queues: str, concurrency: int, burst: bool, exit_with_parent: int | N
     app = _core_app_with_logs(is_told_already=ready_fd is not None)
     die_with_parent(exit_with_parent)
     worker_process.run(app, names, burst=burst, announce=lambda: announce_ready(ready_fd))
+    # A platform may say so twice; who is ending already ends well all the same.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 @click.command()

@@ -33,7 +33,7 @@ def new_dev(tmp_path: Path) -> Iterator[Callable[..., Dev]]:
             dev.stop(signal.SIGTERM)
 
 
-def test_one_command_runs_everything_through_ctrl_c_and_a_second_start(new_dev: Callable[..., Dev]) -> None:
+def test_one_command_runs_everything_and_ctrl_c_ends_it(new_dev: Callable[..., Dev]) -> None:
     # So slow that a job is still in progress when it ends.
     dev = new_dev(TASKLANE_PROCESSING__STEP_SECONDS="5").start()
     log = dev.log.read_text()

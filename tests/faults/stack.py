@@ -1,6 +1,5 @@
 """A whole Tasklane of real processes, which are started again when they die."""
 
-import os
 import random
 import shutil
 import tempfile
@@ -9,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from subprocess import Popen
 from types import TracebackType
 from typing import Any
 
@@ -29,6 +27,7 @@ from core.platform.database.base import db
 from core.platform.database.session import snapshot, transaction
 from core.tasks.model import Task
 from core.users.model import User
+from tests.support.loaded import Forked, loaded
 from tests.support.ports import free_port
 from tests.support.processes import kill_all, kill_tree, spawn, wait_for
 from tests.support.servers import PostgresServer, RedisServer
@@ -68,9 +67,9 @@ class Part:
         if spare_children:
             self.stack.orphans += children
 
-    def _spawn(self) -> Popen[bytes]:
+    def _spawn(self) -> Forked:
         # In a session of its own, because a signal for the group of the harness is not for it; and not to outlive it.
-        arguments = (*self.arguments, "--exit-with-parent", str(os.getpid()))
+        arguments = (*self.arguments, "--exit-with-parent", str(loaded.pid))
         return spawn(self.stack.settings, *arguments, log=self.log, new_session=True, **self.environ)
 
 

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,8 +11,8 @@ from typing import Any, TypeVar
 import psutil
 from flask import Flask
 
-from core.platform.config.load import ROOT
 from core.platform.config.settings import Settings
+from tests.support.loaded import Forked, loaded
 from tests.support.people import Person
 
 Value = TypeVar("Value")
@@ -25,7 +23,7 @@ PATIENCE = 60
 
 def spawn(
     settings: Settings, *arguments: str, log: Path | None = None, new_session: bool = False, **environ: str
-) -> subprocess.Popen[bytes]:
+) -> Forked:
     """Start `manage.py <arguments>` on the database and Redis of these settings; `environ` comes on top."""
     variables = {
         **os.environ,
@@ -36,14 +34,7 @@ def spawn(
         "LOG_LEVEL": "INFO",
         **environ,
     }
-    with (log or log_of(settings, arguments[0])).open("ab") as file:
-        return subprocess.Popen(
-            [sys.executable, str(ROOT / "manage.py"), *arguments],
-            env=variables,
-            stdout=file,
-            stderr=file,
-            start_new_session=new_session,
-        )
+    return loaded.start(arguments, variables, log or log_of(settings, arguments[0]), new_session=new_session)
 
 
 def log_of(settings: Settings, name: str) -> Path:
@@ -51,7 +42,7 @@ def log_of(settings: Settings, name: str) -> Path:
 
 
 @contextmanager
-def process(app: Flask, *arguments: str, **environ: str) -> Iterator[subprocess.Popen[bytes]]:
+def process(app: Flask, *arguments: str, **environ: str) -> Iterator[Forked]:
     """Run `manage.py <arguments>` meanwhile; it has to end well when it is told to."""
     settings: Settings = app.extensions["tasklane"]
     running = spawn(settings, *arguments, **environ)
@@ -100,7 +91,7 @@ def kill_all(processes: list[psutil.Process]) -> None:
             one.kill()
 
 
-def kill_tree(running: subprocess.Popen[bytes], *, spare_children: bool = False) -> list[psutil.Process]:
+def kill_tree(running: Forked, *, spare_children: bool = False) -> list[psutil.Process]:
     """Kill a process with all its descendants, or without them; return the descendants.
 
     It is stopped first, so that it cannot have another child meanwhile.
