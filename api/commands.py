@@ -19,9 +19,8 @@ from api.http.serving.waiting import end_waiting
 from api.v1 import exports
 from core.bootstrap import current_upstreams
 from core.exchange import exports as export_service
-from core.exchange.columns import Kind
+from core.exchange.columns import Kind, columns_table
 from core.exchange.formats import FileFormat
-from core.exchange.reference import columns_table
 from core.operations.commands.common import in_app, refusals
 from core.operations.commands.process import Failure, die_with_parent, pool_member_options
 from core.platform import clock

@@ -53,7 +53,7 @@ LISTS: dict[Kind, RequestParser] = {
 def select(actor: Actor, kind: Kind, filters: Mapping[str, Any], sort: str | None) -> Selection:
     """Return what the actor wants to be exported. Raises Invalid, naming `filters.<name>`."""
     given = arguments.load_filters(LISTS[kind], filters)
-    of_kind = exports.SOURCES[kind].filters
+    of_kind = exports.SOURCES[kind].service.FILTERS
     nobody = [name for name in of_kind.of_users if given.get(name) == "me"] if actor is OPERATOR else []
     if nobody:
         details = {f"filters.{name}": ["Nobody is `me` here."] for name in nobody}

@@ -75,3 +75,12 @@ ONLY_IN_ANSWERS: dict[Kind, frozenset[str]] = {
     kind: frozenset(fields.names(lambda field: field.listed and field.column is None))
     for kind, fields in DECLARED.items()
 }
+
+
+def columns_table() -> list[str]:
+    """Return the lines of a table in docs/exchange.md: the columns of each kind, those that imports set in bold."""
+    lines = ["| kind | columns |", "|---|---|"]
+    for kind, columns in COLUMNS.items():
+        names = (f"**{column.name}**" if column.writable else column.name for column in columns)
+        lines.append(f"| {kind} | {', '.join(names)} |")
+    return lines

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from sqlalchemy import Select, func, null
 from sqlalchemy.engine import Result
@@ -18,7 +18,7 @@ from core.jobs.kinds import EXPORT
 from core.jobs.model import Job
 from core.platform.access import Actor, Permission
 from core.platform.database.base import db
-from core.platform.database.filters import Filter, Filters
+from core.platform.database.filters import Filter
 from core.platform.database.paging import in_order
 from core.platform.database.repeats import repeated
 from core.platform.database.session import streaming, transaction
@@ -35,26 +35,19 @@ from core.users.model import User
 BATCH = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class ExportSource:
-    """Source of the rows of a kind: the query and the order of its list."""
+class ExportSource(NamedTuple):
+    """Source of the rows of a kind: who may list them, and what has the query and the order of the list."""
 
     permission: Permission
-    filters: Filters
-    select_visible: Callable[..., Select[Any]]
-    sorting: dict[str, Any]
-
-
-def _source(permission: Permission, service: Any, model: Any) -> ExportSource:
-    sorting = {"sortable": service.SORTABLE, "default_sort": service.DEFAULT_SORT, "identity": model.id}
-    return ExportSource(permission, service.FILTERS, service.select_visible, sorting)
+    service: Any
+    model: Any
 
 
 SOURCES = {
-    Kind.TASKS: _source(Permission.TASKS_READ, tasks, Task),
-    Kind.POSTS: _source(Permission.POSTS_READ, posts, Post),
-    Kind.ITEMS: _source(Permission.ITEMS_READ, items, Item),
-    Kind.USERS: _source(Permission.USERS_READ, users, User),
+    Kind.TASKS: ExportSource(Permission.TASKS_READ, tasks, Task),
+    Kind.POSTS: ExportSource(Permission.POSTS_READ, posts, Post),
+    Kind.ITEMS: ExportSource(Permission.ITEMS_READ, items, Item),
+    Kind.USERS: ExportSource(Permission.USERS_READ, users, User),
 }
 
 
@@ -158,18 +151,15 @@ def write(
 
 def _query(actor: Actor, selection: Selection) -> Select[Any]:
     """Return the query whose columns are those of the file, in the order of the list."""
-    source = SOURCES[selection.kind]
-    found = _with_external_ids(actor, selection.kind, source.select_visible(db.session(), actor, selection.filters))
+    _, service, model = SOURCES[selection.kind]
+    visible = service.select_visible(db.session(), actor, selection.filters)
+    is_named = selection.kind in REFERENCES
+    known: Any = name_of(actor, selection.kind, visible.selected_columns["id"]) if is_named else null()
+    found = visible.add_columns(known.label(EXTERNAL_ID.name))
     names = [column.name for column in COLUMNS[selection.kind]]
     chosen = found.with_only_columns(*(found.selected_columns[name] for name in names), maintain_column_froms=True)
-    return in_order(chosen, selection.sort, **source.sorting)
-
-
-def _with_external_ids(actor: Actor, kind: Kind, query: Select[Any]) -> Select[Any]:
-    """Add by what the actor's imports know each row."""
-    is_named = kind in REFERENCES
-    known: Any = name_of(actor, kind, query.selected_columns["id"]) if is_named else null()
-    return query.add_columns(known.label(EXTERNAL_ID.name))
+    sorting = {"sortable": service.SORTABLE, "default_sort": service.DEFAULT_SORT, "identity": model.id}
+    return in_order(chosen, selection.sort, **sorting)
 
 
 class _Reported:

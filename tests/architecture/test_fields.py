@@ -13,8 +13,7 @@ from sqlalchemy import BigInteger, Boolean, Date, Enum, Integer, SmallInteger, S
 
 from api.http.input.body_faults import SERVER_OWNED
 from api.v1 import exports, items, posts, projects, tasks, users
-from core.exchange.columns import COLUMNS, DECLARED, ONLY_IN_ANSWERS, Kind
-from core.exchange.reference import columns_table
+from core.exchange.columns import COLUMNS, DECLARED, ONLY_IN_ANSWERS, Kind, columns_table
 from core.platform.config.load import ROOT
 from core.platform.database.base import Base
 from core.platform.database.types import Money, UtcDateTime

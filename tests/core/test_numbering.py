@@ -1,5 +1,6 @@
 """Numbers for processes: each held by one, and given back by the kernel."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -47,13 +48,14 @@ def test_a_number_belongs_to_one_process_until_it_is_killed(tmp_path: Path) -> N
     (tmp_path / "dead").mkdir()
     (tmp_path / "dead" / "slot-1").touch()
     (tmp_path / "dead" / "counter_1.db").touch()
-    assert numbering.new_folder(tmp_path, "2") == tmp_path / "2"
+    own = str(os.getpid())
+    assert numbering.new_folder(tmp_path) == tmp_path / own
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
     end(second)
     end(third)
-    numbering.new_folder(tmp_path, "2")
+    numbering.new_folder(tmp_path)
     assert list(tmp_path.iterdir()) == []
-    assert numbering.new_folder(tmp_path / "nowhere", "3") == tmp_path / "nowhere" / "3"
+    assert numbering.new_folder(tmp_path / "nowhere") == tmp_path / "nowhere" / own
 
 
 def test_the_last_that_leaves_takes_its_family_along(tmp_path: Path) -> None:

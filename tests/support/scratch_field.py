@@ -146,7 +146,7 @@ class Scratch:
         return {"history": [(change["old"], change["new"]) for change in told] == [(1, 5), (None, 1)]}
 
     def in_files(self) -> dict[str, bool]:
-        from core.exchange.reference import columns_table
+        from core.exchange.columns import columns_table
         from tests.support.imports import counts, exported, imported
 
         head, *rows = exported(self.admin, kind=self.kind).decode("utf-8-sig").splitlines()

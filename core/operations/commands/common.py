@@ -11,12 +11,10 @@ from sqlalchemy.exc import DatabaseError, DBAPIError
 from core.bootstrap import create_core_app
 from core.operations.commands.process import Failure
 from core.operations.health import reason_of
-from core.platform.config.errors import ConfigError
 from core.platform.config.load import load_settings
 from core.platform.config.secret_values import masked_url
 from core.platform.database.trouble import is_outage
 from core.platform.errors import DomainError
-from core.platform.process.errors import EmbeddedError
 
 
 @contextlib.contextmanager
@@ -42,8 +40,6 @@ def in_app(command: Callable[..., None]) -> Callable[..., None]:
 
 def explain(error: Exception) -> str | None:
     """Return the sentence that ends a command, or None for what only a developer can mend."""
-    if isinstance(error, ConfigError | EmbeddedError):
-        return str(error)
     if isinstance(error, RedisError):
         settings = load_settings()
         return f"Redis at {masked_url(settings.redis_url)} does not answer: {reason_of(error, settings)}."

@@ -130,7 +130,7 @@ def _start_processes(supervisor: Supervisor, settings: Settings, sockets: Sequen
     yield supervisor.start(
         "web",
         [*MANAGE, "serve-process", *shared, *common],
-        {"PROMETHEUS_MULTIPROC_DIR": str(numbering.new_folder(settings.instance_path / "metrics", f"{os.getpid()}"))},
+        {"PROMETHEUS_MULTIPROC_DIR": str(numbering.new_folder(settings.instance_path / "metrics"))},
         inherited=descriptors,
         tells_ready=True,
     )

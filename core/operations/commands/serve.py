@@ -88,7 +88,7 @@ def serve(
     allow_many_files()
     # Set even while metrics are off: SIGHUP may bring settings that switch them on.
     metrics = settings.instance_path / "metrics"
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(numbering.new_folder(metrics, f"{os.getpid()}"))
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(numbering.new_folder(metrics))
     descriptors = [each.detach() for each in sockets]
     command = [*MANAGE, "serve-process"]
     command += ["--threads", str(threads)] if threads else []

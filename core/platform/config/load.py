@@ -43,7 +43,7 @@ def load_settings(
     env = _environment(config_name, selectors)
     written = instance_path = Path(selectors.get("TASKLANE_INSTANCE_PATH") or root / "instance").resolve()
     if env == "testing":
-        written = _folder_of_tests(process_environ.get("TASKLANE_INSTANCE_PATH"))
+        written = testing.folder(process_environ.get("TASKLANE_INSTANCE_PATH"))
     _tell_what_has_no_effect(env, selectors, root, instance_path)
 
     # A setting that the testing environment does not take over is not missing there.
@@ -91,13 +91,6 @@ def _tell_what_has_no_effect(env: str, variables: Mapping[str, str], root: Path,
     known = frozenset((*PLAIN_NAMES, *TEST_NAMES, *SELECTORS))
     if found := list(foreign.remarks(env, variables, known, root, instance_path)):
         warnings.warn(f"Without effect in Tasklane: {', '.join(found)}.", ConfigWarning, stacklevel=3)
-
-
-def _folder_of_tests(named: str | None) -> Path:
-    try:
-        return testing.folder(named)
-    except OSError as error:
-        raise ConfigError(f"The instance folder {named} is not usable: {error.strerror}.") from None
 
 
 def _build(cls: type, values: Mapping[str, Any], prefix: str, **computed: Any) -> Any:

