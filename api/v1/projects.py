@@ -1,5 +1,7 @@
 """Projects and their members over HTTP."""
 
+from typing import Any
+
 from flask_restx import Namespace, fields
 
 from api.http.answers.cached import cached, cached_page
@@ -135,14 +137,14 @@ class MemberItem(SecureResource):
     @refuses(403, 404)
     @cached(*PROJECT_TOPICS, Topic.USERS)
     @returns(member_out)
-    def get(self, project_id: int, user_id: int) -> projects.Membership:
+    def get(self, project_id: int, user_id: int) -> Any:
         """Read a member's role in a project."""
         return projects.get_member(self.actor, project_id=project_id, user_id=user_id)
 
     @takes(member_in)
     @refuses(403, 404, 409)
     @created_or_replaced(member_out)
-    def put(self, project_id: int, user_id: int) -> projects.Membership:
+    def put(self, project_id: int, user_id: int) -> tuple[Any, bool]:
         """Make a user a member, or change their role."""
         return projects.set_member(self.actor, self.expected, project_id=project_id, user_id=user_id, **self.body)
 

@@ -58,6 +58,11 @@ class ProjectRepository(Repository):
     def find_member(self, project_id: int, user_id: int) -> ProjectMember | None:
         return self.session.get(ProjectMember, (project_id, user_id), populate_existing=True)
 
+    def find_shown_member(self, project_id: int, user_id: int) -> Row[Any] | None:
+        """Return a member as others see them, with their names."""
+        query = self.select_members(ProjectMember.project_id == project_id, ProjectMember.user_id == user_id)
+        return self.session.execute(query).one_or_none()
+
     def has_another_owner(self, project_id: int, user_id: int) -> bool:
         """Return whether another user who can log in owns the project."""
         is_owner = (ProjectMember.project_id == project_id) & (ProjectMember.role == ProjectRole.OWNER)

@@ -1,8 +1,8 @@
 """Creating, listing and changing projects and their members."""
 
-from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from core.platform.access import Actor
@@ -28,20 +28,8 @@ CLEARED = cleared(Project, FIELDS)
 MEMBER_SORTABLE = {"role": ProjectMember.role, "created_at": ProjectMember.created_at}
 
 NO_PROJECT = "There is no such project."
+NO_MEMBER = "There is no such member."
 STRANGER = "You are not a member of this project."
-
-
-@dataclass(frozen=True, slots=True)
-class Membership:
-    """A member as it is shown, and whether the change made them one."""
-
-    project_id: int
-    user_id: int
-    role: ProjectRole
-    username: str
-    name: str | None
-    created_at: Any
-    is_new: bool
 
 
 @repeated
@@ -110,16 +98,21 @@ def list_members(actor: Actor, *, project_id: int, page: PageRequest) -> Page:
     )
 
 
-def get_member(actor: Actor, *, project_id: int, user_id: int) -> Membership:
+def get_member(actor: Actor, *, project_id: int, user_id: int) -> Row[Any]:
     """Return a user's membership. Raises NotFound, or Forbidden for a stranger."""
     session = db.session()
     _require(actor, session, project_id)
-    return _membership(session, _require_member(session, project_id, user_id), is_new=False)
+    member = ProjectRepository(session).find_shown_member(project_id, user_id)
+    if member is None:
+        raise NotFound(NO_MEMBER)
+    return member
 
 
 @repeated
-def set_member(actor: Actor, expected: Expected, /, *, project_id: int, user_id: int, role: ProjectRole) -> Membership:
-    """Make a user a member, or change their role.
+def set_member(
+    actor: Actor, expected: Expected, /, *, project_id: int, user_id: int, role: ProjectRole
+) -> tuple[Row[Any] | None, bool]:
+    """Make a user a member, or change their role; return the membership, and whether it is new.
 
     Raises NotFound for the project, Forbidden, Invalid for an unknown or
     inactive user, and Conflict if the project would lose its last owner.
@@ -132,15 +125,14 @@ def set_member(actor: Actor, expected: Expected, /, *, project_id: int, user_id:
             raise Invalid("The request has invalid fields.", details={"user_id": ["There is no such active user."]})
         projects = ProjectRepository(session)
         member = projects.find_member(project_id, user_id)
-        is_new = member is None
-        expected.require(lambda: None if member is None else _membership(session, member, is_new=False))
+        expected.require(lambda: projects.find_shown_member(project_id, user_id))
         if member is None:
-            member = projects.add(ProjectMember(project_id=project_id, user_id=user_id, role=role))
+            projects.add(ProjectMember(project_id=project_id, user_id=user_id, role=role))
         else:
             if role is not ProjectRole.OWNER:
                 _require_another_owner(projects, member)
             member.role = role
-        return _membership(session, member, is_new=is_new)
+        return projects.find_shown_member(project_id, user_id), member is None
 
 
 @repeated
@@ -153,8 +145,10 @@ def remove_member(actor: Actor, expected: Expected, /, *, project_id: int, user_
         role = _require(actor, session, project_id)[1]
         if not policy.may_remove_member(actor, role, user_id):
             raise Forbidden("Only an owner of the project may do this.")
-        member = _require_member(session, project_id, user_id)
-        expected.require(lambda: _membership(session, member, is_new=False))
+        member = projects.find_member(project_id, user_id)
+        if member is None:
+            raise NotFound(NO_MEMBER)
+        expected.require(lambda: projects.find_shown_member(project_id, user_id))
         _require_another_owner(projects, member)
         projects.delete(member)
 
@@ -191,27 +185,7 @@ def lock_to_manage(actor: Actor, session: Session, project_id: int, *, to_delete
     return project
 
 
-def _require_member(session: Session, project_id: int, user_id: int) -> ProjectMember:
-    member = ProjectRepository(session).find_member(project_id, user_id)
-    if member is None:
-        raise NotFound("There is no such member.")
-    return member
-
-
 def _require_another_owner(projects: ProjectRepository, member: ProjectMember) -> None:
     """Refuse what would leave the project without an owner; the project's row is locked, so the count holds."""
     if member.role is ProjectRole.OWNER and not projects.has_another_owner(member.project_id, member.user_id):
         raise Conflict("A project always keeps an owner. Make somebody else an owner first.")
-
-
-def _membership(session: Session, member: ProjectMember, *, is_new: bool) -> Membership:
-    user = UserRepository(session).find(member.user_id)
-    return Membership(
-        project_id=member.project_id,
-        user_id=member.user_id,
-        role=member.role,
-        username=user.username if user else "",
-        name=user.name if user else None,
-        created_at=member.created_at,
-        is_new=is_new,
-    )

@@ -100,10 +100,11 @@ def created(
 
 
 def created_or_replaced(model: ModelBase) -> Callable[[Verb], Verb]:
-    """Answer 201 at this very URL if the returned object `is_new`, else 200 (RFC 9110, section 9.3.4)."""
+    """Answer 201 at this very URL if the object that is returned with this is new, else 200 (RFC 9110, 9.3.4)."""
 
-    def shape(value: Any) -> Response:
-        if value.is_new:
+    def shape(found: tuple[Any, bool]) -> Response:
+        value, is_new = found
+        if is_new:
             return success(marshal(model, value), 201, {"Location": request.base_url})
         return success(marshal(model, value))
 
