@@ -1,13 +1,13 @@
-"""The API reference as Markdown, made from the OpenAPI document and from nothing else."""
+"""The API reference as Markdown, made from the OpenAPI document."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from flask import Flask
 
-VERBS = ("get", "post", "put", "patch", "delete")
+from api.http.answers.refusals import ERROR, REFUSALS
 
-ERROR = {"$ref": "#/definitions/Error"}
+VERBS = ("get", "post", "put", "patch", "delete")
 
 INTRODUCTION = """\
 # API reference
@@ -28,7 +28,7 @@ def document(app: Flask) -> dict[str, Any]:
 def markdown(app: Flask) -> str:
     """Return the reference of every operation and model."""
     whole = document(app)
-    lines = [INTRODUCTION, *_refusals(whole)]
+    lines = [INTRODUCTION, *_refusals()]
     for tag in whole["tags"]:
         lines += [f"\n## {tag['name']}\n", f"{tag.get('description', '')}.\n"]
         for path, item in whole["paths"].items():
@@ -70,18 +70,11 @@ def _operation(path: str, verb: str, operation: dict[str, Any], shared: list[dic
     yield f"- refused with {', '.join(refused)}"
 
 
-def _refusals(whole: dict[str, Any]) -> Iterator[str]:
+def _refusals() -> Iterator[str]:
     """Say once what each error code means, as the operations do."""
-    meanings = {
-        code: answer["description"]
-        for item in whole["paths"].values()
-        for verb in VERBS
-        for code, answer in item.get(verb, {}).get("responses", {}).items()
-        if answer.get("schema") == ERROR
-    }
     yield "\n| code | meaning |"
     yield "|---|---|"
-    for code, meaning in sorted(meanings.items()):
+    for code, meaning in REFUSALS.items():
         yield f"| {code} | {meaning} |"
 
 
