@@ -26,11 +26,6 @@ def say(axes: Axes, sentence: str) -> None:
     axes.text(0.5, 0.5, sentence, transform=axes.transAxes, ha="center", va="center", fontsize=10.5, color=MUTED)
 
 
-def label_bar(axes: Axes, end: float, row: float, label: str) -> None:
-    """Write a label behind the end of a bar."""
-    axes.annotate(label, (end, row), (5, 0), textcoords="offset points", va="center", fontsize=LABEL_POINTS)
-
-
 def count_along_x(axes: Axes, largest: float, *, room: float) -> None:
     """Scale the x-axis for whole numbers from 0; bars need `room` for what is written behind them."""
     axes.set_xlim(0, max(largest, 1) * room)

@@ -1,10 +1,12 @@
 """Charts of how things are now: tasks by status, per person, and overdue ones by age."""
 
+from typing import Any
+
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from core.reports.figures import Figures
-from workers.drawing.axes import LABEL_POINTS, count_along_x, count_along_y, label_bar, legend, written
+from workers.drawing.axes import LABEL_POINTS, count_along_x, count_along_y, legend, written
 from workers.drawing.chart import Chart
 from workers.drawing.style import AGES, GREEN, ORANGE, OUTLINE, STATUSES
 from workers.drawing.words import can_spell, count, fitted, share, tasks
@@ -28,17 +30,15 @@ def _status_note(figures: Figures) -> str:
 
 
 def _draw_status(axes: Axes, figures: Figures) -> None:
-    largest = max(figures.by_status.values())
-    for row, (status, (_, colour, hatch)) in enumerate(STATUSES.items()):
-        number = figures.by_status[status]
-        if number:
-            axes.barh(row, number, height=0.62, color=colour, hatch=hatch, **OUTLINE)
-        label = f"{count(number)}  ({share(number, figures.in_range)})"
-        label_bar(axes, number, row, label)
-    axes.set_yticks(range(len(STATUSES)), [name for name, _, _ in STATUSES.values()])
-    axes.set_ylim(len(STATUSES) - 0.5, -0.5)
+    numbers = [figures.by_status[status] for status in STATUSES]
+    names, colours, hatches = zip(*STATUSES.values(), strict=True)
+    bars = axes.barh(range(len(numbers)), numbers, height=0.62, color=colours, hatch=hatches, **OUTLINE)
+    labels = [f"{count(number)}  ({share(number, figures.in_range)})" for number in numbers]
+    axes.bar_label(bars, labels, padding=5, fontsize=LABEL_POINTS)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_ylabel("Status")
-    count_along_x(axes, largest, room=1.38)
+    count_along_x(axes, max(numbers), room=1.38)
 
 
 STATUS = Chart("Tasks by status", _status_missing, _status_note, _draw_status, left=1.0)
@@ -63,13 +63,12 @@ def _people_note(figures: Figures) -> str:
 
 def _draw_people(axes: Axes, figures: Figures) -> None:
     people = figures.people.top
-    for row, person in enumerate(people):
-        if person.completed:
-            axes.barh(row, person.completed, height=0.66, color=GREEN, **OUTLINE)
-        if person.open_now:
-            axes.barh(row, person.open_now, left=person.completed, height=0.66, color=ORANGE, hatch="////", **OUTLINE)
-        label = f"{count(person.completed)} completed, {count(person.open_now)} open"
-        label_bar(axes, person.completed + person.open_now, row, label)
+    completed, open_now = [person.completed for person in people], [person.open_now for person in people]
+    bars: dict[str, Any] = {"height": 0.66, **OUTLINE}
+    axes.barh(range(len(people)), completed, color=GREEN, **bars)
+    ends = axes.barh(range(len(people)), open_now, left=completed, color=ORANGE, hatch="////", **bars)
+    labels = [f"{count(person.completed)} completed, {count(person.open_now)} open" for person in people]
+    axes.bar_label(ends, labels, padding=5, fontsize=LABEL_POINTS)
     names = [person.name if person.name and can_spell(person.name) else person.username for person in people]
     axes.set_yticks(
         range(len(people)), [fitted(name, points=LABEL_POINTS, inches=PERSON_INCHES - 0.35) for name in names]
@@ -108,24 +107,16 @@ def _ageing_note(figures: Figures) -> str:
 
 def _draw_ageing(axes: Axes, figures: Figures) -> None:
     ageing = figures.ageing
-    most = max(age.tasks for age in ageing)
-    for number, (age, (colour, hatch)) in enumerate(zip(ageing, AGES, strict=True)):
-        if age.tasks:
-            axes.bar(number, age.tasks, width=0.62, color=colour, hatch=hatch, **OUTLINE)
-        axes.annotate(
-            count(age.tasks),
-            (number, age.tasks),
-            (0, 3),
-            textcoords="offset points",
-            ha="center",
-            fontsize=LABEL_POINTS,
-        )
+    numbers = [age.tasks for age in ageing]
+    colours, hatches = zip(*AGES, strict=True)
+    bars = axes.bar(range(len(numbers)), numbers, width=0.62, color=colours, hatch=hatches, **OUTLINE)
+    axes.bar_label(bars, [count(number) for number in numbers], padding=3, fontsize=LABEL_POINTS)
     labels = [f"{age.least}\N{EN DASH}{age.most}" if age.most else f"over {age.least - 1}" for age in ageing]
     axes.set_xticks(range(len(ageing)), labels)
     axes.set_xlim(-0.6, len(ageing) - 0.4)
     axes.set_xlabel("Days past the due date")
     axes.set_ylabel("Open tasks")
-    count_along_y(axes, most * 1.16)
+    count_along_y(axes, max(numbers) * 1.16)
 
 
 AGEING = Chart("Overdue tasks by age", _ageing_missing, _ageing_note, _draw_ageing)

@@ -11,7 +11,7 @@ from matplotlib.patheffects import withStroke
 from core.reports.figures import Figures, Point, Week
 from workers.drawing.axes import LABEL_POINTS, count_along_y, legend, written
 from workers.drawing.chart import Chart
-from workers.drawing.style import BLUE, GREEN, MUTED, OUTLINE
+from workers.drawing.style import BLUE, GREEN, INK, MUTED, OUTLINE
 from workers.drawing.words import count, tasks
 
 # More weeks than this are too narrow for outlines and markers.
@@ -97,16 +97,16 @@ def _draw_throughput(axes: Axes, figures: Figures) -> None:
     weeks = figures.weeks
     most = max(max(week.created, week.completed) for week in weeks)
     is_outlined = len(weeks) <= MOST_OUTLINED
-    for number, week in enumerate(weeks):
-        is_whole = week.days == 7
-        axes.bar(
-            number,
-            week.completed,
-            width=0.64 if is_outlined else 0.8,
-            color=GREEN if is_whole else "white",
-            hatch="" if is_whole else "/////",
-            **(OUTLINE if is_outlined or not is_whole else {}),
-        )
+    are_whole = [week.days == 7 for week in weeks]
+    axes.bar(
+        range(len(weeks)),
+        [week.completed for week in weeks],
+        width=0.64 if is_outlined else 0.8,
+        color=[GREEN if is_whole else "white" for is_whole in are_whole],
+        hatch=["" if is_whole else "/////" for is_whole in are_whole],
+        edgecolor=INK,
+        linewidth=[0.7 if is_outlined or not is_whole else 0 for is_whole in are_whole],
+    )
     axes.plot(
         range(len(weeks)),
         [week.created for week in weeks],
@@ -122,7 +122,7 @@ def _draw_throughput(axes: Axes, figures: Figures) -> None:
         zorder=3,
     )
     handles: list[Artist] = [Patch(facecolor=GREEN, label="Completed", **OUTLINE), *axes.get_legend_handles_labels()[0]]
-    if any(week.days < 7 for week in weeks):
+    if not all(are_whole):
         handles.insert(1, Patch(facecolor="white", hatch="/////", label="Completed, part of a week", **OUTLINE))
     legend(axes, handles)
     axes.set_xlim(-0.7, max(len(weeks), 4) - 0.3)

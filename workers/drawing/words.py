@@ -1,6 +1,7 @@
 """Text of any language in a given room: what no font here can draw, and what is too long."""
 
 import unicodedata
+from bisect import bisect_right
 from functools import cache
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -77,14 +78,9 @@ def fitted(text: str, *, points: float, inches: float, bold: bool = False) -> st
     text = clean(text)
     if width(text, points=points, bold=bold) <= inches:
         return text
-    low, high = 0, len(text)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if width(text[:middle].rstrip() + ELLIPSIS, points=points, bold=bold) <= inches:
-            low = middle
-        else:
-            high = middle - 1
-    return text[:low].rstrip() + ELLIPSIS
+    cuts = range(len(text) + 1)
+    fits = bisect_right(cuts, inches, key=lambda cut: width(text[:cut].rstrip() + ELLIPSIS, points=points, bold=bold))
+    return text[: max(fits - 1, 0)].rstrip() + ELLIPSIS
 
 
 def wrapped(text: str, *, points: float, inches: float) -> str:
