@@ -121,24 +121,44 @@ def look(contestant: Contestant, kind: Kind) -> tuple[bytes, str]:
     return body, answer.getheader("ETag", "")
 
 
-def measure(
-    contestant: Contestant, processes: int, kind: Kind, options: dict[str, Any], postgres: psutil.Process | None
-) -> Measured:
-    """Measure one kind of request."""
+def job_of(contestant: Contestant, kind: Kind, *, connections: int, seconds: float, warm_up: float) -> Job:
+    """Return what the client has to do, after one request of its kind was answered as it should be."""
     body, tag = look(contestant, kind)
     size = 0 if kind.status == 304 else len(body)
-    job = Job(
+    return Job(
         contestant.port,
         request_of(contestant, kind, tag),
         kind.status,
         size - kind.tolerance,
         size + kind.tolerance,
-        options["seconds"],
-        options["warm_up"],
-        options["connections"] * processes,
+        seconds,
+        warm_up,
+        connections,
         FIRST,
         PEOPLE,
         MANY,
+    )
+
+
+def ask_for(contestant: Contestant, kind: Kind, *, connections: int, seconds: float, warm_up: float = 0) -> Found:
+    """Ask for one kind of request as often as is answered in this time; return what was found."""
+    job = job_of(contestant, kind, connections=connections, seconds=seconds, warm_up=warm_up)
+    done = subprocess.run(
+        [sys.executable, str(LOAD)], input=json.dumps(asdict(job)), capture_output=True, text=True, check=True
+    )
+    return Found(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def measure(
+    contestant: Contestant, processes: int, kind: Kind, options: dict[str, Any], postgres: psutil.Process | None
+) -> Measured:
+    """Measure one kind of request."""
+    job = job_of(
+        contestant,
+        kind,
+        connections=options["connections"] * processes,
+        seconds=options["seconds"],
+        warm_up=options["warm_up"],
     )
     server = [postgres, *postgres.children(recursive=True)] if postgres else []
     workers = contestant.workers() if isinstance(contestant, Tasklane) else []

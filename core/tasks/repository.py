@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, delete, func, insert, select, update
 
 from core.platform.access import Actor
 from core.platform.database.prepared import insert_row, update_row
@@ -45,23 +45,14 @@ class TaskRepository(Repository):
 
         Everybody locks in the same order, so that two bulks cannot wait for each other.
         """
-        query = (
-            select(Task, ProjectMember.role, Project.archived)
-            .outerjoin(Project, Project.id == Task.project_id)
-            .outerjoin(
-                ProjectMember,
-                and_(ProjectMember.project_id == Task.project_id, ProjectMember.user_id == actor.user_id),
-            )
-            .where(Task.id.in_(task_ids))
-            .order_by(Task.id)
-        )
-        if not with_trash:
-            query = query.where(PRESENT)
+        if not task_ids:
+            return []
+        given = {"task_ids": task_ids, "user_id": actor.user_id}
         if lock and self.session.get_bind().dialect.name != "sqlite":
             # In a statement of its own: what decides must be as it is after waiting for the lock, not before.
-            numbers = select(Task.id).where(Task.id.in_(task_ids)).order_by(Task.id)
-            self.session.execute(numbers.with_for_update(key_share=True)).all()
-        rows = self.session.execute(query, execution_options={"populate_existing": True})
+            self.session.execute(_LOCK, given).all()
+        query = _ACCESS if with_trash else _ACCESS_OF_PRESENT
+        rows = self.session.execute(query, given, execution_options={"populate_existing": True})
         return [Access(*row) for row in rows]
 
     def select(self, *conditions: ColumnElement[bool]) -> Select[Any]:
@@ -150,6 +141,19 @@ class TaskRepository(Repository):
         """Delete tasks for good that have been in the trash since before the moment; return how many."""
         return delete_some(self.session, Task, Task.deleted_at < moment, limit=limit)
 
+
+# Made once: to put them together takes as long as to carry them out.
+_GIVEN = Task.id.in_(bindparam("task_ids", expanding=True))
+_LOCK = select(Task.id).where(_GIVEN).order_by(Task.id).with_for_update(key_share=True)
+_MEMBERSHIP = and_(ProjectMember.project_id == Task.project_id, ProjectMember.user_id == bindparam("user_id"))
+_ACCESS = (
+    select(Task, ProjectMember.role, Project.archived)
+    .outerjoin(Project, Project.id == Task.project_id)
+    .outerjoin(ProjectMember, _MEMBERSHIP)
+    .where(_GIVEN)
+    .order_by(Task.id)
+)
+_ACCESS_OF_PRESENT = _ACCESS.where(PRESENT)
 
 # Nothing of these rows is in the session.
 _BULK = {"synchronize_session": False}
