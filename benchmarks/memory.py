@@ -38,11 +38,14 @@ def serving(requests: int) -> list[tuple[str, str]]:
         tasklane = Tasklane(Path(folder), redis, f"sqlite:///{folder}/tasklane.db")
         tasklane.prepare()
         try:
-            tasklane.start(1)
+            tasklane.service.arguments = ("--processes", "1")
+            tasklane.service.start()
             tasklane.start_workers()
             time.sleep(10)
             found = [("web process after its start", tasklane.serving()), ("background", tasklane.workers())]
             rows = [(name, f"{megabytes(processes)} MB") for name, processes in found]
+            tasklane.port = tasklane.service.port
+            tasklane.log_in()
             done, turn = 0, 0
             while done < requests:
                 answered = ask_for(tasklane, KINDS[turn % len(KINDS)], seconds=SLICE_SECONDS, connections=8)

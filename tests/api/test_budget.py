@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("patient_limits")
 
 
 class Things(NamedTuple):
-    """What the operations are about: numbers of one of each, and of ten tasks."""
+    """Things that the operations are about: the number of one of each, and those of ten tasks."""
 
     task: int
     tagged: str
