@@ -1,19 +1,17 @@
-"""Frame of every job: claim, run and finish, in the forked child of a worker."""
+"""Frame of every job: claim, run and finish, in the child of a worker."""
 
 import logging
 import signal
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
-from contextvars import copy_context
 from functools import partial
 from importlib import import_module
 from types import FrameType
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
-from flask import Flask, current_app
+from flask import current_app
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -24,21 +22,19 @@ from core.platform.config.current import current_settings
 from core.platform.database import outage_log
 from core.platform.database.base import db
 from core.platform.database.repeats import repeated
-from core.platform.database.trouble import is_away, is_outage
+from core.platform.database.trouble import is_away
 from core.platform.errors import DomainError, JobFailed
-from core.platform.logs import context, sentry
+from core.platform.logs import context
 from core.platform.text import redaction
 from core.runs import lifecycle
+from core.runs.lifecycle import Attempt
 from core.runs.run import LeaseLost, Run
+from workers.watch import Taken, Watch, name_lines
 
 log = logging.getLogger("tasklane.worker")
 
 
 HAND_BACK = signal.SIGUSR1
-TAKEN = signal.SIGUSR2
-
-# How often a run looks whether it still holds its job: as long as a cancelled one goes on at most.
-WATCH_SECONDS = 1.0
 # For how long a run whose database is away waits to hand its job back, and how often one job is handed back for that.
 AWAY_SECONDS = 600.0
 AWAY_PAUSE = 2.0
@@ -47,10 +43,6 @@ MOST_HANDED_BACK = 100
 
 class Stopping(BaseException):
     """The worker has to stop now. Not an Exception, so that no job swallows it."""
-
-
-class Taken(BaseException):
-    """The job was cancelled or given to another run. Not an Exception, for the same reason."""
 
 
 class TimeUp(BaseException):
@@ -71,32 +63,45 @@ class TimeLimit(UnixSignalDeathPenalty):
 
 
 def run_job(job_id: str, attempt: int) -> None:
-    """Run one attempt of a job; RQ calls this in the forked child.
-
-    Never raises for a failed job: its row says what happened, and when it is
-    tried again.
-    """
+    """Run one attempt of a job. It is what messages call by name, so that older processes can run them."""
     context.job_id.set(job_id)
-    redaction.forget_confided()
-    settings = current_settings()
+    for run in claim([Attempt(UUID(job_id), attempt)], token=lifecycle.new_token()):
+        with Watch(current_app._get_current_object(), [run]) as watch:  # type: ignore[attr-defined]
+            watch.begin_next()
+            perform(run, watch)
+
+
+def claim(attempts: Collection[Attempt], *, token: str) -> list[Run]:
+    """Return the runs of those attempts that are to be made now."""
     try:
-        run = lifecycle.claim(UUID(job_id), attempt, lease_seconds=settings.jobs.lease_seconds)
+        runs = lifecycle.claim_all(attempts, token=token, lease_seconds=current_settings().jobs.lease_seconds)
     except SQLAlchemyError as error:
         db.session.remove()
         if not is_away(error):
             raise
-        # Nothing has happened to the job, so it is sent again.
+        # Nothing has happened to the jobs, so they are sent again.
         outage_log.tell(log, error)
-        return
-    if run is None:
-        log.info("Nothing to do: a late duplicate, or the job was cancelled.")
-        return
-    context.job_kind.set(run.kind)
-    context.job_attempt.set(run.attempt)
+        return []
+    if len(runs) < len(attempts):
+        log.info("%s of %s: nothing to do, late duplicates or cancelled.", len(attempts) - len(runs), len(attempts))
+    return runs
+
+
+def perform(run: Run, watch: Watch) -> None:
+    """Make an attempt that is claimed, and the current one of its watch.
+
+    Never raises for a failed job: its row says what happened, and when it is
+    tried again.
+    """
+    redaction.forget_confided()
+    name_lines(run)
+    run.began_at = clock.monotonic()
     log.info("%s started, attempt %s of %s", run.kind, run.attempt, run.max_attempts)
     try:
-        with _Watch(current_app._get_current_object(), run):  # type: ignore[attr-defined]
+        try:
             _call(run)
+        finally:
+            watch.end_current()
     except (LeaseLost, Taken):
         db.session.rollback()
         _end(run, "taken", "%s was cancelled, or taken from this run; nothing of it was stored.", run.kind)
@@ -110,8 +115,6 @@ def run_job(job_id: str, attempt: int) -> None:
         _unless_over(partial(run.fail, f"The job took longer than {KINDS[run.kind].timeout_seconds} s."))
     finally:
         db.session.remove()
-        # The child ends without running what waits for the end of a process.
-        sentry.flush()
 
 
 def _end(
@@ -128,55 +131,6 @@ def _unless_over(record: Callable[[], None]) -> None:
     """Record how a run was interrupted, unless that came just after its end."""
     with suppress(LeaseLost):
         record()
-
-
-class _Watch:
-    """A thread beside a job: it proves that the worker lives, and notices when the job was taken away."""
-
-    current: ClassVar["_Watch | None"] = None
-
-    def __init__(self, app: Flask, run: Run) -> None:
-        self.app = app
-        self.run = run
-        self.finished = threading.Event()
-        context = copy_context()  # Its lines belong to the job, too.
-        self.thread = threading.Thread(target=context.run, args=(self._watch,), daemon=True)
-
-    def __enter__(self) -> None:
-        _Watch.current = self
-        self.thread.start()
-
-    def __exit__(self, *error: object) -> None:
-        self.finished.set()
-        self.thread.join()
-
-    def _watch(self) -> None:
-        extend_every = self.run.lease_seconds / 3
-        extended_at = clock.monotonic()
-        while not self.finished.wait(min(WATCH_SECONDS, extend_every)):
-            with self.app.app_context():
-                try:
-                    if clock.monotonic() - extended_at >= extend_every:
-                        self.run.extend()
-                        extended_at = clock.monotonic()
-                    else:
-                        self.run.require_held()
-                except LeaseLost:
-                    # Only in a forked child is the job all that the main thread does.
-                    if not self.run.is_finished and signal.getsignal(TAKEN) is raise_taken:
-                        signal.pthread_kill(threading.main_thread().ident or 0, TAKEN)
-                    return
-                except Exception as error:
-                    if is_outage(error):
-                        outage_log.tell(log, error)
-                    else:
-                        log.exception("The lease could not be looked at; trying again.")
-
-
-def raise_taken(signum: int, frame: FrameType | None) -> None:
-    """Handle TAKEN, while there is a run that it can mean."""
-    if _Watch.current is not None and not _Watch.current.finished.is_set():
-        raise Taken
 
 
 def _call(run: Run) -> None:
@@ -248,3 +202,8 @@ def raise_stopping(signum: int, frame: FrameType | None) -> None:
     """Handle HAND_BACK."""
     signal.signal(HAND_BACK, signal.SIG_IGN)  # A second one must not interrupt the hand-back.
     raise Stopping
+
+
+def is_stopping() -> bool:
+    """Return whether this process was told to hand back what it does."""
+    return signal.getsignal(HAND_BACK) is signal.SIG_IGN

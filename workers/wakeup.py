@@ -10,6 +10,8 @@ from uuid import UUID
 
 from rq.job import Job
 
+from core.runs.lifecycle import Attempt
+
 ENTRY = "workers.runner.run_job"
 
 
@@ -49,7 +51,7 @@ def message_id(job_id: UUID, attempt: int) -> str:
     return f"{job_id}-{attempt}"
 
 
-def read_message_id(text: str) -> tuple[UUID, int]:
-    """Return the job of a message and the number of the attempt that it starts."""
-    job_id, _, attempt = text.rpartition("-")
-    return UUID(job_id), int(attempt) + 1
+def read_message_id(text: str) -> Attempt:
+    """Return the attempt at a job that a message asks for. Raises ValueError."""
+    job_id, _, number = text.rpartition("-")
+    return Attempt(UUID(job_id), int(number))

@@ -1,4 +1,4 @@
-"""The worker: it waits for messages and forks a child for each job.
+"""The worker: it takes messages from the queues and has a child do their jobs, which it watches.
 
 The application is loaded before the fork; connections are opened after it.
 """
@@ -14,32 +14,39 @@ from types import FrameType
 from typing import Any
 
 from flask import Flask
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
-from rq import Worker, worker_registration
-from rq.exceptions import StopRequested
+from redis.exceptions import TimeoutError as RedisTimeout
+from rq import Queue, Worker, worker_registration
+from rq.exceptions import DequeueTimeout, StopRequested
 from rq.serializers import JSONSerializer
+from rq.utils import as_text
+from rq.worker import WorkerStatus
 from sqlalchemy.exc import SQLAlchemyError
 
-from core.jobs import tally
-from core.jobs.kinds import KINDS
-from core.platform import redis
+from core.jobs.kinds import KINDS, SHORT_QUEUES, WEIGHTS
+from core.platform import clock, redis
 from core.platform.config.current import current_settings
-from core.platform.database.base import db
 from core.runs import lifecycle
-from workers.runner import HAND_BACK, TAKEN, TimeLimit, raise_stopping, raise_taken, resolve
+from core.runs.lifecycle import Attempt
+from workers.child import Assignment
+from workers.children import Child
+from workers.oversight import clear_up, disconnect, follow
+from workers.runner import HAND_BACK, resolve
+from workers.turns import Turns
 from workers.wakeup import WakeUp, read_message_id
 
 log = logging.getLogger("tasklane.worker")
 
-MONITOR_SECONDS = 5
 # A worker that says nothing to Redis for this long is no longer counted, and looks for leftovers this often.
 # One that waits for a job speaks twice as often; RQ waits 15 seconds less than it is set to.
 SILENCE_SECONDS = 30
 PAUSE_WHEN_DOWN = 1.0
 # How long a job may take to notice that it has to stop.
 HAND_BACK_SECONDS = 3.0
-
-KILLED = "The worker process was killed in the middle of this job."
+# Short jobs that are taken at once: as many as were done in so many seconds lately, but no more than this.
+BATCH_SECONDS = 0.25
+MOST_TAKEN = 20
 
 
 def run(app: Flask, queues: list[str], *, burst: bool = False, announce: Callable[[], None] = lambda: None) -> None:
@@ -75,15 +82,21 @@ def _say_nothing() -> None:
     pass
 
 
+def _read(message: str) -> Attempt | None:
+    """Return the attempt that a message asks for; None if the relay cannot have sent it."""
+    try:
+        return read_message_id(message)
+    except ValueError:
+        log.warning("A message that is none of ours was taken from the queue and is ignored.")
+        return None
+
+
 class TasklaneWorker(Worker):
     """An RQ worker that lets a short job finish and hands a long one back when it must stop.
 
     What it writes about itself into Redis is for information only, so it goes on when
-    Redis does not listen.
+    Redis does not listen. A message is forgotten when it is taken: its job's row says the rest.
     """
-
-    death_penalty_class = TimeLimit
-    max_connection_wait_time = PAUSE_WHEN_DOWN
 
     def __init__(self, app: Flask, queues: list[str]) -> None:
         with app.app_context():
@@ -91,8 +104,9 @@ class TasklaneWorker(Worker):
         self.app = app
         self._prepare()
         self.is_told_to_stop = False
-        self._has_ended = False
-        self._end_status: int | None = None
+        self.child: Child | None = None
+        self.turns = Turns(queues, WEIGHTS)
+        self._size = 1
         # RQ is to log like everything else here, so its own handlers stay away.
         super().__init__(
             queues,
@@ -100,7 +114,6 @@ class TasklaneWorker(Worker):
             serializer=JSONSerializer,
             job_class=WakeUp,
             log_job_description=False,
-            job_monitoring_interval=MONITOR_SECONDS,
             worker_ttl=SILENCE_SECONDS,
             maintenance_interval=SILENCE_SECONDS,
         )
@@ -115,87 +128,97 @@ class TasklaneWorker(Worker):
             except SQLAlchemyError as error:
                 log.warning("The database does not answer yet: %s", type(error).__name__)
             finally:
-                self._disconnect()
+                disconnect()
 
-    @staticmethod
-    def _disconnect() -> None:
-        """Close what is open to the database: a child must not inherit it."""
-        db.session.remove()
-        db.engine.dispose()
+    # --- messages --------------------------------------------------------------------
 
-    # --- the child -----------------------------------------------------------------
-
-    def main_work_horse(self, *args: Any, **kwargs: Any) -> None:
-        """Run in the forked child: never touch a connection of the parent."""
-        with self.app.app_context():
-            db.engine.dispose(close=False)
-            super().main_work_horse(*args, **kwargs)
-
-    def setup_work_horse_signals(self) -> None:
-        """Let the parent alone decide when the job has to stop.
-
-        Platforms send SIGTERM to every process; the child ignores it, so that a
-        short job finishes, and stops when the parent says so by HAND_BACK.
-        """
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        signal.signal(HAND_BACK, raise_stopping)
-        signal.signal(TAKEN, raise_taken)
-
-    # --- the parent beside it ------------------------------------------------------
-
-    def fork_work_horse(self, job: Any, queue: Any) -> None:
-        """Fork the child, of which nothing is known yet."""
-        self._has_ended, self._end_status = False, None
-        super().fork_work_horse(job, queue)
-
-    def wait_for_horse(self) -> Any:
-        """Wait for the child and note how it ended, whatever RQ finds about its message in Redis."""
-        ended = super().wait_for_horse()
-        self._has_ended, self._end_status = True, ended[1]
-        return ended
-
-    def monitor_work_horse(self, job: Any, queue: Any) -> None:
-        """Retry the job of a child that died at once, instead of when its lease ends."""
-        try:
-            super().monitor_work_horse(job, queue)
-        finally:
-            if self._has_ended and self._end_status != os.EX_OK:
-                self._give_up(job.id)
-
-    def _give_up(self, key: str) -> None:
-        with self.app.app_context():
+    def dequeue_job_and_maintain_ttl(self, timeout: int | None, max_idle_time: int | None = None) -> Any:
+        """Return messages of one queue, and the queue; wait for them, but with no timeout return None at once."""
+        self._state = WorkerStatus.IDLE
+        while True:
+            self._have_child()
+            self.heartbeat()
             try:
-                kind = lifecycle.give_up(*read_message_id(key), error=KILLED)
-                if kind is not None:
-                    log.error("%s: %s", kind, KILLED, extra={"outcome": "killed", "killed_attempt": key})
-                    seconds = self.current_job_working_time
-                    tally.count(self.settings, kind=kind, outcome="killed", seconds=seconds)
-            except SQLAlchemyError as error:
-                log.warning("Job %s waits for its lease to end: %s", key, type(error).__name__)
-            finally:
-                self._disconnect()
+                if self.should_run_maintenance_tasks:
+                    self.run_maintenance_tasks()  # type: ignore[no-untyped-call]
+                return self._take(timeout)
+            except DequeueTimeout:
+                continue
+            except (RedisConnectionError, RedisTimeout) as error:
+                log.warning("Redis does not answer (%s); trying again.", type(error).__name__)
+                time.sleep(PAUSE_WHEN_DOWN)
+
+    def _take(self, timeout: int | None) -> tuple[list[str], Queue] | None:
+        """Take some messages of short jobs at once, but of other jobs only one, which may take long."""
+        queues = {queue.key: queue for queue in self.queues}
+        order = self.turns.order()
+        keys = sorted(queues, key=lambda key: order.index(queues[key].name))
+        found = Queue.lpop(keys, timeout, connection=self.connection)
+        if found is None:
+            return None
+        key, first = (as_text(part) for part in found)
+        self._state = WorkerStatus.BUSY
+        taken = [first]
+        if queues[key].name in SHORT_QUEUES and self._size > 1:
+            # Those that were lost with the answer are sent again after their lease, like the first one.
+            with suppress(RedisError):
+                more: Any = self.connection.lpop(key, self._size - 1)
+                taken += [as_text(message) for message in more or []]
+        return taken, queues[key]
+
+    # --- the child -------------------------------------------------------------------
+
+    def _have_child(self) -> Child:
+        """Return the child that lives, or a new one."""
+        if self.child is None or not self.child.is_alive():
+            self._forget_child()
+            self.child = Child(self.app)
+            self._horse_pid = self.child.pid
+        return self.child
+
+    def _forget_child(self) -> int:
+        """Bury a child that has ended or is about to; return its status."""
+        child, self.child = self.child, None
+        status = child.bury() if child else os.EX_OK
+        self._horse_pid = 0
+        return status
+
+    def execute_job(self, job: Any, queue: Any) -> None:
+        """Have the child do the jobs of these messages, and wait until it has."""
+        self._state = WorkerStatus.BUSY
+        began_at = clock.monotonic()
+        attempts = [attempt for text in job if (attempt := _read(text)) is not None]
+        self._note_busy(job)
+        if attempts:
+            assignment = Assignment(lifecycle.new_token(), tuple(attempts))
+            child = self._have_child()
+            child.assign(assignment)
+            progress = follow(child, assignment, beat=self.heartbeat)
+            if progress.is_last or not progress.is_told:
+                clear_up(self.app, assignment, progress, status=self._forget_child())
+        seconds = clock.monotonic() - began_at
+        self.turns.note(queue.name, seconds)
+        if queue.name in SHORT_QUEUES:
+            # As many as are done soon: who orders something else waits for them, and so does another worker.
+            fitting = int(BATCH_SECONDS * len(job) / max(seconds, 0.001))
+            self._size = max(1, min(MOST_TAKEN, 2 * self._size, fitting))
 
     def kill_horse(self, sig: signal.Signals = signal.SIGKILL) -> None:
-        """Send a signal to the child and all that it has started."""
-        pid = self.horse_pid
-        with suppress(ProcessLookupError):
-            # Just after the fork the child is still in the group of its parent, which is not meant.
-            if pid and os.getpgid(pid) == pid:
-                os.killpg(pid, sig)
-            elif pid:
-                os.kill(pid, sig)
+        """Send a signal to the child."""
+        if (child := self.child) is not None:
+            child.kill(sig)
 
     # --- what is said to Redis -----------------------------------------------------
 
-    def maintain_heartbeats(self, job: Any) -> None:
-        """Kill a job that did not react to its time limit; RQ's own patience is a minute for every kind."""
-        if self.current_job_working_time > job.meta.get("kill_seconds", float("inf")):
-            log.error("Job %s does not react to its time limit; its process is killed.", job.id)
-            self.kill_horse()
-        with suppress(RedisError):
-            super().maintain_heartbeats(job)
-            worker_registration.register(self)
+    def _note_busy(self, messages: list[str]) -> None:
+        """Forget the messages, and show that this worker is busy."""
+        with suppress(RedisError), self.connection.pipeline(transaction=False) as pipeline:
+            self.set_state(WorkerStatus.BUSY, pipeline)
+            pipeline.delete(*(WakeUp.key_for(text) for text in messages))
+            pipeline.execute()
+
+    def check_for_suspension(self, burst: bool) -> None:
+        """Do nothing, like `subscribe`."""
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         """Show that this worker lives, also to a Redis that has forgotten it."""
@@ -204,13 +227,9 @@ class TasklaneWorker(Worker):
             return
         with suppress(RedisError), self.connection.pipeline() as own:
             super().heartbeat(SILENCE_SECONDS, own)
+            self.set_state(self._state, own)
             worker_registration.register(self, own)
             own.execute()
-
-    def set_current_job_working_time(self, current_job_working_time: float, pipeline: Any = None) -> None:
-        """Note how long the job has been running."""
-        with suppress(RedisError):
-            super().set_current_job_working_time(current_job_working_time, pipeline)
 
     def set_shutdown_requested_date(self) -> None:
         """Write nothing to Redis: a signal handler must not wait for it."""
@@ -223,10 +242,12 @@ class TasklaneWorker(Worker):
 
     def teardown(self) -> None:
         """Say goodbye, but wait for no answer."""
-        if not self.is_horse:
-            self.connection = redis.connect(self.settings)
-            with suppress(RedisError):
-                self.register_death()  # type: ignore[no-untyped-call]
+        if self.child is not None:
+            self.child.dismiss()
+            self.child = None
+        self.connection = redis.connect(self.settings)
+        with suppress(RedisError):
+            self.register_death()  # type: ignore[no-untyped-call]
 
     # --- the end -------------------------------------------------------------------
 
@@ -245,6 +266,6 @@ class TasklaneWorker(Worker):
         """Ask the child to hand its job back, and kill it if it cannot."""
         self.kill_horse(HAND_BACK)
         time.sleep(HAND_BACK_SECONDS)
-        if self.horse_pid:
+        if (child := self.child) is not None and child.is_running:
             log.error("The job does not react to being stopped; its process is killed.")
             self.kill_horse()

@@ -20,7 +20,8 @@ class JobKind:
     LONGEST_PAUSE. After `timeout_seconds` an attempt is interrupted and can tidy up;
     `kill_seconds` later its process is killed, because it did not react. `for_actor`:
     it works with the rights of the user who orders it, which `core.runs.rights`
-    asks again and again.
+    asks again and again. `is_short`: a process of a worker does many of these, and some at once
+    are taken from their queue; any other kind has a process of its own.
     """
 
     name: str
@@ -32,23 +33,24 @@ class JobKind:
     kill_seconds: int = 30
     retry_factor: float = 1.0
     for_actor: bool = False
+    is_short: bool = False
 
 
 PROCESS_TASK = JobKind("task.process", "workers.jobs.processing.process_task", "default", 4, 30, 600, for_actor=True)
 
 
-def _email(name: str, queue: str) -> JobKind:
+def _email(name: str) -> JobKind:
     # Tried for almost a day: mail servers are mended in the morning. The time limit leaves a
     # server the five minutes that it may take to answer a whole message (RFC 5321, 4.5.3.2.6).
-    return JobKind(f"email.{name}", f"workers.jobs.emails.{name}", queue, 30, 30, 420, retry_factor=2.0)
+    return JobKind(f"email.{name}", f"workers.jobs.emails.{name}", "high", 30, 30, 420, retry_factor=2.0, is_short=True)
 
 
-EMAIL_WELCOME = _email("welcome", "high")
-EMAIL_PASSWORD_RESET = _email("password_reset", "high")
-EMAIL_TASK_CREATED = _email("task_created", "high")
-EMAIL_TASK_ASSIGNED = _email("task_assigned", "high")
-EMAIL_TASKS_TRANSFERRED = _email("tasks_transferred", "high")
-EMAIL_TASK_REMINDER = _email("task_reminder", "default")
+EMAIL_WELCOME = _email("welcome")
+EMAIL_PASSWORD_RESET = _email("password_reset")
+EMAIL_TASK_CREATED = _email("task_created")
+EMAIL_TASK_ASSIGNED = _email("task_assigned")
+EMAIL_TASKS_TRANSFERRED = _email("tasks_transferred")
+EMAIL_TASK_REMINDER = _email("task_reminder")
 MAIL_REMINDERS = JobKind("mail.reminders", "workers.jobs.reminders.order", "default", 3, 60, 300)
 EXPORT = JobKind("export", "workers.jobs.exports.export", "low", 3, 60, 3600, for_actor=True)
 IMPORT = JobKind("import", "workers.jobs.imports.import_file", "low", 3, 60, 1800, for_actor=True)
@@ -75,8 +77,12 @@ KINDS = {
     )
 }
 
-# In order of precedence: a worker empties the first before it looks at the next.
+# Each gets a share of a worker's time by its weight, so that none waits for another to be empty;
+# where it is equal, the first of them comes first.
 QUEUES = ("high", "default", "low")
+WEIGHTS = {"high": 4, "default": 2, "low": 1}
+# These carry short kinds only.
+SHORT_QUEUES = frozenset(QUEUES) - {kind.queue for kind in KINDS.values() if not kind.is_short}
 
 EMAILS = frozenset(name for name in KINDS if name.startswith("email."))
 

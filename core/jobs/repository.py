@@ -58,6 +58,28 @@ class JobRepository(Repository):
         result = self.session.execute(statement, execution_options={"synchronize_session": False})
         return bool(result.rowcount)  # type: ignore[attr-defined]
 
+    def hand_back(self, job_id: UUID, token: str, *, due_at: datetime) -> bool:
+        """Return a job unfinished, at no cost of an attempt, if this token holds it; return whether it did.
+
+        The attempt number goes on counting, because the message of this attempt
+        may still be known to the queue; the limit moves with it.
+        """
+        values = {"state": JobState.RETRYING, "lease_token": None, "due_at": due_at}
+        return self.change(job_id, Job.lease_token == token, max_attempts=Job.max_attempts + 1, **values)
+
+    def start(
+        self, job_ids: Collection[UUID], attempt: int, kinds: Collection[str], **values: Any
+    ) -> dict[UUID, Row[Any]]:
+        """Count an attempt at those jobs, of these kinds, that wait for just this one; return what a run must know."""
+        statement = (
+            update(Job)
+            .where(Job.id.in_(job_ids), Job.attempts == attempt, Job.state.in_(WAITING_STATES), _KIND.in_(kinds))
+            .values(state=JobState.STARTED, attempts=attempt + 1, progress=0, error=None, **values)
+            .returning(Job.id, Job.kind, Job.max_attempts, Job.owner_id, Job.payload, Job.key_id)
+        )
+        rows = self.session.execute(statement, execution_options={"synchronize_session": False}).all()
+        return {row.id: row for row in rows}
+
     def count_ahead(self, job: Job, kinds: Collection[str]) -> int:
         """Return how many waiting jobs of these kinds were ordered before this one."""
         query = select(func.count()).where(

@@ -10,8 +10,12 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
+from sqlalchemy import Row
+
+from core.jobs.kinds import KINDS
 from core.jobs.model import WAITING_STATES, Job, JobState
 from core.jobs.repository import JobRepository
 from core.platform import clock
@@ -21,6 +25,17 @@ from core.platform.database.session import transaction
 from core.runs.run import LeaseLost, Run
 
 LOST = "The worker stopped in the middle of this job, more often than it may be tried."
+
+
+# Seconds until a job is sent again whose worker had its message, and died without a claim.
+UNCLAIMED_PAUSE = 1.0
+
+
+class Attempt(NamedTuple):
+    """Attempt at a job that a message asks for: `number` of them have been made before it."""
+
+    job_id: UUID
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,54 +95,75 @@ def postpone(sendings: list[Sending], *, seconds: float) -> None:
             )
 
 
-@repeated
+def new_token() -> str:
+    """Return what proves that a run holds a job; the jobs of one claim share it."""
+    return secrets.token_hex(16)
+
+
 def claim(job_id: UUID, attempt: int, *, lease_seconds: float) -> Run | None:
     """Start a job for this worker. None means there is nothing to do: a late duplicate or a cancelled job."""
-    token = secrets.token_hex(16)
-    now = clock.now()
-    with transaction() as session:
-        jobs = JobRepository(session)
-        claimed = jobs.change(
-            job_id,
-            Job.attempts == attempt,
-            Job.state.in_(WAITING_STATES),
-            state=JobState.STARTED,
-            attempts=attempt + 1,
-            lease_token=token,
-            due_at=now + timedelta(seconds=lease_seconds),
-            started_at=now,
-            progress=0,
-            error=None,
-        )
-        job = jobs.find(job_id) if claimed else None
-    if job is None:
-        return None
-    return Run(
-        job_id,
-        token,
-        job.kind,
-        attempt + 1,
-        job.max_attempts,
-        job.owner_id,
-        job.payload,
-        lease_seconds,
-        key_id=job.key_id,
-    )
+    runs = claim_all([Attempt(job_id, attempt)], token=new_token(), lease_seconds=lease_seconds)
+    return runs[0] if runs else None
 
 
 @repeated
-def give_up(job_id: UUID, attempt: int, *, error: str) -> str | None:
+def claim_all(attempts: Collection[Attempt], *, token: str, lease_seconds: float) -> list[Run]:
+    """Start jobs for this worker, in one transaction. A late duplicate and a cancelled job are missing in the answer.
+
+    Whoever chose the token can give them back (`release`), also if this process dies at the next line.
+    """
+    now = clock.now()
+    values = {"lease_token": token, "due_at": now + timedelta(seconds=lease_seconds), "started_at": now}
+    found: dict[UUID, Row[Any]] = {}
+    with transaction() as session:
+        for number in sorted({attempt.number for attempt in attempts}):
+            job_ids = [attempt.job_id for attempt in attempts if attempt.number == number]
+            found |= JobRepository(session).start(job_ids, number, KINDS, **values)
+    return [
+        Run(
+            row.id,
+            token,
+            row.kind,
+            attempt.number + 1,
+            row.max_attempts,
+            row.owner_id,
+            row.payload,
+            lease_seconds,
+            key_id=row.key_id,
+        )
+        for attempt in attempts
+        if (row := found.get(attempt.job_id)) is not None
+    ]
+
+
+@repeated
+def give_up(job_id: UUID, token: str, *, error: str) -> str | None:
     """Record that the process of an attempt has died, so that no retry waits for its lease to end.
 
     Return the kind of the job, or None if the attempt was over already.
     """
     with transaction() as session:
         job = JobRepository(session).find_for_update(job_id)
-        if job is None or job.state is not JobState.STARTED or job.attempts != attempt:
+        if job is None or job.state is not JobState.STARTED or job.lease_token != token:
             return None
         job.error = error
         _retry_or_fail(job, error, clock.now())
         return job.kind
+
+
+@repeated
+def release(attempts: Collection[Attempt], *, token: str) -> None:
+    """Return jobs that a worker has taken and not begun, to be run by any worker at once, at no cost of an attempt.
+
+    Those that it had not claimed yet are sent again, after a moment: it may be what keeps workers from claiming.
+    """
+    now = clock.now()
+    with transaction() as session:
+        jobs = JobRepository(session)
+        for attempt in attempts:
+            if not jobs.hand_back(attempt.job_id, token, due_at=now):
+                is_waiting = (Job.attempts == attempt.number, Job.state.in_(WAITING_STATES))
+                jobs.change(attempt.job_id, *is_waiting, due_at=now + timedelta(seconds=UNCLAIMED_PAUSE))
 
 
 def rehearse() -> None:

@@ -181,19 +181,10 @@ class Run:
 
     @repeated
     def hand_back(self) -> None:
-        """Return the job unfinished, to be run by another worker at once, at no cost of an attempt.
-
-        The attempt number goes on counting, because the message of this attempt
-        may still be known to the queue; the limit moves with it.
-        """
+        """Return the job unfinished, to be run by another worker at once, at no cost of an attempt."""
         with transaction() as session:
-            self._change(
-                session,
-                state=JobState.RETRYING,
-                lease_token=None,
-                due_at=clock.now(),
-                max_attempts=self.max_attempts + 1,
-            )
+            if not JobRepository(session).hand_back(self.job_id, self.token, due_at=clock.now()):
+                raise LeaseLost(f"Job {self.job_id} is no longer held by this run.")
 
     def _lease_end(self) -> Any:
         return clock.now() + timedelta(seconds=self.lease_seconds)

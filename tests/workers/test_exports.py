@@ -32,7 +32,8 @@ from core.users.model import User
 from tests.support.engines import on_sqlite
 from tests.support.people import Person
 from workers.jobs import exports as work
-from workers.runner import Stopping, Taken, run_job
+from workers.runner import Stopping, run_job
+from workers.watch import Taken
 
 STRANGE = [
     '=HYPERLINK("http://evil.example","click")',

@@ -14,7 +14,7 @@ from tests.support.commands import Operator
 from tests.support.engines import on_postgresql
 from tests.support.people import Person
 from tests.support.processes import PATIENCE, children_of, job_of, kill_tree, process, process_task, wait_for
-from workers.worker import KILLED
+from workers.oversight import KILLED
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import pytest
 from flask import Flask
-from rq import Callback, Queue, Worker
+from rq import Callback, Queue
 from rq.exceptions import NoSuchJobError
 from rq.serializers import JSONSerializer
 from rq.timeouts import JobTimeoutException
@@ -30,13 +30,14 @@ from core.runs.run import Run
 from core.tasks.model import Task
 from tests.support.people import Person
 from tests.support.servers import RedisServer
+from workers import child, runner
 from workers import relay as relay_module
-from workers import runner
 from workers.jobs import processing
 from workers.relay import MESSAGE_SECONDS, Relay
 from workers.runner import Stopping, run_job
-from workers.wakeup import ForeignMessage, WakeUp, message_id
-from workers.worker import KILLED, TasklaneWorker
+from workers.wakeup import ForeignMessage, WakeUp
+from workers.watch import TAKEN, Watch, raise_taken
+from workers.worker import TasklaneWorker
 
 
 @pytest.fixture
@@ -153,6 +154,12 @@ def test_a_worker_that_must_stop_hands_its_job_back(
     assert (job.state, job.error) == (JobState.RETRYING, None)
 
 
+def take_away(signum: int, frame: FrameType | None) -> None:
+    assert Watch.current is not None
+    Watch.current._taken = Watch.current.run
+    raise_taken(signum, frame)
+
+
 def raise_time_up(signum: int, frame: FrameType | None) -> None:
     runner.TimeLimit(600, JobTimeoutException).handle_death_penalty(signum, frame)
 
@@ -169,7 +176,7 @@ SLOW_STATEMENTS = {
     [
         (runner.raise_stopping, (JobState.RETRYING, None)),
         (raise_time_up, (JobState.RETRYING, "The job took longer than 600 s.")),
-        (runner.raise_taken, (JobState.STARTED, None)),
+        (take_away, (JobState.STARTED, None)),
     ],
 )
 def test_an_interruption_in_the_middle_of_a_statement_is_recorded_at_once(
@@ -361,10 +368,10 @@ def test_a_foreign_function_is_never_called(redis_server: RedisServer, app: Flas
 
 
 def test_the_child_of_a_worker_stops_when_its_parent_says_so_and_not_before() -> None:
-    numbers = (signal.SIGTERM, signal.SIGINT, runner.HAND_BACK, runner.TAKEN)
+    numbers = (signal.SIGTERM, signal.SIGINT, runner.HAND_BACK, TAKEN)
     before = [signal.getsignal(number) for number in numbers]
     try:
-        TasklaneWorker.setup_work_horse_signals(object())  # type: ignore[arg-type]
+        child.take_signals()
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(Stopping):
@@ -467,33 +474,6 @@ def test_what_a_killed_worker_leaves_in_redis_is_cleared_away(
         assert lasting - {"rq:failed:default"} == {"rq:queues"}
 
 
-def test_the_death_of_a_child_is_recorded_at_once(app: Flask, ordered: tuple[int, UUID]) -> None:
-    job_id = ordered[1]
-    with app.app_context():
-        lifecycle.claim(job_id, 0, lease_seconds=30)
-        worker = TasklaneWorker(app, ["default"])
-        worker._give_up(message_id(job_id, 0))
-        job = db.session.get_one(Job, job_id)
-        assert (job.state, job.error) == (JobState.RETRYING, KILLED)
-        assert job.due_at <= clock.now()
-        # A late report of the same death changes nothing more.
-        lifecycle.claim(job_id, 1, lease_seconds=30)
-        worker._give_up(message_id(job_id, 0))
-        db.session.expire_all()
-        assert db.session.get_one(Job, job_id).state is JobState.STARTED
-
-
-def test_a_child_that_keeps_dying_fails_its_job_in_the_end(app: Flask, ordered: tuple[int, UUID]) -> None:
-    job_id = ordered[1]
-    with app.app_context():
-        for attempt in range(4):
-            assert lifecycle.claim(job_id, attempt, lease_seconds=30) is not None
-            lifecycle.give_up(job_id, attempt + 1, error=KILLED)
-        job = db.session.get_one(Job, job_id)
-        assert (job.state, job.error) == (JobState.FAILED, KILLED)
-        assert job.finished_at is not None
-
-
 def test_every_line_of_a_job_says_which_job_what_kind_and_which_attempt(
     app: Flask, ordered: tuple[int, UUID], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -506,20 +486,3 @@ def test_every_line_of_a_job_says_which_job_what_kind_and_which_attempt(
     for record in lines:
         named = {name: getattr(record, name) for name in ("job_id", "job_kind", "job_attempt")}
         assert named == {"job_id": str(ordered[1]), "job_kind": "task.process", "job_attempt": 1}
-
-
-def test_a_job_that_does_not_react_to_its_time_limit_is_killed(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    killed: list[bool] = []
-    with app.app_context():
-        worker = TasklaneWorker(app, ["default"])
-    monkeypatch.setattr(Worker, "maintain_heartbeats", lambda self, job: None)  # It wants a child that runs.
-    monkeypatch.setattr(worker, "kill_horse", lambda *signals: killed.append(True))
-    message = WakeUp.create(
-        runner.run_job, connection=worker.connection, serializer=JSONSerializer, meta={"kill_seconds": 90}
-    )
-    worker.current_job_working_time = 89
-    worker.maintain_heartbeats(message)
-    assert killed == []
-    worker.current_job_working_time = 91
-    worker.maintain_heartbeats(message)
-    assert killed == [True]
