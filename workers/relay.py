@@ -14,8 +14,10 @@ from redis.exceptions import RedisError
 from rq import Queue
 from rq.exceptions import DuplicateJobError
 from rq.serializers import JSONSerializer
+from rq.worker_registration import REDIS_WORKER_KEYS as WORKERS_KEY
 
-from core.jobs.kinds import KINDS, QUEUES, kinds_of
+from core.jobs.bell import CHANNEL
+from core.jobs.kinds import KINDS, QUEUES, SHORT_QUEUES, kinds_of
 from core.platform import clock, redis
 from core.platform.config.settings import Settings
 from core.platform.database import outage_log
@@ -28,10 +30,17 @@ from workers.wakeup import ENTRY, WakeUp, message_id
 log = logging.getLogger("tasklane.relay")
 
 PAUSE_WHEN_DOWN = 1.0
+LISTEN_SECONDS = 5.0
 
-# As many messages as a queue may hold: the rest waits in the database, where it costs Redis nothing.
-ROOM = 1000
+# As many messages as a queue may hold: of short jobs, and of others for each worker. The rest waits in the
+# database, where it costs Redis nothing, and where who has ordered little still overtakes who has ordered much.
+ROOM = 100
+ROOM_PER_WORKER = 4
 BATCH = 50
+
+# Seconds between two looks while more is due than there is room for, and after jobs were sent: orders come in swarms.
+BUSY_SECONDS = 0.1
+BREATH_SECONDS = 0.05
 
 # Seconds between two signs that a scheduler runs, and for how long a sign counts.
 ALIVE_EVERY = 5.0
@@ -57,16 +66,24 @@ class Relay:
             name: Queue(name, connection=self.connection, serializer=JSONSerializer, job_class=WakeUp)
             for name in QUEUES
         }
+        self.settings = settings
+        # Set when a job may be due, and when the process has to end.
+        self.awake = threading.Event()
         self._was_down = False
+        self._is_full = False
         self._told_at = float("-inf")
 
     def run(self, stop: threading.Event) -> None:
         """Send due jobs until asked to stop; survive whatever the database or Redis does."""
+        threading.Thread(target=self._listen, args=(stop,), daemon=True).start()
         while not stop.is_set():
+            self.awake.clear()
             pause = self.poll_seconds
             self.tell_of_life()
             try:
-                if self.send_due() == 0 and self._was_down:
+                if self.send_due():
+                    stop.wait(BREATH_SECONDS)
+                elif self._was_down:
                     pause = PAUSE_WHEN_DOWN
             except Exception as error:
                 # One bad row must not stop the jobs of everybody else.
@@ -77,7 +94,20 @@ class Relay:
                 pause = PAUSE_WHEN_DOWN
             finally:
                 db.session.remove()
-            stop.wait(pause)
+            if not stop.is_set():
+                self.awake.wait(min(pause, BUSY_SECONDS) if self._is_full else pause)
+
+    def _listen(self, stop: threading.Event) -> None:
+        """Hear the bell that commits ring. Without it, jobs wait for the next look."""
+        while not stop.is_set():
+            with suppress(RedisError, OSError), redis.connect_blocking(self.settings) as connection:
+                bell = connection.pubsub(ignore_subscribe_messages=True)
+                bell.subscribe(CHANNEL)
+                self.awake.set()  # It may have been rung before.
+                while not stop.is_set():
+                    if bell.get_message(timeout=LISTEN_SECONDS) is not None:
+                        self.awake.set()
+            stop.wait(PAUSE_WHEN_DOWN)
 
     def tell_of_life(self, seconds: int = ALIVE_SECONDS) -> None:
         """Note in Redis that a scheduler runs, but not too often, and unharmed if it does not answer."""
@@ -90,30 +120,35 @@ class Relay:
     def send_due(self) -> int:
         """Send everything that is due and finds room on its queue; return how many messages were sent."""
         sent = 0
+        self._is_full = False
         # Redis is asked only when there is something for it, and before any row is taken,
         # so that an outage does not touch the rows.
         while lifecycle.any_due(_KNOWN) and (room := self._room()):
-            sendings = lifecycle.take_due(
-                lease_seconds=self.lease_seconds,
-                limit=min([BATCH, *room.values()]),
-                kinds=kinds_of(room),
-            )
-            if not sendings:
+            before = sent
+            for name, left in room.items():
+                sendings = lifecycle.take_due(
+                    lease_seconds=self.lease_seconds, limit=min(BATCH, left), kinds=kinds_of([name])
+                )
+                for index, sending in enumerate(sendings):
+                    try:
+                        self._send(sending)
+                        sent += 1
+                    except (RedisError, OSError) as error:
+                        log.warning("Redis failed while jobs were sent: %s", type(error).__name__)
+                        lifecycle.postpone(sendings[index:], seconds=PAUSE_WHEN_DOWN)
+                        return sent
+            if sent == before:
                 break
-            for index, sending in enumerate(sendings):
-                try:
-                    self._send(sending)
-                    sent += 1
-                except (RedisError, OSError) as error:
-                    log.warning("Redis failed while jobs were sent: %s", type(error).__name__)
-                    lifecycle.postpone(sendings[index:], seconds=PAUSE_WHEN_DOWN)
-                    return sent
         return sent
 
     def _room(self) -> dict[str, int]:
         """Return how many messages each queue that is not full can still take; nothing if Redis is away."""
         try:
-            room = {name: ROOM - queue.count for name, queue in self.queues.items()}
+            with self.connection.pipeline(transaction=False) as pipeline:
+                pipeline.scard(WORKERS_KEY)
+                for queue in self.queues.values():
+                    pipeline.llen(queue.key)
+                workers, *lengths = pipeline.execute()
         except (RedisError, OSError) as error:
             if not self._was_down:
                 log.warning("Redis does not answer (%s); jobs wait in the database.", type(error).__name__)
@@ -122,7 +157,15 @@ class Relay:
         if self._was_down:
             log.warning("Redis answers again.")
         self._was_down = False
-        return {name: left for name, left in room.items() if left > 0}
+        most = {name: ROOM if name in SHORT_QUEUES else ROOM_PER_WORKER * max(workers, 1) for name in self.queues}
+        # A queue is filled up when it is half empty, because to choose one job costs as much as to choose many.
+        room = {
+            name: most[name] - length
+            for name, length in zip(self.queues, lengths, strict=True)
+            if 2 * length <= most[name]
+        }
+        self._is_full = len(room) < len(self.queues)
+        return room
 
     def _send(self, sending: Sending) -> None:
         try:

@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Callable
 from datetime import datetime
+from types import FrameType
 
 from flask import Flask
 
@@ -29,26 +30,31 @@ def run(app: Flask, *, once: bool = False, announce: Callable[[], None] = lambda
     `announce` is called when it has begun.
     """
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda signum, frame: stop.set())
     with app.app_context():
+        relay = Relay(current_settings())
+
+        def leave(signum: int, frame: FrameType | None) -> None:
+            stop.set()
+            relay.awake.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, leave)
         if once:
-            _run_once()
+            _run_once(relay)
             return
         log.info("Scheduler started")
         announce()
         # The relay has a thread of its own, so that no job waits for the schedule.
         timetable = threading.Thread(target=_follow, args=(app, stop), daemon=True)
         timetable.start()
-        Relay(current_settings()).run(stop)
+        relay.run(stop)
         timetable.join(TICK_SECONDS * 5)
     log.info("Scheduler stopped")
 
 
-def _run_once() -> None:
+def _run_once(relay: Relay) -> None:
     rotation.note(current_settings().secret_keys)
     ordered = schedule.order_due(clock.now())
-    relay = Relay(current_settings())
     relay.tell_of_life(ALIVE_SECONDS_ONCE)
     sent = relay.send_due()
     log.info("%s scheduled jobs ordered, %s jobs sent", ordered, sent)

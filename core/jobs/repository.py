@@ -48,9 +48,19 @@ class JobRepository(Repository):
         return self.session.scalar(select(Job.id).where(*_due(now, kinds)).limit(1)) is not None
 
     def lock_due(self, now: datetime, kinds: Collection[str] | None, limit: int) -> list[Job]:
-        """Return due jobs, oldest first, skipping those that another relay holds."""
-        query = select(Job).where(*_due(now, kinds)).order_by(Job.due_at).limit(limit)
-        return list(self.session.scalars(query.with_for_update(skip_locked=True)))
+        """Return due jobs, skipping those that another relay holds.
+
+        Kinds and owners take turns, and within a turn the longest due comes first: who has
+        ordered thousands waits for those who have ordered one, and not they for them.
+        """
+        conditions = _due(now, kinds)
+        turn = func.row_number().over(partition_by=(Job.kind, Job.owner_id), order_by=(Job.due_at, Job.id))
+        ranked = select(Job.id, Job.due_at, turn.label("turn")).where(*conditions).subquery()
+        next_ones = select(ranked).order_by(ranked.c.turn, ranked.c.due_at).limit(limit).subquery()
+        # Asked again for rows that another relay has just taken.
+        query = select(Job).join(next_ones, next_ones.c.id == Job.id).where(*conditions)
+        query = query.order_by(next_ones.c.turn, next_ones.c.due_at)
+        return list(self.session.scalars(query.with_for_update(skip_locked=True, of=Job)))
 
     def change(self, job_id: UUID, *conditions: ColumnElement[bool], **values: Any) -> bool:
         """Update one job if the conditions still hold; return whether they did."""

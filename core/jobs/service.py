@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.orm import Session
 
+from core.jobs import bell
 from core.jobs.kinds import JobKind
 from core.jobs.model import Job, JobState
 from core.jobs.repository import JobRepository
@@ -39,6 +40,7 @@ def enqueue(
     owner = by.user_id if by else owner_id
     row = _row(kind, job_id or uuid4(), owner, payload, key_id=by.key_id if by else None)
     JobRepository(session).insert([row])
+    bell.ring_after(session)
     return Job(**row)
 
 
@@ -56,6 +58,7 @@ def enqueue_all(session: Session, wanted: Sequence[NewJob]) -> None:
         raise TypeError(f"{kind.name} is ordered by somebody.")
     if wanted:
         JobRepository(session).insert([_row(job.kind, uuid4(), job.owner_id, job.payload) for job in wanted])
+        bell.ring_after(session)
 
 
 def _row(

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.client import Pipeline
 
 from core.platform import redis
 from core.platform.config.settings import Settings
@@ -41,16 +41,14 @@ def count(settings: Settings, *, kind: str, outcome: str, seconds: float) -> Non
     if not settings.metrics.enabled:
         return
     bucket = next((index for index, bound in enumerate(BUCKETS) if seconds <= bound), len(BUCKETS))
-    with (
-        suppress(RedisError, OSError),
-        redis.connect(settings) as connection,
-        connection.pipeline(transaction=False) as pipeline,
-    ):
+
+    def write(pipeline: Pipeline) -> None:
         pipeline.hincrby(KEY, f"{kind} outcome {outcome}", 1)
         pipeline.hincrby(KEY, f"{kind} bucket {bucket}", 1)
         pipeline.hincrbyfloat(KEY, f"{kind} seconds total", round(seconds, 6))
         pipeline.expire(KEY, KEPT_SECONDS)
-        pipeline.execute()
+
+    redis.tell(settings, write)
 
 
 def read(connection: "Redis") -> dict[str, Tally]:

@@ -1,10 +1,13 @@
 """Connections to the Redis-protocol server."""
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from redis import Redis
 from redis.backoff import NoBackoff
+from redis.client import Pipeline
+from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from core.platform import clock
@@ -49,6 +52,31 @@ def tls_options(settings: Settings) -> dict[str, Any]:
     return {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
 
 
+# For how long a server that does not answer is not told anything.
+QUIET_SECONDS = 5.0
+
+
+def tell(settings: Settings, write: Callable[[Pipeline], object]) -> None:
+    """Send what may be lost to the server of the queue, in one round trip, on a connection that is kept.
+
+    A server that does not answer is not told anything for a while, so that nobody waits for it again and again.
+    """
+    kept = _kept.get(settings.redis_url)
+    if kept is None:
+        kept = _kept.setdefault(settings.redis_url, (connect(settings), Absence(QUIET_SECONDS)))
+    client, absence = kept
+    if not absence.may_try():
+        return
+    try:
+        with client.pipeline(transaction=False) as pipeline:
+            write(pipeline)
+            pipeline.execute()
+    except (RedisError, OSError):
+        absence.note_failure()
+    else:
+        absence.note_answer()
+
+
 class Absence:
     """Remembers that a server is away, so that only one request after each pause finds out whether it still is."""
 
@@ -78,3 +106,7 @@ class Absence:
             self._is_away = True
             self._next_try = clock.monotonic() + self._pause
             return is_news
+
+
+# By URL. A client sees that it was forked, and opens connections of its own.
+_kept: dict[str, tuple[Redis, Absence]] = {}

@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Row
 
+from core.jobs import bell
 from core.jobs.kinds import KINDS
 from core.jobs.model import WAITING_STATES, Job, JobState
 from core.jobs.repository import JobRepository
@@ -148,6 +149,7 @@ def give_up(job_id: UUID, token: str, *, error: str) -> str | None:
             return None
         job.error = error
         _retry_or_fail(job, error, clock.now())
+        bell.ring_after(session)
         return job.kind
 
 
@@ -159,6 +161,7 @@ def release(attempts: Collection[Attempt], *, token: str) -> None:
     """
     now = clock.now()
     with transaction() as session:
+        bell.ring_after(session)
         jobs = JobRepository(session)
         for attempt in attempts:
             if not jobs.hand_back(attempt.job_id, token, due_at=now):

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from core.jobs import bell
 from core.jobs.kinds import KINDS, LONGEST_PAUSE, JobKind
 from core.jobs.model import Job, JobState
 from core.jobs.repository import JobRepository
@@ -185,6 +186,7 @@ class Run:
         with transaction() as session:
             if not JobRepository(session).hand_back(self.job_id, self.token, due_at=clock.now()):
                 raise LeaseLost(f"Job {self.job_id} is no longer held by this run.")
+            bell.ring_after(session)
 
     def _lease_end(self) -> Any:
         return clock.now() + timedelta(seconds=self.lease_seconds)

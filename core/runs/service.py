@@ -10,7 +10,7 @@ from uuid import UUID
 
 from core.files.model import StoredFile
 from core.files.repository import FileRepository
-from core.jobs import policy
+from core.jobs import bell, policy
 from core.jobs.kinds import KINDS
 from core.jobs.model import OPEN_STATES, WAITING_STATES, Job, JobState
 from core.jobs.repository import JobRepository
@@ -201,6 +201,7 @@ def retry(actor: Actor, *, job_id: UUID) -> Job:
         job.finished_at, job.due_at = None, clock.now()
         # Attempts go on counting: their numbers distinguish a late message of an earlier one from a new one.
         job.max_attempts = job.attempts + kind.attempts
+        bell.ring_after(session)
     return job
 
 

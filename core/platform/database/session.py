@@ -8,7 +8,7 @@ SQLite cannot turn a read transaction into a write transaction safely.
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -21,6 +21,9 @@ from core.platform.database.base import db
 from core.platform.database.engine import DEADLINE, LOCK_SECONDS, WRITING
 from core.platform.database.trouble import Trouble, asks_for_repetition, locked, trouble_of
 from core.platform.database.violations import conflict_of
+
+# What is to be called after the commit of a session's transaction.
+AFTER = "tasklane_after"
 
 # SQLite has one writer at a time. Queueing the threads of this process here, in
 # order of arrival, costs less than letting them spin in SQLite's busy handler.
@@ -44,6 +47,14 @@ def _turn(deadline: float) -> Iterator[None]:
         _sqlite_writer.release()
 
 
+def after_commit(session: Session, call: Callable[[], None]) -> None:
+    """Have something called, once, when the transaction that runs is committed and holds nothing any more.
+
+    It may be lost, with the process; and it must not fail, because the caller's work is done.
+    """
+    session.info.setdefault(AFTER, {})[call] = None
+
+
 @contextmanager
 def transaction(*, patience: float | None = None) -> Iterator[Session]:
     """Run one write transaction: all of it is stored, or nothing.
@@ -62,6 +73,7 @@ def transaction(*, patience: float | None = None) -> Iterator[Session]:
         session.commit()  # Ends the reading so far; nothing can be pending.
     is_sqlite = db.engine.dialect.name == "sqlite"
     deadline = time.monotonic() + (LOCK_SECONDS if patience is None else patience)
+    calls: Iterable[Callable[[], None]] = ()
     with _turn(deadline) if is_sqlite else nullcontext():
         session.info[WRITING] = True
         try:
@@ -70,6 +82,7 @@ def transaction(*, patience: float | None = None) -> Iterator[Session]:
                 set_lock_timeout(session, patience)
             yield session
             session.commit()
+            calls = session.info.get(AFTER, ())
         except IntegrityError as error:
             session.rollback()
             conflict = conflict_of(error)
@@ -86,6 +99,9 @@ def transaction(*, patience: float | None = None) -> Iterator[Session]:
             raise
         finally:
             session.info.pop(WRITING, None)
+            session.info.pop(AFTER, None)
+    for call in calls:
+        call()
 
 
 def for_writing(connection: Connection) -> Connection:
