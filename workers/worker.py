@@ -56,22 +56,32 @@ def run(app: Flask, queues: list[str], *, burst: bool = False, announce: Callabl
     and platforms start again ever more slowly what keeps ending. `announce` is
     called when the first worker is ready. With `burst`, raises RedisError.
     """
-    with suppress(StopRequested):
-        while True:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, _leave)
-            try:
-                worker = TasklaneWorker(app, queues)
-                announce()
-                announce = _say_nothing
-                worker.work(burst=burst, logging_level="WARNING")
-                if burst or worker.is_told_to_stop:
-                    return
-            except RedisError as error:
-                if burst:
-                    raise
-                log.warning("Redis does not answer (%s); trying again.", type(error).__name__)
-            time.sleep(PAUSE_WHEN_DOWN)
+    try:
+        _run(app, queues, burst=burst, announce=announce)
+    except StopRequested:
+        pass
+    finally:
+        # The interpreter, while it ends, would let a repeated signal kill what has ended well.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _run(app: Flask, queues: list[str], *, burst: bool, announce: Callable[[], None]) -> None:
+    while True:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _leave)
+        try:
+            worker = TasklaneWorker(app, queues)
+            announce()
+            announce = _say_nothing
+            worker.work(burst=burst, logging_level="WARNING")
+            if burst or worker.is_told_to_stop:
+                return
+        except RedisError as error:
+            if burst:
+                raise
+            log.warning("Redis does not answer (%s); trying again.", type(error).__name__)
+        time.sleep(PAUSE_WHEN_DOWN)
 
 
 def _leave(signum: int, frame: FrameType | None) -> None:
