@@ -70,7 +70,6 @@ class Relay:
         # Set when a job may be due, and when the process has to end.
         self.awake = threading.Event()
         self._was_down = False
-        self._is_full = False
         self._told_at = float("-inf")
 
     def run(self, stop: threading.Event) -> None:
@@ -83,8 +82,11 @@ class Relay:
             try:
                 if self.send_due():
                     stop.wait(BREATH_SECONDS)
-                elif self._was_down:
+                if self._was_down:
                     pause = PAUSE_WHEN_DOWN
+                elif (seconds := lifecycle.seconds_until_due(_KNOWN)) is not None:
+                    # No bell rings for a lease that ends, or an attempt that is due again.
+                    pause = min(pause, max(seconds, BUSY_SECONDS))
             except Exception as error:
                 # One bad row must not stop the jobs of everybody else.
                 if is_outage(error):
@@ -95,7 +97,7 @@ class Relay:
             finally:
                 db.session.remove()
             if not stop.is_set():
-                self.awake.wait(min(pause, BUSY_SECONDS) if self._is_full else pause)
+                self.awake.wait(pause)
 
     def _listen(self, stop: threading.Event) -> None:
         """Hear the bell that commits ring. Without it, jobs wait for the next look."""
@@ -120,7 +122,6 @@ class Relay:
     def send_due(self) -> int:
         """Send everything that is due and finds room on its queue; return how many messages were sent."""
         sent = 0
-        self._is_full = False
         # Redis is asked only when there is something for it, and before any row is taken,
         # so that an outage does not touch the rows.
         while lifecycle.any_due(_KNOWN) and (room := self._room()):
@@ -164,7 +165,6 @@ class Relay:
             for name, length in zip(self.queues, lengths, strict=True)
             if 2 * length <= most[name]
         }
-        self._is_full = len(room) < len(self.queues)
         return room
 
     def _send(self, sending: Sending) -> None:

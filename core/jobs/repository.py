@@ -47,6 +47,11 @@ class JobRepository(Repository):
         """Return whether the relay has anything to do, without a write lock."""
         return self.session.scalar(select(Job.id).where(*_due(now, kinds)).limit(1)) is not None
 
+    def next_due(self, kinds: Collection[str]) -> datetime | None:
+        """Return when the first open job of these kinds is due, or was."""
+        query = select(Job.due_at).where(_IS_OPEN, _KIND.in_(kinds)).order_by(Job.due_at).limit(1)
+        return self.session.scalar(query)
+
     def lock_due(self, now: datetime, kinds: Collection[str] | None, limit: int) -> list[Job]:
         """Return due jobs, skipping those that another relay holds.
 

@@ -55,6 +55,13 @@ def any_due(kinds: Collection[str] | None = None) -> bool:
     return some
 
 
+def seconds_until_due(kinds: Collection[str]) -> float | None:
+    """Return in how many seconds the next job of these kinds is due; None if no job is open."""
+    due_at = JobRepository(db.session()).next_due(kinds)
+    db.session.commit()
+    return None if due_at is None else (due_at - clock.now()).total_seconds()
+
+
 @repeated
 def take_due(*, lease_seconds: float, limit: int = 50, kinds: Collection[str] | None = None) -> list[Sending]:
     """Return jobs to send now, of these kinds or of all. If one does not start within the lease, it is due again."""
