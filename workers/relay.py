@@ -160,12 +160,11 @@ class Relay:
         self._was_down = False
         most = {name: ROOM if name in SHORT_QUEUES else ROOM_PER_WORKER * max(workers, 1) for name in self.queues}
         # A queue is filled up when it is half empty, because to choose one job costs as much as to choose many.
-        room = {
+        return {
             name: most[name] - length
             for name, length in zip(self.queues, lengths, strict=True)
             if 2 * length <= most[name]
         }
-        return room
 
     def _send(self, sending: Sending) -> None:
         try:
