@@ -49,9 +49,11 @@ NewChild = Callable[[], Child]
 
 
 @pytest.fixture
-def new_child(app: Flask) -> Iterator[NewChild]:
+def new_child(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[NewChild]:
     """Fork a child of this process, with all that the test has replaced in it."""
     children: list[Child] = []
+    # A busy machine makes any job slow.
+    monkeypatch.setattr(watch, "PENDING_SECONDS", 600)
 
     def fork() -> Child:
         with app.app_context():
@@ -244,7 +246,6 @@ def test_a_job_that_does_not_react_to_its_time_limit_is_killed(
         time.sleep(600)
 
     monkeypatch.setitem(KINDS, KIND, replace(KINDS[KIND], timeout_seconds=1, kill_seconds=0))
-    monkeypatch.setattr(watch, "PENDING_SECONDS", 600)
     monkeypatch.setattr(emails, "task_created", do_not_react)
     work(app, new_child(), assignment_of(letters[:2]))
     assert states_of(app, letters[:2]) == [(JobState.RETRYING, 1, 30, KILLED), GIVEN_BACK]
@@ -258,7 +259,6 @@ def test_each_job_has_its_own_time_limit(
             time.sleep(600)
 
     monkeypatch.setitem(KINDS, KIND, replace(KINDS[KIND], timeout_seconds=1))
-    monkeypatch.setattr(watch, "PENDING_SECONDS", 600)
     monkeypatch.setattr(emails, "task_created", take_long)
     child = new_child()
     assert work(app, child, assignment_of(letters)).is_last is False
@@ -282,7 +282,6 @@ def test_claims_behind_a_slow_job_are_given_back_for_others(
 def test_a_cancelled_job_stops_and_the_next_one_of_its_process_does_not(
     app: Flask, ada: Person, letters: list[UUID], new_child: NewChild, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "PENDING_SECONDS", 600)
 
     def hang(run: Run, **payload: Any) -> None:
         if run.job_id == letters[0]:
@@ -302,7 +301,6 @@ def test_a_cancelled_job_stops_and_the_next_one_of_its_process_does_not(
 def test_a_child_that_must_stop_hands_its_job_back_and_its_worker_the_others(
     app: Flask, letters: list[UUID], new_child: NewChild, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "PENDING_SECONDS", 600)
     monkeypatch.setattr(emails, "task_created", lambda run, **payload: time.sleep(600))
     child = new_child()
     assignment = assignment_of(letters)

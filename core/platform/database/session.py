@@ -48,7 +48,7 @@ def _turn(deadline: float) -> Iterator[None]:
 
 
 def after_commit(session: Session, call: Callable[[], None]) -> None:
-    """Have something called, once, when the transaction that runs is committed and holds nothing any more.
+    """Call something, once, when the transaction that runs is committed and holds nothing any more.
 
     It may be lost, with the process; and it must not fail, because the caller's work is done.
     """
