@@ -194,7 +194,7 @@ class TasklaneWorker(Worker):
         return status
 
     def execute_job(self, job: Any, queue: Any) -> None:
-        """Have the child do the jobs of these messages, and wait until it has."""
+        """Give the jobs of these messages to the child, and wait until it has done them."""
         self._state = WorkerStatus.BUSY
         began_at = clock.monotonic()
         attempts = [attempt for text in job if (attempt := _read(text)) is not None]

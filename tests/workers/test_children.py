@@ -73,7 +73,7 @@ def assignment_of(job_ids: list[UUID], number: int = 0) -> Assignment:
 
 
 def work(app: Flask, child: Child, assignment: Assignment) -> Progress:
-    """Have the child do its assignment, as a worker does."""
+    """Give the child its assignment and watch it, as a worker does."""
     child.assign(assignment)
     progress = follow(child, assignment, beat=lambda: None)
     if progress.is_last or not progress.is_told:
