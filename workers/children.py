@@ -50,7 +50,7 @@ class Child:
 
     @property
     def is_running(self) -> bool:
-        """Whether it is not buried; unlike `is_alive` it may be asked by any thread."""
+        """True until it is buried; unlike `is_alive` it may be asked by any thread."""
         return self._status is None
 
     def assign(self, assignment: Assignment) -> None:
