@@ -28,6 +28,7 @@ from core.platform.logs.lines import JsonLines
 from core.platform.text.redaction import Redactor
 from tests.support.database import empty, forget_power_cuts, recorded_statements
 from tests.support.engines import engines_of
+from tests.support.order import spread
 from tests.support.people import PASSWORD, Person, make_person
 from tests.support.servers import EncryptedRedis, PostgresServer, RedisServer
 
@@ -58,8 +59,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("engine_name", engines_of(file), indirect=True, scope="session")
 
 
-def pytest_collection_finish() -> None:
-    """Keep the collection of garbage from looking at thousands of tests and all that was imported, over and over."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Put the tests into their order before xdist hears of them.
+
+    And keep the collection of garbage from looking at all of them, and at all that was imported, over and over.
+    """
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if processes > 1:
+        session.items[:] = spread(session.items, processes)
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
