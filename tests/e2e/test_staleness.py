@@ -15,8 +15,8 @@ def test_a_write_is_visible_to_the_next_read_of_anybody_at_any_process(
     found = search(tmp_path, new_database_url(), own_redis_server.url, seconds=2)
     assert found.broken == []
     assert found.stale == []
-    assert found.writes > 20
-    assert found.reads > 50
+    assert found.writes > 5
+    assert found.reads > 20
     assert found.kinds["GET 304"] > 0
     with own_redis_server.client as client:
         assert client.info("stats")["keyspace_hits"] > 0, "nothing was ever found in the cache"
