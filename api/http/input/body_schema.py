@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from flask_restx import fields
@@ -21,30 +22,22 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
 _formats = FormatChecker(formats=())
 
 
-@_formats.checks("date", raises=ValueError)
-def _is_date(value: object) -> bool:
-    return not isinstance(value, str) or bool(checks.day(value))
+def _of_text(convert: Callable[[str], Any], *, longest: int | None = None) -> Callable[[object], bool]:
+    """Return the check of a format. A value of another type, blank or too long has a fault of its own already."""
+    return lambda value: (
+        not isinstance(value, str) or (longest is not None and not 0 < len(value) <= longest) or bool(convert(value))
+    )
+
+
+_formats.checks("date", raises=ValueError)(_of_text(checks.day))
+_formats.checks("date-time", raises=ValueError)(_of_text(checks.moment))
+_formats.checks("email", raises=Invalid)(_of_text(checks.email, longest=120))
+_formats.checks("time-zone", raises=Invalid)(_of_text(partial(checks.time_zone, "time_zone"), longest=64))
 
 
 @_formats.checks("decimal")
 def _is_amount(value: object) -> bool:
     return not isinstance(value, Decimal) or checks.has_whole_cents(value)
-
-
-@_formats.checks("date-time", raises=ValueError)
-def _is_moment(value: object) -> bool:
-    return not isinstance(value, str) or bool(checks.moment(value))
-
-
-@_formats.checks("email", raises=Invalid)
-def _is_email(value: object) -> bool:
-    # A value that is blank or too long has a fault of its own already.
-    return not isinstance(value, str) or not 0 < len(value) <= 120 or bool(checks.email(value))
-
-
-@_formats.checks("time-zone", raises=Invalid)
-def _is_time_zone(value: object) -> bool:
-    return not isinstance(value, str) or not 0 < len(value) <= 64 or bool(checks.time_zone("time_zone", value))
 
 
 class Shape:
