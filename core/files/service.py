@@ -123,38 +123,19 @@ def _pieces(engine: Engine, file_id: UUID, start: int, stop: int) -> Iterator[by
 
 
 class StoredReader(io.RawIOBase):
-    """A stored file as a binary stream that can only be read forward and rewound to a position."""
+    """A stored file as a binary stream that is read from its beginning to its end."""
 
     def __init__(self, file: StoredFile) -> None:
-        self.file = file
-        self._position = 0
-        self._number = -1
-        self._piece = b""
+        self._pieces = pieces(file.id, 0, file.size)
+        self._rest = b""
 
     def readable(self) -> bool:
         return True
 
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.file.size}[whence]
-        self._position = max(base + offset, 0)
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
     def readinto(self, buffer: "memoryview[int] | bytearray") -> int:  # type: ignore[override]
-        number, offset = divmod(self._position, CHUNK_BYTES)
-        if self._position >= self.file.size:
-            return 0
-        if number != self._number:
-            self._piece = b"".join(pieces(self.file.id, number * CHUNK_BYTES, (number + 1) * CHUNK_BYTES))
-            self._number = number
-        part = self._piece[offset : offset + len(buffer)]
+        self._rest = self._rest or next(self._pieces, b"")
+        part, self._rest = self._rest[: len(buffer)], self._rest[len(buffer) :]
         buffer[: len(part)] = part
-        self._position += len(part)
         return len(part)
 
 
