@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from flask import Flask, request
+from flask import Flask, current_app, request
+from werkzeug.exceptions import HTTPException
 
 from core.platform.errors import Malformed
 from core.platform.text.strict_json import printable
@@ -17,6 +18,8 @@ MAX_NAMED = 100
 MAX_PARAMETERS = 500
 # What a name may show as it is; the rest is shown as it must be written in a URL.
 _PLAIN = "[]!$'()*,;:@/?-._~ "
+# Stands for a part of a path that cannot be read while its name is looked for. No path has it by chance.
+_STAND_IN = "8027915846302971"
 
 
 def init_utf8(app: Flask) -> None:
@@ -27,7 +30,7 @@ def init_utf8(app: Flask) -> None:
         if request.query_string.count(b"&") >= MAX_PARAMETERS:
             raise Malformed(f"The request has more than {MAX_PARAMETERS} parameters.")
         path = str(request.environ.get("PATH_INFO", "")).encode("latin-1")
-        broken = [] if is_utf8(path) else ["path"]
+        broken = [] if is_utf8(path) else _names_of(path)
         broken += broken_names(request.query_string)
         if broken:
             raise refusal(broken)
@@ -61,3 +64,14 @@ def broken_names(encoded: bytes) -> list[str]:
 def refusal(names: Iterable[str]) -> Malformed:
     """Return the refusal of what has these names."""
     return Malformed(REFUSAL, details={printable(name): [NOT_UTF8] for name in names})
+
+
+def _names_of(path: bytes) -> list[str]:
+    """Return the placeholders of the route that stand where a path cannot be read, or `path` if there are none."""
+    segments = [part if is_utf8(part) else _STAND_IN.encode() for part in path.split(b"/")]
+    adapter = current_app.url_map.bind("localhost")
+    try:
+        _, values = adapter.match(b"/".join(segments).decode(), method=request.method)
+    except HTTPException:
+        values = {}
+    return [name for name, value in values.items() if _STAND_IN in str(value)] or ["path"]
