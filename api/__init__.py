@@ -15,6 +15,7 @@ from api.http.door.tokens import init_tokens
 from api.http.input.request_id import init_request_ids
 from api.http.input.utf8 import init_utf8
 from api.http.serving.access_log import init_access_log
+from api.http.serving.kept_answers import init_kept_answers
 from api.http.serving.metrics import init_metrics
 from api.http.serving.waiting import init_waiting
 from api.v1 import create_blueprint
@@ -70,6 +71,8 @@ def create_app(config_name: str | None = None, *, settings: Settings | None = No
     app.url_map.converters["path"] = AnyPathConverter
     app.url_map.converters["rest"] = RestConverter
 
+    # Before all that stands around it: the counts of what is in work, and what believes a proxy.
+    init_kept_answers(app)
     is_hosted = settings is None  # By another server than our own, which says this once for all of its processes.
     with app.app_context():
         settings = current_settings()

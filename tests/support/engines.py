@@ -28,6 +28,7 @@ ONE: dict[str, tuple[str, str]] = {
     "api/test_foreign_names.py": ("sqlite", "names of parameters"),
     "api/test_headers.py": ("sqlite", "headers, CORS and hosts"),
     "api/test_imports.py": ("sqlite", "forms and what is refused; effects of both are in core/test_imports"),
+    "api/test_kept_answers.py": ("sqlite", "headers and words; what changes meanwhile is seen on both"),
     "api/test_limits.py": ("sqlite", "counters, which are in Redis"),
     "api/test_lists_of_values.py": ("sqlite", "validation of lists"),
     "api/test_media.py": ("sqlite", "media types"),

@@ -6,6 +6,7 @@ the caller in. So a hit costs that one statement, and nothing is ever stale.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 from urllib.parse import urlencode
@@ -26,6 +27,35 @@ from core.platform.cache.marks.model import Topic
 from core.platform.database.base import db
 
 _HEADERS = ("ETag", "Link")
+# In the environment of a request: how its answer was found or made.
+KEPT = "tasklane.kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Question that a request asks, but for its caller and its day: an answer is kept under all of it."""
+
+    resource: type
+    url: str
+    kind: str
+    topics: tuple[Topic, ...]
+    is_page: bool
+
+    def question(self, actor: Actor) -> str:
+        """Return all that the answer to this caller depends on but the data."""
+        scopes = "" if actor.scopes is None else ",".join(sorted(actor.scopes))
+        # The day, because it decides what is overdue, and because cursors end some days later.
+        day = str(clock.now().date())
+        return "\n".join((str(actor.user_id), actor.role, scopes, self.kind, day, self.url))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An answer that was kept: its headers, its body unless the caller's copy still holds, and its place if any."""
+
+    headers: dict[str, str]
+    body: bytes | None
+    is_near: bool | None
 
 
 def cached(*topics: Topic) -> Callable[[Verb], Verb]:
@@ -38,7 +68,8 @@ def cached(*topics: Topic) -> Callable[[Verb], Verb]:
         @wraps(verb)
         def answer(resource: Any, *args: Any, **kwargs: Any) -> Response:
             stamp = marks.stamp(db.session(), *topics)
-            return _find_or_make(_question(resource.actor), stamp, lambda: verb(resource, *args, **kwargs), near=True)
+            question = _keep(resource, topics, is_page=False).question(resource.actor)
+            return _find_or_make(question, stamp, lambda: verb(resource, *args, **kwargs), near=True)
 
         return answer
 
@@ -52,9 +83,8 @@ def cached_page(*topics: Topic) -> Callable[[Verb], Verb]:
         @wraps(verb)
         def answer(resource: Any, *args: Any, **kwargs: Any) -> Response:
             stamp = marks.stamp(db.session(), *topics)
-            question = _question(resource.actor)
-            # Whoever knows this tag got it with a good answer to this very question, so that would be good again.
-            tag = etags.weak(cache.edition(), question.encode(), stamp.encode())
+            question = _keep(resource, topics, is_page=True).question(resource.actor)
+            tag = _page_tag(question, stamp)
             known = etags.named_by(etags.IF_NONE_MATCH)
             # If-Match is looked at first (RFC 9110, section 13.2.2), with the answer itself.
             if etags.IF_MATCH in request.headers:
@@ -67,22 +97,45 @@ def cached_page(*topics: Topic) -> Callable[[Verb], Verb]:
                 response.headers["ETag"] = tag
                 return response
 
-            # A cursor ends at a moment of its own, of which no mark knows.
-            return make() if request.args.get("cursor") else _find_or_make(question, stamp, make)
+            if request.args.get("cursor"):
+                # A cursor ends at a moment of its own, of which no mark knows.
+                del request.environ[KEPT]
+                return make()
+            return _find_or_make(question, stamp, make)
 
         return answer
 
     return decorate
 
 
-def _question(actor: Actor) -> str:
-    """Return all that an answer depends on but the data."""
-    scopes = "" if actor.scopes is None else ",".join(sorted(actor.scopes))
-    # The day, because it decides what is overdue, and because cursors end some days later.
-    day = str(clock.now().date())
+def _keep(resource: Any, topics: tuple[Topic, ...], *, is_page: bool) -> Kept:
+    """Note by what the answer to the current request is kept."""
     # With the host, because answers link to it.
     url = f"{request.base_url}?{urlencode(plain_query())}"
-    return "\n".join((str(actor.user_id), actor.role, scopes, str(preferred_type()), day, url))
+    kept = Kept(type(resource), url, str(preferred_type()), topics, is_page)
+    request.environ[KEPT] = kept
+    return kept
+
+
+def _page_tag(question: str, stamp: str) -> str:
+    """Return the tag of a page: who knows it got it with a good answer to this question, which would be good again."""
+    return etags.weak(cache.edition(), question.encode(), stamp.encode())
+
+
+def find(kept: Kept, actor: Actor, all_marks: str, known: etags.Tags | None) -> Found | None:
+    """Return the answer that this caller would get now, who knows these tags; None if it has to be made."""
+    question, stamp = kept.question(actor), marks.stamp_of(all_marks, kept.topics)
+    if kept.is_page and known is not None:
+        tag = _page_tag(question, stamp)
+        if known.match_weakly(tag):
+            return Found({"ETag": tag}, None, None)
+    entry = cache.get(question, stamp=stamp, near=not kept.is_page, is_counted=False)
+    if entry is None:
+        return None
+    head, _, body = entry.partition(b"\n")
+    headers = orjson.loads(head)
+    holds = known is not None and known.match_weakly(headers["ETag"])
+    return Found(headers, None if holds else body, is_near=not kept.is_page)
 
 
 def _find_or_make(question: str, stamp: str, make: Callable[[], Response], *, near: bool = False) -> Response:

@@ -51,8 +51,11 @@ class Tags:
 def named_by(header: str) -> Tags | None:
     """Return what this header of the request names, None without it. Raises Malformed."""
     value = request.headers.get(header)
-    if value is None:
-        return None
+    return None if value is None else named_in(header, value)
+
+
+def named_in(header: str, value: str) -> Tags:
+    """Return what this value of a header names. Raises Malformed."""
     if value.strip(" \t") == "*":
         return Tags(frozenset(), is_any=True)
     tags = frozenset(_split(header, value))

@@ -28,9 +28,13 @@ _COUNTER = "tasklane.request_counter"
 
 def caller_key() -> str:
     """Return whose bucket this request is counted in: the verified API key's, user's, or the address's."""
-    actor: Actor | None = g.get("limited_actor")
+    return key_of(g.get("limited_actor"), get_remote_address())
+
+
+def key_of(actor: Actor | None, address: str) -> str:
+    """Return whose bucket the requests of a caller, or of an address, are counted in."""
     if actor is None:
-        return f"address {get_remote_address()}"
+        return f"address {address}"
     return f"user {actor.user_id}" if actor.key_id is None else f"key {actor.key_id}"
 
 

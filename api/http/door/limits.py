@@ -11,7 +11,7 @@ from api.http.answers.failures import RequestsExceeded
 from api.http.door.cors import is_preflight
 from api.http.door.counting import Count
 from api.http.door.limit_headers import Windows, add_limits, concerns
-from api.http.door.limiters import bind_limiters, caller_key, request_counter
+from api.http.door.limiters import bind_limiters, caller_key, key_of, request_counter
 from core.platform.access import Actor
 from core.platform.config.current import current_settings
 from core.platform.config.settings import Settings
@@ -27,13 +27,26 @@ def init_limits(app: Flask, settings: Settings) -> None:
 
 def request_limit() -> str:
     """Return how often this caller may ask: what the settings say of the key, else of the role, else of addresses."""
+    return limit_of(g.get("limited_actor"))
+
+
+def limit_of(actor: Actor | None) -> str:
+    """Return how often this caller may ask."""
     limits = current_settings().limits
-    actor: Actor | None = g.get("limited_actor")
     if actor is None:
         return limits.address
     if actor.key_id is not None:
         return limits.of_key(actor.key_id)
     return limits.admin if actor.is_admin else limits.user
+
+
+def count_known(actor: Actor, *, counts: bool) -> Count | None:
+    """Count a request of a caller, or only ask; None if it is refused, which counts nothing."""
+    counter = request_counter()
+    if not counter.is_enabled:
+        return Count((), None)
+    count = counter.count(limit_of(actor), key_of(actor, ""), RequestsExceeded.scope, counts=counts)
+    return None if count.refused_by is not None else count
 
 
 def count_request(actor: Actor | None) -> None:

@@ -24,7 +24,9 @@ from core.auth import service as auth
 from core.auth.service import Grant
 from core.platform import clock
 from core.platform.access import Actor
+from core.platform.cache.marks import service as marks
 from core.platform.config.current import current_settings
+from core.platform.database.base import db
 from core.platform.errors import ExpiredToken, Forbidden, InvalidToken, Unauthenticated
 from core.platform.text import checks, redaction
 
@@ -34,6 +36,8 @@ CSRF_HEADER = "X-CSRF-TOKEN"
 SESSION_COOKIE = "tasklane_session"
 CSRF_COOKIE = "tasklane_csrf"
 _VERIFIED = "tasklane.verified_tokens"
+# In the environment of a request: the result of `recognize`, where it was asked before.
+RECOGNIZED = "tasklane.recognized"
 
 
 def init_tokens(app: Flask) -> None:
@@ -157,9 +161,12 @@ def verify(*, refresh: bool) -> Actor:
     a browser without being asked, so only it needs the CSRF token.
     """
     if "Authorization" in request.headers:
-        scheme, _, token = request.headers["Authorization"].rpartition(" ")
-        redaction.confide(token)
-        if scheme.strip().lower() not in ("bearer", ""):
+        recognized: tuple[Actor, str] | None = request.environ.pop(RECOGNIZED, None)
+        token = _bearer(request.headers["Authorization"])
+        if recognized is not None and not refresh:
+            marks.note(db.session(), recognized[1])
+            return recognized[0]
+        if token is None:
             return _actor_of(_verify_jwt("headers", refresh=refresh))
         # The library knows this spelling only, but a scheme may be written in any case (RFC 9110, section
         # 11.1); and into the field of Swagger UI people paste nothing but the token.
@@ -174,13 +181,38 @@ def verify(*, refresh: bool) -> Actor:
     raise Unauthenticated("Credentials are needed.")
 
 
+def recognize(authorization: str) -> tuple[Actor, str] | None:
+    """Return whose access token this is and all change marks, None for a token that was not verified before.
+
+    Raises InvalidToken if its session does not count any more.
+    """
+    token = _bearer(authorization)
+    claims = None if token is None else _verified().find(token)
+    if claims is None:
+        return None
+    actor, all_marks = auth.recognize(session_id=_session_of(claims))
+    _require_subject(claims, actor)
+    return actor, all_marks
+
+
+def _bearer(authorization: str) -> str | None:
+    """Return the token of an Authorization header, None for another scheme. It is written down nowhere from now on."""
+    scheme, _, token = authorization.rpartition(" ")
+    redaction.confide(token)
+    return token if scheme.strip().lower() in ("bearer", "") else None
+
+
+def _verified() -> VerifiedTokens:
+    verified: VerifiedTokens = current_app.extensions[_VERIFIED]
+    return verified
+
+
 def _access_claims(token: str) -> Mapping[str, Any]:
     """Return the claims of an access token, whose signature is looked at once in each process."""
-    verified: VerifiedTokens = current_app.extensions[_VERIFIED]
-    claims = verified.find(token)
+    claims = _verified().find(token)
     if claims is None:
         claims = _verify_jwt("headers", refresh=False)
-        verified.remember(token, claims)
+        _verified().remember(token, claims)
     return claims
 
 
@@ -204,13 +236,21 @@ def _verify_jwt(location: str, *, refresh: bool) -> Mapping[str, Any]:
 
 def _actor_of(claims: Mapping[str, Any]) -> Actor:
     """Return whose token this is, if its session still counts."""
+    actor = auth.authenticate(session_id=_session_of(claims))
+    _require_subject(claims, actor)
+    return actor
+
+
+def _session_of(claims: Mapping[str, Any]) -> str:
     session_id = claims.get("sid")
     if not isinstance(session_id, str) or checks.UNSTORABLE.search(session_id):
         raise InvalidToken(NOT_VALID)
-    actor = auth.authenticate(session_id=session_id)
+    return session_id
+
+
+def _require_subject(claims: Mapping[str, Any], actor: Actor) -> None:
     if claims.get("sub") != str(actor.user_id):
         raise InvalidToken(NOT_VALID)
-    return actor
 
 
 def presented_jti() -> str:

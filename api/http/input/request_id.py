@@ -17,17 +17,23 @@ def init_request_ids(app: Flask) -> None:
 
     @app.before_request
     def assign() -> None:
-        g.request_id = choose(request.headers.get(HEADER, ""))
-        context.request_id.set(g.request_id)
-        context.user_id.set(None)
-        context.key_id.set(None)
-        redaction.forget_confided()
-        context.address.set(request.remote_addr)
+        g.request_id = begin(request.headers.get(HEADER, ""), request.remote_addr)
 
     @app.after_request
     def echo(response: Response) -> Response:
         response.headers[HEADER] = current_request_id()
         return response
+
+
+def begin(sent: str, address: str | None) -> str:
+    """Let this thread work for a new request from this address, of which nothing is known yet; return its id."""
+    own_id = choose(sent)
+    context.request_id.set(own_id)
+    context.user_id.set(None)
+    context.key_id.set(None)
+    redaction.forget_confided()
+    context.address.set(address)
+    return own_id
 
 
 def choose(sent: str) -> str:

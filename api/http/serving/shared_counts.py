@@ -72,7 +72,7 @@ class Counts:
                 self._number = numbering.claim(
                     self._folder, lambda number: mark_process_dead(number, str(self._folder))
                 )
-            sheet.save(self._folder / f"{sheet.name}_{self._number}.db")
+            sheet.save(self._folder, self._number)
         except (OSError, RuntimeError):
             # No room, or no number that is free. Counting goes on, and so does everything else.
             self._failed_at = clock.monotonic()
@@ -142,10 +142,10 @@ class _Sheet:
         _NUMBERS.pack_into(self._content, at, number, 0.0)
         self._changed.add(at)
 
-    def save(self, path: Path) -> None:
-        """Bring into the file, which is made if there is none, what it lacks. Raises OSError."""
+    def save(self, folder: Path, number: int) -> None:
+        """Bring into the file of this number, which is made if there is none, what it lacks. Raises OSError."""
         if self._file is None:
-            self._file = self._made(path)
+            self._file = self._made(folder / f"{self.name}_{number}.db")
         else:
             for at in self._changed:
                 if at < self._written:  # It has a place, also where there is no room for more.

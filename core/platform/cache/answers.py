@@ -133,17 +133,18 @@ class StampedCache:
         self._entries.init_app(app, config)
         self._near_entries.init_app(app, in_memory)
 
-    def get(self, key: str, *, stamp: str, near: bool = False) -> bytes | None:
+    def get(self, key: str, *, stamp: str, near: bool = False, is_counted: bool = True) -> bytes | None:
         """Return what was cached under the key if it was made from the data of this stamp.
 
         What is cached `near` is in this process whatever the configuration: what one
-        statement makes again is not worth the way to a server.
+        statement makes again is not worth the way to a server. Who does not know yet whether the
+        answer will be given counts the look-up later.
         """
         entry: bytes = self._choose(near).get(self._name(key)) or b""
         made_from, _, value = entry.partition(b"\n")
         is_hit = made_from == stamp.encode()
         meters = current_app.extensions.get(METERS)
-        if meters is not None:
+        if meters is not None and is_counted:
             meters.count_lookup(is_near=near, is_hit=is_hit)
         return value if is_hit else None
 

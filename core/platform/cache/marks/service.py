@@ -1,5 +1,7 @@
 """Change marks: a quick comparison shows whether any table has changed that an answer depends on."""
 
+from functools import lru_cache
+
 from sqlalchemy import ScalarSelect
 from sqlalchemy.orm import Session
 
@@ -30,4 +32,10 @@ def stamp(session: Session, *topics: Topic) -> str:
     # Another transaction may come after a change by this very request.
     if transaction is None or transaction is not session.get_transaction():
         return MarkRepository(session).stamp(*topics)
+    return stamp_of(marks, topics)
+
+
+@lru_cache(maxsize=64)
+def stamp_of(marks: str, topics: tuple[Topic, ...]) -> str:
+    """Return the stamp of these tables under all marks of one moment."""
     return digest(line for line in marks.splitlines() if line.partition("/")[0] in topics)
