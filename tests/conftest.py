@@ -13,13 +13,14 @@ from typing import Any
 
 import flask_migrate
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 
 from api import create_app
 from api.http.door import limiters
 from api.http.door.limiters import credentials_limiter
 from api.v1 import NAMESPACES
-from core.platform import clock
+from core.platform import clock, passwords
 from core.platform.access import Role
 from core.platform.config.load import ROOT, load_settings
 from core.platform.config.settings import Settings
@@ -104,6 +105,26 @@ def _no_line_of_any_test_tells_a_secret() -> Iterator[None]:
     yield
     log.removeHandler(guard)
     assert guard.leaks == []
+
+
+# What argon2 does at least. Each of the thousands of hashes of the tests would take as long as a dozen requests.
+_CHEAP = PasswordHasher(memory_cost=8, time_cost=1, parallelism=1)
+_DEAR = {"_hasher": passwords._hasher, "NOBODYS_HASH": passwords.NOBODYS_HASH}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _passwords_are_hashed_cheaply() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_hasher", _CHEAP)
+        patch.setattr(passwords, "NOBODYS_HASH", _CHEAP.hash("nobody's"))
+        yield
+
+
+@pytest.fixture
+def dear_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash as an installation does, for those who are asked for after it."""
+    for name, value in _DEAR.items():
+        monkeypatch.setattr(passwords, name, value)
 
 
 @pytest.fixture(scope="session")

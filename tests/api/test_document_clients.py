@@ -5,10 +5,8 @@ from collections import Counter
 from copy import deepcopy
 from typing import Any
 
-import schemathesis
 from flask import Flask
 from jsonschema import Draft4Validator
-from swagger_spec_validator import validator20
 
 from tests.support.document import document_of
 
@@ -33,11 +31,16 @@ def parameters(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_the_document_is_valid_swagger(app: Flask) -> None:
+    # Here and not above, because each worker of the suite loads this file, and one of them runs it.
+    import schemathesis
+
     schemathesis.openapi.from_dict(document_of(app)).validate()
 
 
 def test_the_document_is_valid_for_the_validator_that_bravado_uses(app: Flask) -> None:
     """It asks what no schema can: whether defaults fit, references lead somewhere, and names are there once."""
+    from swagger_spec_validator import validator20
+
     # It writes into what it looks at.
     validator20.validate_spec(deepcopy(document_of(app)))
 

@@ -28,6 +28,7 @@ from core.platform.text import checks
 from tests.support import forgeries, hostile
 from tests.support import hostile_values as values
 from tests.support.document import document_of, operation_of
+from tests.support.engines import on_postgresql, on_sqlite
 from tests.support.hostile import Request
 from tests.support.imports import run, upload
 from tests.support.operations import operations
@@ -166,6 +167,7 @@ def attack(app: Flask) -> Attack:
     return Attack(app)
 
 
+@on_sqlite
 def test_every_operation_refuses_what_is_hostile_and_stores_nothing(attack: Attack) -> None:
     requests = hostile.corpus(attack.operations)
     attack.refuse(requests)
@@ -175,6 +177,16 @@ def test_every_operation_refuses_what_is_hostile_and_stores_nothing(attack: Atta
     assert len(requests) > 2_500
 
 
+@on_postgresql
+def test_what_is_looked_for_is_refused_or_not_there_where_the_engine_is_stricter(attack: Attack) -> None:
+    """All else is refused before any statement: what was not would have another status on either engine."""
+    requests = hostile.corpus(attack.operations, hostile.LOOKED_FOR)
+    attack.refuse(requests)
+    assert not attack.wrong, report(attack.wrong)
+    assert len(requests) > 1_000
+
+
+@on_sqlite
 def test_what_only_some_operations_know_is_refused_as_well(attack: Attack) -> None:
     sounds = {f"{one.sound.method} {one.rule}": one.sound for one in attack.operations}
     attack.refuse(forgeries.nowhere())
@@ -189,6 +201,7 @@ def test_what_only_some_operations_know_is_refused_as_well(attack: Attack) -> No
     assert not attack.wrong, report(attack.wrong)
 
 
+@on_sqlite
 def test_a_header_that_means_nothing_here_changes_nothing(attack: Attack) -> None:
     sounds = {f"{one.sound.method} {one.rule}": one.sound for one in attack.operations}
     task = replace(sounds["GET /api/v1/tasks/<int:task_id>"], family="a header", expected=frozenset({200}))
@@ -211,6 +224,7 @@ def test_a_header_that_means_nothing_here_changes_nothing(attack: Attack) -> Non
     assert not attack.wrong, report(attack.wrong)
 
 
+@on_sqlite
 def test_a_cookie_without_the_right_csrf_token_changes_nothing(app: Flask, ada: Person) -> None:
     answer = ada.post("/auth/session", {"username": "ada", "password": PASSWORD}, token="")
     cookie = answer.headers.getlist("Set-Cookie")[0].partition(";")[0]
@@ -251,6 +265,7 @@ def test_odd_text_is_kept_as_it_was_sent_and_found_without_a_fault(ada: Person) 
     assert not wrong, report(wrong)
 
 
+@on_sqlite
 def test_a_file_gone_bad_fails_with_a_sentence_and_nothing_is_stored(app: Flask, ada: Person) -> None:
     wrong = []
     for name, content in values.FILES:
@@ -266,6 +281,7 @@ def test_a_file_gone_bad_fails_with_a_sentence_and_nothing_is_stored(app: Flask,
     assert not wrong, report(wrong)
 
 
+@on_sqlite
 def test_a_file_may_have_any_name_without_leaving_its_place(attack: Attack) -> None:
     sound = next(one.sound for one in attack.operations if one.rule == "/api/v1/imports")
     for name in values.FILE_NAMES:
@@ -281,6 +297,7 @@ def test_a_file_may_have_any_name_without_leaving_its_place(attack: Attack) -> N
 # --- bytes on a connection ----------------------------------------------------------
 
 
+@on_sqlite
 def test_no_bytes_break_the_server_or_smuggle_a_request(app: Flask, ada: Person) -> None:
     running = Running(app)
     running.start()

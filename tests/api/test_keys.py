@@ -20,6 +20,7 @@ from core.platform.database.base import db
 from core.platform.database.session import transaction
 from tests.support.answers import data, details
 from tests.support.document import document_of
+from tests.support.engines import on_both
 from tests.support.people import PASSWORD, Person, make_person
 
 ALL = [str(scope) for scope in SCOPES if scope is not Permission.USERS_ADMIN]
@@ -142,6 +143,7 @@ def test_everybody_sees_and_revokes_only_their_own_keys(ada: Person, bob: Person
     assert data(ada.get(path))["id"] == made["id"]
 
 
+@on_both
 @pytest.mark.parametrize("sort", ["name", "-created_at", "expires_at", "-last_used_at,name"])
 def test_keys_are_paged_by_number_and_cursor(ada: Person, sort: str) -> None:
     for number in range(5):
@@ -211,6 +213,7 @@ def test_every_operation_refuses_a_key_without_its_scope_and_all_alike(app: Flas
     assert len(seen) == len(documented)
 
 
+@on_both
 def test_a_key_finds_only_what_it_may_read(ada: Person) -> None:
     ada.create_task(title="Quagga")
     ada.create_post(title="Quagga")
@@ -362,6 +365,7 @@ def test_another_secret_makes_every_key_worthless(ada: Person, remake_app: Calla
     assert Script(remake_app(secret_key="k" * 32), made["key"])("GET", "/auth/me").status_code == 401
 
 
+@on_both
 def test_a_key_made_during_a_change_of_the_password_does_not_survive_it(app: Flask, ada: Person) -> None:
     """A caller who knows the old password must not keep a way in."""
     ada.log_in()
@@ -389,6 +393,7 @@ def test_a_key_made_during_a_change_of_the_password_does_not_survive_it(app: Fla
 # --- what it costs ------------------------------------------------------------
 
 
+@on_both
 def test_a_key_costs_one_statement_and_a_second_one_once_a_minute(
     app: Flask, engine_name: str, ada: Person, statements: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -408,6 +413,7 @@ def test_a_key_costs_one_statement_and_a_second_one_once_a_minute(
     assert datetime.fromisoformat(last_used) == start + timedelta(seconds=61)
 
 
+@on_both
 def test_many_uses_at_once_are_recorded_once(app: Flask, ada: Person, statements: list[str]) -> None:
     use = script(ada)
     codes = []

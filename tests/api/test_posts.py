@@ -8,6 +8,7 @@ from flask import Flask
 from core.platform.database.session import transaction
 from core.users.model import User
 from tests.support.answers import data, details
+from tests.support.engines import on_sqlite
 from tests.support.people import Person
 
 
@@ -47,6 +48,7 @@ def test_the_author_is_the_name_of_the_user_as_it_is_now(app: Flask, ada: Person
     assert [row["author"] for row in data(ada.get("/posts"))] == ["bob", "Ada Lovelace"]
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("body", "fields"),
     [
@@ -249,30 +251,30 @@ def board(ada: Person, bob: Person) -> tuple[Person, dict[str, Any]]:
     return ada, task
 
 
-@pytest.mark.parametrize(
-    ("query", "expected"),
-    [
-        ("", ["c", "d", "a", "b"]),
-        ("sort=title", ["a", "b", "c", "d"]),
-        ("sort=-title", ["d", "c", "b", "a"]),
-        ("sort=created_at", ["b", "a", "d", "c"]),
-        ("sort=-updated_at", ["c", "d", "a", "b"]),
-        ("user_id=me", ["c", "b"]),
-        ("task_id={task}", ["a", "b"]),
-        ("task_id={task}&user_id=me", ["b"]),
-        ("task_id=999999", []),
-        ("q=100%25", ["d"]),
-        ("q=OF_I", ["d"]),
-        ("q=ofXi", []),
-        ("created_at[gte]=2020-01-01", ["c", "d", "a", "b"]),
-        ("created_at[lt]=2020-01-01", []),
-    ],
-)
-def test_filters_and_sorting(board: tuple[Person, dict[str, Any]], query: str, expected: list[str]) -> None:
+LISTS = {
+    "": ["c", "d", "a", "b"],
+    "sort=title": ["a", "b", "c", "d"],
+    "sort=-title": ["d", "c", "b", "a"],
+    "sort=created_at": ["b", "a", "d", "c"],
+    "sort=-updated_at": ["c", "d", "a", "b"],
+    "user_id=me": ["c", "b"],
+    "task_id={task}": ["a", "b"],
+    "task_id={task}&user_id=me": ["b"],
+    "task_id=999999": [],
+    "q=100%25": ["d"],
+    "q=OF_I": ["d"],
+    "q=ofXi": [],
+    "created_at[gte]=2020-01-01": ["c", "d", "a", "b"],
+    "created_at[lt]=2020-01-01": [],
+}
+
+
+def test_filters_and_sorting(board: tuple[Person, dict[str, Any]]) -> None:
     ada, task = board
-    response = ada.get("/posts?" + query.format(task=task["id"]))
-    assert titles(response) == expected
-    assert response.get_json()["meta"]["pagination"]["total"] == len(expected)
+    answers = {query: ada.get("/posts?" + query.format(task=task["id"])) for query in LISTS}
+    assert {query: titles(answer) for query, answer in answers.items()} == LISTS
+    totals = {query: answer.get_json()["meta"]["pagination"]["total"] for query, answer in answers.items()}
+    assert totals == {query: len(expected) for query, expected in LISTS.items()}
 
 
 @pytest.mark.parametrize("sort", ["title", "-title", "-created_at", "updated_at"])

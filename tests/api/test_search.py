@@ -131,9 +131,8 @@ def test_a_post_is_gone_with_its_task(zebras: Person, bob: Person) -> None:
     assert set(titles(zebras, "zebra")) == {"News", "Zebra food"}
 
 
-@pytest.mark.parametrize("q", HOSTILE)
-def test_hostile_text_is_text(zebras: Person, q: str) -> None:
-    if parse(q):
+def test_hostile_text_is_text(zebras: Person) -> None:
+    for q in filter(parse, HOSTILE):
         search(zebras, q)
 
 

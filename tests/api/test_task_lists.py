@@ -120,12 +120,18 @@ def test_a_member_gets_what_they_see_in_several_ways_once_and_in_order(ada: Pers
         assert titles(bob.get(f"/tasks?sort={sort}&per_page=2&page=2")) == whole[2:]
 
 
-@pytest.mark.parametrize(
-    "sort", ["-created_at", "created_at", "title", "-title", "due_date", "-due_date", "status,-due_date", "-id", "id"]
-)
+SORTS = ("-created_at", "created_at", "title", "-title", "due_date", "-due_date", "status,-due_date", "-id", "id")
+
+
 @pytest.mark.parametrize("size", [1, 2, 4])
-def test_walking_by_cursor_sees_every_task_once_in_the_order_of_the_pages(five: Person, sort: str, size: int) -> None:
-    whole = titles(five.get(f"/tasks?sort={sort}"))
+def test_walking_by_cursor_sees_every_task_once_in_the_order_of_the_pages(five: Person, size: int) -> None:
+    for sort in SORTS:
+        whole = titles(five.get(f"/tasks?sort={sort}"))
+        assert _walked(five, sort, size) == whole
+        assert len(whole) == 5
+
+
+def _walked(five: Person, sort: str, size: int) -> list[str]:
     seen, cursor = [], ""
     for _ in range(10):
         response = five.get("/tasks", query_string={"sort": sort, "per_page": size, "cursor": cursor})
@@ -135,8 +141,7 @@ def test_walking_by_cursor_sees_every_task_once_in_the_order_of_the_pages(five: 
         if shown["next_cursor"] is None:
             break
         cursor = shown["next_cursor"]
-    assert seen == whole
-    assert len(whole) == 5
+    return seen
 
 
 def test_nulls_are_last_in_both_directions(five: Person) -> None:
@@ -155,33 +160,33 @@ def test_a_task_created_meanwhile_does_not_shift_a_cursor(five: Person) -> None:
     assert titles(five.get("/tasks", query_string={"per_page": 2, "cursor": cursor})) == ["c", "b"]
 
 
-@pytest.mark.parametrize(
-    ("query", "expected"),
-    [
-        ("status=pending", ["d", "a"]),
-        ("status=pending,in_progress", ["d", "b", "a"]),
-        ("overdue=true", ["a"]),
-        ("overdue=false", ["e", "d", "c", "b"]),
-        ("q=D", ["d"]),
-        ("q=100%25", ["d"]),
-        ("q=of_i", ["d"]),
-        ("q=ofXi", []),
-        ("owner_id=me", ["e", "d", "c", "b", "a"]),
-        ("assignee_id=me", []),
-        ("due_date=2020-01-01", ["c", "a"]),
-        ("due_date[gte]=2020-01-02", ["b"]),
-        ("due_date[lt]=2020-01-02&status=pending", ["a"]),
-        ("due_date[gt]=2020-01-01&due_date[lte]=2999-01-01", ["b"]),
-        ("created_at[lt]=2020-01-01", []),
-        ("created_at[gte]=2020-01-01T00:00:00Z", ["e", "d", "c", "b", "a"]),
-        ("created_at[gte]=2020-01-01T00:00:00+02:00", ["e", "d", "c", "b", "a"]),
-        ("completed_at[gte]=2020-01-01", ["c"]),
-    ],
-)
-def test_filters_narrow_the_list(five: Person, query: str, expected: list[str]) -> None:
-    response = five.get(f"/tasks?{query}")
-    assert titles(response) == expected
-    assert pagination(response)["total"] == len(expected)
+FILTERS = {
+    "status=pending": ["d", "a"],
+    "status=pending,in_progress": ["d", "b", "a"],
+    "overdue=true": ["a"],
+    "overdue=false": ["e", "d", "c", "b"],
+    "q=D": ["d"],
+    "q=100%25": ["d"],
+    "q=of_i": ["d"],
+    "q=ofXi": [],
+    "owner_id=me": ["e", "d", "c", "b", "a"],
+    "assignee_id=me": [],
+    "due_date=2020-01-01": ["c", "a"],
+    "due_date[gte]=2020-01-02": ["b"],
+    "due_date[lt]=2020-01-02&status=pending": ["a"],
+    "due_date[gt]=2020-01-01&due_date[lte]=2999-01-01": ["b"],
+    "created_at[lt]=2020-01-01": [],
+    "created_at[gte]=2020-01-01T00:00:00Z": ["e", "d", "c", "b", "a"],
+    "created_at[gte]=2020-01-01T00:00:00+02:00": ["e", "d", "c", "b", "a"],
+    "completed_at[gte]=2020-01-01": ["c"],
+}
+
+
+def test_filters_narrow_the_list(five: Person) -> None:
+    answers = {query: five.get(f"/tasks?{query}") for query in FILTERS}
+    assert {query: titles(answer) for query, answer in answers.items()} == FILTERS
+    totals = {query: pagination(answer)["total"] for query, answer in answers.items()}
+    assert totals == {query: len(expected) for query, expected in FILTERS.items()}
 
 
 def test_a_filter_by_person_never_shows_what_the_caller_may_not_see(five: Person, bob: Person) -> None:

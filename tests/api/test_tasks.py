@@ -7,6 +7,7 @@ import pytest
 from flask import Flask
 
 from tests.support.answers import data, details
+from tests.support.engines import on_sqlite
 from tests.support.people import Person
 
 
@@ -47,6 +48,7 @@ def test_unicode_is_kept_as_it_was_sent(ada: Person) -> None:
     assert data(ada.get(f"/tasks/{task['id']}"))["description"] == "a\r\nb\tc"
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("body", "field"),
     [

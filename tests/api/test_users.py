@@ -21,6 +21,7 @@ from core.removal import belongings
 from core.tasks.model import Task
 from core.users.model import User
 from tests.support.answers import data, details
+from tests.support.engines import on_sqlite
 from tests.support.people import PASSWORD, Person, make_person
 
 NEW = {"username": "grace", "email": "grace@example.com", "password": "a long password"}
@@ -101,6 +102,7 @@ def test_pages_by_cursor_show_everybody_once(
     assert len(seen) == len(set(seen)) == 6
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "query",
     ["page=0", "per_page=101", "stauts=x", "sort=colour", "role=king", "is_active=1", "q=", "q=%00", "cursor=x"],
@@ -172,6 +174,7 @@ HOSTILE = [
 ]
 
 
+@on_sqlite
 @pytest.mark.parametrize(("field", "value"), [*HOSTILE, ("password", "short"), ("password", 12345678)])
 def test_a_new_account_with_a_wrong_field_is_invalid(admin: Person, field: str, value: Any) -> None:
     response = admin.post("/users", {**NEW, field: value})
@@ -179,6 +182,7 @@ def test_a_new_account_with_a_wrong_field_is_invalid(admin: Person, field: str, 
     assert list(details(response)) == [field]
 
 
+@on_sqlite
 @pytest.mark.parametrize(("field", "value"), [*HOSTILE, ("password", "a long password")])
 def test_a_change_with_a_wrong_field_is_invalid(admin: Person, ada: Person, field: str, value: Any) -> None:
     path = f"/users/{ada.user_id}"
@@ -236,6 +240,7 @@ def test_a_patch_leaves_what_is_omitted_and_clears_what_is_null(ada: Person) -> 
     assert ada.patch(path, {}).status_code == 400
 
 
+@on_sqlite
 @pytest.mark.parametrize("body", [{"role": "admin"}, {"role": "user"}, {"is_active": False}, {"is_active": True}])
 def test_role_and_state_are_not_ones_own_to_set(ada: Person, body: dict[str, Any]) -> None:
     path = f"/users/{ada.user_id}"
@@ -553,6 +558,7 @@ def test_the_tasks_of_a_user_are_those_that_the_caller_may_see(ada: Person, bob:
     assert [task["id"] for task in data(admin.get(f"{path}?q=shared&status=pending"))] == [shared]
 
 
+@on_sqlite
 def test_the_tasks_of_a_user_refuse_what_the_list_refuses(ada: Person, bob: Person) -> None:
     path = f"/users/{bob.user_id}/tasks"
     assert data(ada.get(path)) == []

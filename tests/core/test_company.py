@@ -30,17 +30,26 @@ from core.tasks.fields import TaskStatus
 from core.tasks.model import Task
 from core.users.model import User
 from tests.support.commands import Operator
+from tests.support.database import empty
 
 
-@pytest.fixture
-def company(new_database_url: Callable[[], str], make_settings: Callable[..., Settings]) -> Iterator[Flask]:
-    """An application on an empty database of its own."""
+@pytest.fixture(scope="module")
+def installation(new_database_url: Callable[[], str], make_settings: Callable[..., Settings]) -> Iterator[Flask]:
+    """An application on a database of its own."""
     app = create_core_app(settings=make_settings(new_database_url(), "redis://127.0.0.1:1"))
     with app.app_context():
         flask_migrate.upgrade()
         yield app
-        db.session.remove()
         db.engine.dispose()
+
+
+@pytest.fixture
+def company(installation: Flask) -> Iterator[Flask]:
+    """The same, with nothing in it."""
+    with installation.app_context():
+        yield installation
+        db.session.remove()
+    empty(installation)
 
 
 def count(model: Any) -> int:

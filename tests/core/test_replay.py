@@ -249,7 +249,7 @@ class Work(RuleBasedStateMachine):
 
 
 @pytest.mark.filterwarnings("ignore:.*hypothesis")
-def test_the_history_leads_to_what_is_there(app: Flask) -> None:
+def test_the_history_leads_to_what_is_there(app: Flask, engine_name: str) -> None:
     class Here(Work):
         pass
 
@@ -257,7 +257,8 @@ def test_the_history_leads_to_what_is_there(app: Flask) -> None:
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=40,
+            # Which work leads where is a matter of services; that PostgreSQL stores it alike takes fewer examples.
+            max_examples=40 if engine_name == "sqlite" else 10,
             stateful_step_count=30,
             deadline=None,
             derandomize=True,

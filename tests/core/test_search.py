@@ -180,14 +180,13 @@ def test_posts_and_items_are_found_by_all_their_texts(context: None, ada: Person
     assert found(ada, "zebra", kinds=[HitKind.TASK]) == []
 
 
-@pytest.mark.parametrize("words", HOSTILE)
-def test_hostile_text_is_text(ada: Person, write: Callable[..., int], words: str) -> None:
+def test_hostile_text_is_text(ada: Person, write: Callable[..., int]) -> None:
     write("Water the plants", "-plants NEAR water title AND OR NOT x s mark 1 drop table tasks ABCD body 2")
-    for newest in (False, True):
+    for words, newest in itertools.product(HOSTILE, (False, True)):
         with contextlib.suppress(Malformed):
             page = service.search(ada.actor, text=words, newest=newest)
-            assert page.total in (0, 1)
-            assert (page.total == 1) == bool(page.items)
+            assert page.total in (0, 1), words
+            assert (page.total == 1) == bool(page.items), words
 
 
 @pytest.mark.parametrize("words", ["", " ", "!?", '""', "…", "\u200b", "\u0301", "، ؟", "。"])

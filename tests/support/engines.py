@@ -31,6 +31,16 @@ ONE: dict[str, tuple[str, str]] = {
     "api/test_kept_answers.py": ("sqlite", "headers and words; what changes meanwhile is seen on both"),
     "api/test_limits.py": ("sqlite", "counters, which are in Redis"),
     "api/test_lists_of_values.py": ("sqlite", "validation of lists"),
+    "api/test_job_rights.py": (
+        "sqlite",
+        "rights of owners and keys, which policies decide; races are in core/test_races",
+    ),
+    "api/test_keys.py": ("sqlite", "scopes, and what ends a key; parallel uses, pages and costs run on both"),
+    "api/test_mass_assignment.py": ("sqlite", "names of fields that are refused"),
+    "api/test_matrix.py": (
+        "sqlite",
+        "rights on operations; lists of those who may see are asked on both in their files",
+    ),
     "api/test_media.py": ("sqlite", "media types"),
     "api/test_metrics.py": ("sqlite", "counters, which are in files"),
     "api/test_notifications.py": ("sqlite", "choices, links and texts of messages"),

@@ -292,15 +292,18 @@ def methods(operation: Operation, supply: Supply) -> Iterator[Request]:
         yield operation.but("no such method", 405, method=method)
 
 
-FAMILIES = (bodies, members, places, queries, headers, credentials, methods)
+Family = Callable[[Operation, Supply], Iterator[Request]]
+FAMILIES: tuple[Family, ...] = (bodies, members, places, queries, headers, credentials, methods)
+# Of these a database might be asked.
+LOOKED_FOR: tuple[Family, ...] = (places, queries, credentials)
 
 
-def corpus(operations: Sequence[Operation]) -> list[Request]:
+def corpus(operations: Sequence[Operation], families: Sequence[Family] = FAMILIES) -> list[Request]:
     """Return what the operations must refuse, each request once."""
     rehearsal = Supply()
-    _all(operations, rehearsal)
-    return list({request.key: request for request in _all(operations, Supply(rehearsal.takers))}.values())
+    _all(operations, families, rehearsal)
+    return list({request.key: request for request in _all(operations, families, Supply(rehearsal.takers))}.values())
 
 
-def _all(operations: Iterable[Operation], supply: Supply) -> list[Request]:
-    return [request for operation in operations for family in FAMILIES for request in family(operation, supply)]
+def _all(operations: Iterable[Operation], families: Iterable[Family], supply: Supply) -> list[Request]:
+    return [request for operation in operations for family in families for request in family(operation, supply)]
