@@ -18,6 +18,7 @@ from core.files.model import StoredFile
 from core.jobs.model import Job, JobState
 from core.platform import clock
 from core.platform.database.session import transaction
+from tests.support.engines import on_sqlite
 from tests.support.people import Person
 
 
@@ -70,6 +71,7 @@ def test_an_unknown_job_is_404(ada: Person, job_id: str) -> None:
     assert ada.get(f"/tasks/process/status/{job_id}").status_code == 404
 
 
+@on_sqlite
 @pytest.mark.parametrize("query", ["kind=email", "state=done", "owner_id=1", "sort=kind"])
 def test_the_list_of_jobs_is_strict_too(ada: Person, query: str) -> None:
     assert ada.get(f"/jobs?{query}").status_code == 400
@@ -286,12 +288,14 @@ def test_a_part_is_sent_when_a_part_is_asked_for(
     assert response.content_length == stop - start
 
 
+@on_sqlite
 @pytest.mark.parametrize("wanted", ["bytes=0-1,5-6", "lines=1-2", "bytes=abc", "bytes=9-2"])
 def test_a_range_that_cannot_be_served_gets_the_whole_file(ada: Person, finished: str, wanted: str) -> None:
     response = ada.get(f"/jobs/{finished}/result", headers={"Range": wanted})
     assert (response.status_code, len(response.data)) == (200, len(CONTENT))
 
 
+@on_sqlite
 def test_a_range_behind_the_end_is_refused(ada: Person, finished: str) -> None:
     response = ada.get(f"/jobs/{finished}/result", headers={"Range": "bytes=1280000-"})
     assert response.status_code == 416
@@ -299,6 +303,7 @@ def test_a_range_behind_the_end_is_refused(ada: Person, finished: str) -> None:
     assert response.get_json()["error"]["code"] == "requested_range_not_satisfiable"
 
 
+@on_sqlite
 def test_a_download_is_revalidated_and_continued_by_its_tag(ada: Person, finished: str) -> None:
     tag = ada.get(f"/jobs/{finished}/result").headers["ETag"]
     path = f"/jobs/{finished}/result"
@@ -308,6 +313,7 @@ def test_a_download_is_revalidated_and_continued_by_its_tag(ada: Person, finishe
     assert ada.get(path, headers={**part, "If-Range": '"another"'}).status_code == 200
 
 
+@on_sqlite
 def test_a_part_is_given_under_the_conditions_of_the_whole(ada: Person, finished: str) -> None:
     path = f"/jobs/{finished}/result"
     tag = ada.get(path).headers["ETag"]

@@ -145,6 +145,7 @@ def test_the_posts_about_a_task_go_with_it(ada: Person) -> None:
     assert [row["id"] for row in data(ada.get("/posts"))] == [other["id"]]
 
 
+@on_sqlite
 @pytest.mark.parametrize("number", ["abc", "0", "-1", str(2**63 - 1), str(2**63), "%00"])
 def test_a_number_that_names_nothing_is_404(ada: Person, number: str) -> None:
     for method in ("GET", "DELETE"):
@@ -307,6 +308,7 @@ def test_the_posts_of_a_task_and_of_a_user_are_lists_like_any_other(
     assert ada.get(f"/users/{10**12}/posts?cursor=").status_code == 404
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "query",
     ["task_id=me", "task_id=0", "user_id=ada", "q=", "q=a%00b", "sort=content", "sort=author", "auther=x", "page=0"],

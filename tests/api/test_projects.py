@@ -15,6 +15,7 @@ from core.tasks import policy
 from core.tasks.model import Task
 from core.users.model import User
 from tests.support.answers import data, details
+from tests.support.engines import on_sqlite
 from tests.support.people import Person, make_person
 from tests.support.tasks import analyze
 
@@ -48,6 +49,7 @@ def test_a_new_project_belongs_to_its_creator(ada: Person) -> None:
     ]
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("body", "field"),
     [

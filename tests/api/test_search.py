@@ -14,6 +14,7 @@ from core.items.model import Item
 from core.platform.database.session import transaction
 from core.posts.model import Post
 from core.search.terms import parse
+from tests.support.engines import on_sqlite
 from tests.support.people import Person
 from tests.support.search_words import HOSTILE
 
@@ -158,6 +159,7 @@ def test_what_is_not_there_is_not_found(zebras: Person) -> None:
     }
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("query", "name", "sentence"),
     [

@@ -9,6 +9,7 @@ import pytest
 from itsdangerous import TimestampSigner
 
 from core.platform.database import paging
+from tests.support.engines import on_sqlite
 from tests.support.people import Person
 
 
@@ -196,6 +197,7 @@ def test_a_filter_by_person_never_shows_what_the_caller_may_not_see(five: Person
     assert titles(five.get(f"/tasks?assignee_id={bob.user_id}")) == [shared["title"]]
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("query", "name", "sentence"),
     [

@@ -175,6 +175,7 @@ def test_the_number_of_a_deleted_task_is_never_given_again(ada: Person) -> None:
     assert ada.create_task()["id"] > first["id"]
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "number", ["abc", "0", "-1", "1.5", "99999999", str(2**63 - 1), str(2**63), "9" * 40, "%00", "١"]
 )

@@ -200,23 +200,21 @@ def test_other_methods_are_405(eve: Person, server: UpstreamServer, method: str)
     assert server.seen == []
 
 
-@pytest.mark.parametrize(
-    ("body", "kind", "status"),
-    [
-        (b"", "application/json", 400),
-        (b"[]", "application/json", 400),
-        (b'{"a": NaN}', "application/json", 400),
-        (b'{"a": 1, "a": 2}', "application/json", 400),
-        (b'{"a": "\\u0000"}', "application/json", 422),
-        (b"{}", "text/plain", 415),
-        (b'{"a": "' + b"x" * 1024 * 1024 + b'"}', "application/json", 413),
-    ],
-)
-def test_a_body_is_read_as_strictly_as_anywhere(
-    eve: Person, server: UpstreamServer, body: bytes, kind: str, status: int
-) -> None:
-    response = eve.post("/upstreams/post/x", data=body, headers={"Content-Type": kind})
-    assert response.status_code == status
+BODIES = [
+    (b"", "application/json", 400),
+    (b"[]", "application/json", 400),
+    (b'{"a": NaN}', "application/json", 400),
+    (b'{"a": 1, "a": 2}', "application/json", 400),
+    (b'{"a": "\\u0000"}', "application/json", 422),
+    (b"{}", "text/plain", 415),
+    (b'{"a": "' + b"x" * 1024 * 1024 + b'"}', "application/json", 413),
+]
+
+
+def test_a_body_is_read_as_strictly_as_anywhere(eve: Person, server: UpstreamServer) -> None:
+    for body, kind, status in BODIES:
+        response = eve.post("/upstreams/post/x", data=body, headers={"Content-Type": kind})
+        assert response.status_code == status, body[:20]
     assert server.seen == []
 
 
@@ -284,9 +282,9 @@ def test_a_hostile_query_stays_a_query(eve: Person, server: UpstreamServer) -> N
         assert server.seen[-1].headers["host"] == f"127.0.0.1:{server.port}"
 
 
-@pytest.mark.parametrize("name", ["nothing", "FAR", "far%20", "127.0.0.1", "..", "%2e%2e", "x" * 3000])
-def test_only_configured_names_exist(eve: Person, server: UpstreamServer, name: str) -> None:
-    assert eve.get(f"/upstreams/{name}/x").status_code == 404
+def test_only_configured_names_exist(eve: Person, server: UpstreamServer) -> None:
+    for name in ("nothing", "FAR", "far%20", "127.0.0.1", "..", "%2e%2e", "x" * 3000):
+        assert eve.get(f"/upstreams/{name}/x").status_code == 404, name
     assert server.seen == []
 
 
