@@ -23,7 +23,7 @@ from core.platform.database.session import transaction
 from core.platform.preconditions import ANY_STATE
 from core.removal import service as removal
 from tests.support import hostile
-from tests.support.database import empty
+from tests.support.database import Snapshot, empty
 from tests.support.hostile import Operation, Request
 from tests.support.operations import operations
 from tests.support.servers import RedisServer
@@ -76,21 +76,30 @@ class Survey:
         # Of the test that asks.
         self.monkeypatch = pytest.MonkeyPatch()
         self.is_fresh = False
+        self._rows: Snapshot | None = None
 
     def renew(self) -> None:
         """Begin with a world that nothing has happened to yet."""
         empty(self.app)
-        self.world = make_world(self.app)
-        owner, boss = self.world.people["owner"], self.world.people["project_owner"]
+        if self._rows is None or self._rows.is_old:
+            self._make()
+            self._rows = Snapshot(self.app)
+        else:
+            self._rows.put_back()
+        self.world = self._first.as_it_was()
+
+    def _make(self) -> None:
+        self._first = make_world(self.app)
+        owner, boss = self._first.people["owner"], self._first.people["project_owner"]
         self.boss_id = boss.user_id
         boss.post("/projects", {"key": "TAKEN", "name": "Another"})
         owner.post("/items", {"name": "Another", "price": 1, "sku": "TAKEN"})
         made = owner.post("/exports", {"kind": "tasks", "format": "csv"}).get_json()["data"]["job_id"]
         run(self.app, UUID(made))
-        self.finished, self.waiting = made, self.world.job_id
+        self.finished, self.waiting = made, self._first.job_id
         self.operations = {}
         places = {RELAY: {"<name>/<path:path>": "far/home"}, RESULT: {"<job_id>": made}}
-        for one in operations(self.app, self.world):
+        for one in operations(self.app, self._first):
             sound = replace(one.sound, path=one.path(places.get(one.rule, {})))
             self.operations[f"{sound.method} {one.rule}"] = replace(one, sound=sound)
 
@@ -364,8 +373,7 @@ def surveyed(
         upstream.on("/locked", lambda request: request.say({}, 423))
         yield Survey(remake_for_module, upstream)
     empty(application)
-    with redis_server.client as client:
-        client.flushall()
+    redis_server.empty()
 
 
 @pytest.fixture

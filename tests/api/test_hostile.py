@@ -34,7 +34,7 @@ from tests.support.imports import run, upload
 from tests.support.operations import operations
 from tests.support.people import PASSWORD, Person
 from tests.support.sockets import Running
-from tests.support.world import World
+from tests.support.world import make_world
 
 # What refusals are written down in, on purpose.
 RECORDS = {"security_events", "kept_answers", "login_failures"}
@@ -91,7 +91,7 @@ class Attack:
 
     def __init__(self, app: Flask) -> None:
         self.app = app
-        self.world = World(app)
+        self.world = make_world(app)
         self.operations = operations(app, self.world)
         self.wrong: list[str] = []
         # Template and verb of all operations that were asked.

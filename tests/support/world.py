@@ -1,21 +1,21 @@
 """Every route with who may use it, and people in every relation to one task, one project and what hangs on them."""
 
 import io
-import time
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import Table, insert, select
+from sqlalchemy import select
 
 from core.mail.model import MailKind
 from core.mail.preferences import unsubscribe_token
 from core.platform.access import Permission, Role
-from core.platform.database.base import Base, db
+from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.users.model import User
+from tests.support.database import Snapshot
 from tests.support.people import Person, make_people
 
 IDENTITIES = (
@@ -204,6 +204,12 @@ class World:
         with app.app_context(), transaction() as session:
             session.get_one(User, self.people["inactive"].user_id).is_active = False
 
+    def as_it_was(self) -> "World":
+        """Return the same world with people who hold the tokens of now, whatever they do with them afterwards."""
+        world = copy(self)
+        world.people = {name: replace(person, tokens=dict(person.tokens)) for name, person in self.people.items()}
+        return world
+
     def key_without(self, permission: Permission) -> str:
         """Return an API key of the owner that has another scope than this."""
         scope = Permission.SEARCH_READ if permission is not Permission.SEARCH_READ else Permission.ITEMS_READ
@@ -233,31 +239,19 @@ class World:
         return rule
 
 
-# The first world of an application, when it was made, and the rows that it consists of.
-_first: dict[Flask, tuple[World, float, list[tuple[Table, list[dict[str, Any]]]]]] = {}
+# The first world of an application, and the rows that it consists of.
+_first: dict[Flask, tuple[World, Snapshot]] = {}
 
 
 def make_world(app: Flask) -> World:
-    """Return a world in an empty database. After the first one, only its rows are put back, which is far quicker."""
-    # The access tokens in it last for 15 minutes.
-    if app not in _first or time.monotonic() - _first[app][1] > 300:
+    """Return a world in an empty database. After the first one, only its rows are put back."""
+    if app not in _first or _first[app][1].is_old:
         with app.app_context(), db.engine.connect() as connection:
             assert not connection.scalar(select(User.id)), "a world begins from nothing"
-        world = World(app)
-        with app.app_context(), db.engine.connect() as connection:
-            rows = [
-                (table, [dict(row._mapping) for row in connection.execute(select(*columns))])
-                for table in Base.metadata.sorted_tables
-                if (columns := [column for column in table.columns if column.computed is None])
-            ]
-        _first[app] = (world, time.monotonic(), [(table, found) for table, found in rows if found])
+        _first[app] = (World(app), Snapshot(app))
     else:
-        with app.app_context(), db.engine.begin() as connection:
-            for table, found in _first[app][2]:
-                connection.execute(insert(table), found)
-    world = copy(_first[app][0])
-    world.people = {name: replace(person, tokens=dict(person.tokens)) for name, person in world.people.items()}
-    return world
+        _first[app][1].put_back()
+    return _first[app][0].as_it_was()
 
 
 def permission_of(app: Flask, method: str, rule: str) -> Permission:
