@@ -5,6 +5,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,7 @@ def compose(
     return message
 
 
+@lru_cache(maxsize=8)
 def _sender(setting: str) -> Address:
     """Return the mailbox of the configuration, which has been judged at start."""
     address: Address = SMTP.header_factory("From", setting).addresses[0]

@@ -155,11 +155,27 @@ def mailbox(address: str, name: str = "") -> Address:
     return Address(display_name=name, username=username, domain=domain)
 
 
-_headers = HeaderRegistry()
+class _KeptHeaders(HeaderRegistry):
+    """Registry that makes the class of a header once: to make it for every header is a third of a message's cost."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._classes: dict[str, type[BaseHeader]] = {}
+
+    def __getitem__(self, name: str) -> type[BaseHeader]:
+        # Only headers that are set here come by, so there is an end of names.
+        key = name.lower()
+        if key not in self._classes:
+            self._classes[key] = super().__getitem__(name)
+        return self._classes[key]
+
+
+_headers = _KeptHeaders()
 _headers.map_to_type("subject", TextHeader)
 for _name in ("from", "to", "reply-to"):
     _headers.map_to_type(_name, MailboxHeader)
-for _name in ("message-id", "list-unsubscribe"):  # Other programs read them, which do not decode.
+# Other programs read these, which do not decode; nothing in them has to be parsed or folded.
+for _name in ("message-id", "list-unsubscribe", "list-unsubscribe-post", "date", "auto-submitted"):
     _headers.map_to_type(_name, _Header)
 
 # Quoted-printable or base64: a server need not take bytes beyond ASCII (RFC 5321, 2.4).

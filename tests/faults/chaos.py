@@ -41,6 +41,8 @@ class Outcome:
     lost: list[str] = field(default_factory=list)
     not_over: list[str] = field(default_factory=list)
     doubled: list[int] = field(default_factory=list)
+    letters: int = 0
+    unsent: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     deaths: Counter[str] = field(default_factory=Counter)
     attempts: Counter[int] = field(default_factory=Counter)
@@ -50,7 +52,7 @@ class Outcome:
 
     @property
     def is_clean(self) -> bool:
-        return self.accepted > 0 and not self.lost and not self.not_over and not self.doubled
+        return self.accepted > 0 and not (self.lost or self.not_over or self.doubled or self.unsent)
 
 
 class Orders:
@@ -244,12 +246,14 @@ def run(
         steps["TASKLANE_PROCESSING__STEP_SECONDS"] = str(lease * 1.5 / 5 if is_slow else 0.02)
         stack.add(f"worker-{number + 1}{'-slow' if is_slow else ''}", "worker", **steps)
     tasks = stack.create_tasks(int(seconds * rate) + 100)
+    stack.order_letters(tasks, seconds=seconds)
     chaos = Chaos(stack, faults=faults, lease=lease, postgres=postgres)
     with Orders(stack, tasks, rate=rate, threads=4) as orders:
         chaos.run(seconds)
     start = clock.monotonic()
     retried = stack.drain(seconds=drain_seconds)
     outcome = count(stack, orders.accepted)
+    outcome.letters, outcome.unsent = len(tasks), stack.unsent()
     outcome.retried, outcome.drained_in = retried, clock.monotonic() - start
     outcome.faults, outcome.refusals, outcome.deaths = chaos.done, orders.refusals, stack.deaths
     outcome.redis = keys_of(stack.redis)
@@ -306,8 +310,10 @@ def show(outcome: Outcome) -> str:
             ("keys in Redis", _listed(outcome.redis["keys"])),
             ("  of them without an end", _listed(outcome.redis["lasting"])),
             ("memory of Redis", f"{outcome.redis['memory'] / 2**20:.1f} MiB"),
+            ("e-mails beside them", outcome.letters),
             ("LOST", len(outcome.lost)),
             ("NOT OVER", len(outcome.not_over)),
+            ("NOT SENT", outcome.unsent),
             ("DOUBLED", len(outcome.doubled)),
         ]
     )

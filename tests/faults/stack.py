@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,7 +19,7 @@ from sqlalchemy import func, insert, select
 
 from core.auth import accounts
 from core.bootstrap import create_core_app
-from core.jobs.kinds import PROCESS_TASK
+from core.jobs.kinds import EMAIL_TASK_CREATED, PROCESS_TASK
 from core.jobs.model import OPEN_STATES, Job, JobState
 from core.platform import clock
 from core.platform.config.load import load_settings
@@ -204,6 +205,23 @@ class Stack:
                 session.execute(insert(Task), [row] * min(1000, number - start))
             return list(session.scalars(select(Task.id).where(Task.id > first).order_by(Task.id)))
 
+    def order_letters(self, tasks: list[int], *, seconds: float) -> None:
+        """Order an e-mail about each task, due at some moment of the next seconds: workers take several at once."""
+        with self.app.app_context(), transaction() as session:
+            owner_id = session.scalars(select(User.id).where(User.username == USERNAME)).one()
+            row = {"kind": EMAIL_TASK_CREATED.name, "owner_id": owner_id, "max_attempts": EMAIL_TASK_CREATED.attempts}
+            for task_id in tasks:
+                due_at = clock.now() + timedelta(seconds=self.chance.uniform(0, seconds))
+                session.execute(insert(Job), [{**row, "payload": {"task_id": task_id}, "due_at": due_at}])
+
+    def unsent(self) -> int:
+        """Return how many e-mails have not been sent."""
+        query = select(func.count()).where(Job.kind == EMAIL_TASK_CREATED.name, Job.state != JobState.SUCCEEDED)
+        with self.app.app_context():
+            number = db.session.scalar(query) or 0
+            db.session.remove()
+        return number
+
     def jobs(self) -> dict[str, dict[str, Any]]:
         """Return every job that processes a task, by its id."""
         return self.jobs_and_effects()[0]
@@ -242,7 +260,7 @@ class Stack:
         retried = 0
         client = Client(self.url)
         deadline = clock.monotonic() + seconds
-        while (unfinished := self.unfinished()) and clock.monotonic() < deadline:
+        while ((unfinished := self.unfinished()) or self.unsent()) and clock.monotonic() < deadline:
             failed = [job_id for job_id, state in unfinished.items() if state is JobState.FAILED]
             retried += sum(client.retry(job_id) is not None for job_id in failed)
             self.wait(0.25)
