@@ -246,14 +246,15 @@ def run(
         steps["TASKLANE_PROCESSING__STEP_SECONDS"] = str(lease * 1.5 / 5 if is_slow else 0.02)
         stack.add(f"worker-{number + 1}{'-slow' if is_slow else ''}", "worker", **steps)
     tasks = stack.create_tasks(int(seconds * rate) + 100)
-    stack.order_letters(tasks, seconds=seconds)
+    letters = tasks[: int(seconds * rate)]
+    stack.order_letters(letters, seconds=seconds)
     chaos = Chaos(stack, faults=faults, lease=lease, postgres=postgres)
     with Orders(stack, tasks, rate=rate, threads=4) as orders:
         chaos.run(seconds)
     start = clock.monotonic()
     retried = stack.drain(seconds=drain_seconds)
     outcome = count(stack, orders.accepted)
-    outcome.letters, outcome.unsent = len(tasks), stack.unsent()
+    outcome.letters, outcome.unsent = len(letters), stack.unsent()
     outcome.retried, outcome.drained_in = retried, clock.monotonic() - start
     outcome.faults, outcome.refusals, outcome.deaths = chaos.done, orders.refusals, stack.deaths
     outcome.redis = keys_of(stack.redis)
