@@ -23,10 +23,11 @@ from core.platform.access import Actor
 from core.platform.database.base import db
 from core.platform.database.repeats import repeated
 from core.platform.database.session import transaction
-from core.platform.errors import Conflict, Forbidden, Invalid, NotFound
+from core.platform.errors import Conflict, Forbidden, Invalid
 from core.platform.signing import digest
 from core.platform.text import checks
 from core.users.repository import UserRepository
+from core.users.service import require_user
 
 LIFETIME = timedelta(minutes=30)
 # Within a lifetime; so who has used these up has one that holds, and no mailbox is filled.
@@ -98,8 +99,7 @@ def make(actor: Actor, *, user_id: int, secret_key: str) -> ResetLink:
         # Whose session or role ends meanwhile makes no more links.
         if not auth.confirm(session, session_id=actor.session_id or "").is_admin:
             raise Forbidden(ADMINS_ONLY)
-        if user is None:
-            raise NotFound("There is no such user.")
+        user = require_user(user)
         if user.id == actor.user_id:
             # A session that its user has left open must not be enough to take the account over.
             raise Forbidden("Change your own password with POST /api/v1/auth/password.")

@@ -23,6 +23,7 @@ from core.posts.model import Post
 from core.posts.repository import PostRepository
 from core.tasks import service as tasks
 from core.tasks.repository import Access, TaskRepository
+from core.users import service as users
 from core.users.repository import UserRepository
 
 SORTABLE = sortable(Post, FIELDS)
@@ -103,8 +104,8 @@ def list_about(actor: Actor, *, task_id: int, page: PageRequest, filters: Filter
 def list_by(actor: Actor, *, user_id: int, page: PageRequest, filters: Filter) -> Page:
     """Return a page of what a user has posted and the actor may see. Raises NotFound if there is no such user."""
     found = list_visible(actor, page=page, filters=filters.also(user_id=user_id))
-    if not found.items and UserRepository(db.session()).find(user_id) is None:
-        raise NotFound("There is no such user.")
+    if not found.items:
+        users.require_user(UserRepository(db.session()).find(user_id))
     return found
 
 

@@ -15,7 +15,7 @@ from core.platform.database.filters import WORDS, Extra, Filter, Filters
 from core.platform.database.paging import Page, PageRequest, paginate
 from core.platform.database.repeats import repeated
 from core.platform.database.session import transaction
-from core.platform.errors import Conflict, Forbidden, NotFound
+from core.platform.errors import Conflict, Forbidden
 from core.platform.fields.types import Flag
 from core.platform.preconditions import Expected
 from core.projects import service as projects
@@ -23,6 +23,7 @@ from core.tasks import notices, policy, recording, rules
 from core.tasks.fields import FIELDS
 from core.tasks.model import CLOSED, PRESENT, TRASHED, Task, TaskAction
 from core.tasks.repository import Access, TaskRepository
+from core.users import service as users
 from core.users.repository import UserRepository
 
 
@@ -122,8 +123,8 @@ def list_owned(actor: Actor, *, owner_id: int, page: PageRequest, filters: Filte
     """Return a page of the tasks that a user owns and the actor may see. Raises NotFound if there is no such user."""
     found = list_visible(actor, page=page, filters=filters.also(owner_id=owner_id))
     # Who owns a task exists, so only an empty page costs another statement.
-    if not found.items and UserRepository(db.session()).find(owner_id) is None:
-        raise NotFound("There is no such user.")
+    if not found.items:
+        users.require_user(UserRepository(db.session()).find(owner_id))
     return found
 
 

@@ -639,14 +639,13 @@ def test_a_database_that_is_away_for_a_moment_sends_nothing_twice(
 def test_a_cancelled_job_does_not_begin_to_send(
     smtp_app: Flask, ada: Person, job_id: UUID, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = mails.task_created
+    real = mails.message_of
 
-    def cancel_meanwhile(**about: Any) -> Any:
-        letter = real(**about)
+    def cancel_meanwhile(*about: Any, **options: Any) -> Any:
         assert ada.delete(f"/jobs/{job_id}").status_code == 204
-        return letter
+        return real(*about, **options)
 
-    monkeypatch.setattr(mails, "task_created", cancel_meanwhile)
+    monkeypatch.setattr(mails, "message_of", cancel_meanwhile)
     assert work.run(smtp_app, job_id).state is JobState.CANCELLED
     assert mailbox.commands == []
 

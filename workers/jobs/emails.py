@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from sqlalchemy.exc import OperationalError
 
@@ -25,38 +26,25 @@ log = logging.getLogger("tasklane.mail")
 RECORD_PAUSES = (0.2, 1.0, 3.0, 5.0)
 
 
-def welcome(run: Run, *, user_id: int) -> None:
-    """Welcome a new user."""
-    _send(run, partial(mail.welcome, user_id=user_id))
+def _sending(write: Callable[..., Letter]) -> Callable[..., None]:
+    """Return the job that sends the letter which `write` makes of its payload."""
+
+    def send(run: Run, **payload: Any) -> None:
+        _send(run, partial(write, **payload))
+
+    return send
 
 
-def password_reset(run: Run, *, user_id: int | None, until: str) -> None:
-    """Send a user the link by which they set a new password."""
-    order = partial(mail.password_reset, user_id=user_id, until=until)
-    _send(run, partial(order, job_id=run.job_id, settings=current_settings()))
+welcome = _sending(mail.welcome)
+task_created = _sending(mail.task_created)
+task_assigned = _sending(mail.task_assigned)
+tasks_transferred = _sending(mail.tasks_transferred)
+task_reminder = _sending(mail.task_reminder)
 
 
-def task_created(run: Run, *, task_id: int) -> None:
-    """Confirm a new task to its owner."""
-    _send(run, partial(mail.task_created, task_id=task_id))
-
-
-def task_assigned(run: Run, *, user_id: int, task_ids: list[int], by_user_id: int) -> None:
-    """Tell a user which tasks were assigned to them, and by whom."""
-    _send(run, partial(mail.task_assigned, user_id=user_id, task_ids=task_ids, by_user_id=by_user_id))
-
-
-def tasks_transferred(
-    run: Run, *, user_id: int, task_ids: list[int], count: int, from_user_id: int, by_user_id: int
-) -> None:
-    """Tell a user which tasks have become theirs."""
-    transferred = partial(mail.tasks_transferred, user_id=user_id, task_ids=task_ids, count=count)
-    _send(run, partial(transferred, from_user_id=from_user_id, by_user_id=by_user_id))
-
-
-def task_reminder(run: Run, *, user_id: int, task_id: int, due_date: str) -> None:
-    """Remind a user of a task."""
-    _send(run, partial(mail.task_reminder, user_id=user_id, task_id=task_id, due_date=due_date))
+def password_reset(run: Run, **payload: Any) -> None:
+    """Send a user the link by which they set a new password. The link is made of the job's id."""
+    _send(run, partial(mail.password_reset, **payload, job_id=run.job_id, settings=current_settings()))
 
 
 def _send(run: Run, write: Callable[[], Letter]) -> None:
