@@ -13,7 +13,7 @@ import click
 from core.bootstrap import create_core_app
 from core.jobs.repository import JobRepository
 from core.operations import demo
-from core.operations.commands.process import MANAGE, Failure, refuse_address, share_folder
+from core.operations.commands.process import MANAGE, Failure, share_folder
 from core.operations.commands.serve import allow_many_files, listen
 from core.platform.config.load import ROOT, load_settings
 from core.platform.config.settings import Settings
@@ -46,7 +46,8 @@ def dev(host: str | None, port: int | None, reloads: bool) -> None:
     share_folder(settings)
     host, port = host or settings.host, settings.port if port is None else port
     with _instance_lock(settings):
-        sockets = _listen(host, port)
+        # The web process of the moment serves on them, so that none is missing between two of them.
+        sockets = listen(host, port)
         supervisor = Supervisor()
         supervisor.handle_signals()
         try:
@@ -76,14 +77,6 @@ def _instance_lock(settings: Settings) -> Iterator[None]:
         except OSError:
             raise Failure(f"Another `manage.py dev` is running on {settings.instance_path}.") from None
         yield
-
-
-def _listen(host: str, port: int) -> Sequence[socket.socket]:
-    """Return the sockets that the web process of the moment serves on, so that none is missing between two of them."""
-    try:
-        return listen(host, port)
-    except (OSError, UnicodeError) as error:
-        refuse_address(host, port, error)
 
 
 def _run(

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import IO, NoReturn
+from typing import IO
 
 import click
 
@@ -35,13 +35,6 @@ def share_folder(settings: Settings) -> None:
     """Let the processes that this one starts write where it does: else each of a test would have its own folder."""
     if settings.env == "testing":
         os.environ["TASKLANE_INSTANCE_PATH"] = str(settings.instance_path)
-
-
-def refuse_address(host: str, port: int, error: OSError | UnicodeError) -> NoReturn:
-    """End the command, because no process can listen there."""
-    # What `socket.create_server` adds behind the reason is said here already.
-    reason = (getattr(error, "strerror", None) or "this is not a host name").partition(" (while")[0]
-    raise Failure(f"Cannot listen on {host}:{port}: {reason}. Choose another with --port.") from None
 
 
 def die_with_parent(parent: int | None) -> None:

@@ -18,7 +18,6 @@ from core.operations.commands.process import (
     Failure,
     die_with_parent,
     exit_with_parent_option,
-    refuse_address,
     share_folder,
 )
 from core.platform.config.load import load_settings
@@ -70,10 +69,7 @@ def serve(
     configure_logging(settings, sys.stdout)
     degradation.tell(settings)
     host, port = host or settings.host, settings.port if port is None else port
-    try:
-        sockets = listen(host, port)
-    except (OSError, UnicodeError) as error:
-        refuse_address(host, port, error)
+    sockets = listen(host, port)
     processes = processes or number_of_processes(settings)
     for each in sockets:
         address, number = socket.getnameinfo(each.getsockname(), socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
@@ -125,22 +121,27 @@ def number_of_processes(settings: Settings) -> int:
 
 
 def listen(host: str, port: int) -> Sequence[socket.socket]:
-    """Return sockets that listen on every address of a host. Raises OSError or UnicodeError."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    """Return sockets that listen on every address of a host. Raises Failure where no process can."""
     sockets: list[socket.socket] = []
     refusals = []
-    for family, _, _, _, address in dict.fromkeys(found):
-        # A port that the system chose for the first address is meant for all of them.
-        wanted = port or (sockets[0].getsockname()[1] if sockets else 0)
-        try:
-            sockets.append(socket.create_server((address[0], wanted, *address[2:]), family=family, backlog=BACKLOG))
-        except OSError as error:
-            # `localhost` has an IPv6 address even where there is no IPv6.
-            if error.errno not in NOT_HERE:
-                raise
-            refusals.append(error)
-    if not sockets:
-        raise refusals[0]
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, _, _, _, address in dict.fromkeys(found):
+            # A port that the system chose for the first address is meant for all of them.
+            wanted = port or (sockets[0].getsockname()[1] if sockets else 0)
+            try:
+                sockets.append(socket.create_server((address[0], wanted, *address[2:]), family=family, backlog=BACKLOG))
+            except OSError as error:
+                # `localhost` has an IPv6 address even where there is no IPv6.
+                if error.errno not in NOT_HERE:
+                    raise
+                refusals.append(error)
+        if not sockets:
+            raise refusals[0]
+    except (OSError, UnicodeError) as error:
+        # What `create_server` adds behind the reason is said here already.
+        reason = (getattr(error, "strerror", None) or "this is not a host name").partition(" (while")[0]
+        raise Failure(f"Cannot listen on {host}:{port}: {reason}. Choose another with --port.") from None
     return sockets
 
 

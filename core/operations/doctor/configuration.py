@@ -15,43 +15,30 @@ from core.platform.database.base import db
 def examine_configuration(settings: Settings) -> Iterator[Finding]:
     """Look at the settings that others rely on."""
     is_production = settings.env == "production"
-    yield found(
-        "configuration",
-        is_production,
-        f"environment {settings.env}",
-        "Set TASKLANE_ENV=production where others rely on it.",
-        worse=Verdict.WARNING,
-    )
+    yield _wanted(is_production, f"environment {settings.env}", "Set TASKLANE_ENV=production where others rely on it.")
     if not is_production:
         return
-    for holds, told, advice in (
-        (
-            settings.public_url,
-            f"public_url {settings.public_url or 'is not set'}",
-            "Set TASKLANE_PUBLIC_URL, or e-mails have no links.",
-        ),
-        (
-            settings.ratelimit_enabled,
-            f"rate limits {'on' if settings.ratelimit_enabled else 'off'}",
-            "Set TASKLANE_RATELIMIT_ENABLED=true.",
-        ),
-        (
-            settings.trusted_proxies,
-            f"trusted_proxies {settings.trusted_proxies}",
-            "If a proxy is in front, set TASKLANE_TRUSTED_PROXIES=1, or all people share one limit.",
-        ),
-        (
-            settings.trusted_hosts,
-            f"trusted_hosts {', '.join(settings.trusted_hosts) or 'any'}",
-            "Set TRUSTED_HOSTS to the names by which people reach it.",
-        ),
-        (
-            not is_without_redis(settings),
-            f"REDIS_URL {'is not set' if is_without_redis(settings) else 'is set'}",
-            f"Set it. {WITHOUT_REDIS}",
-        ),
-    ):
-        yield found("configuration", bool(holds), told, advice, worse=Verdict.WARNING)
+    yield _wanted(
+        settings.public_url,
+        f"public_url {settings.public_url or 'is not set'}",
+        "Set TASKLANE_PUBLIC_URL, or e-mails have no links.",
+    )
+    limits = "on" if settings.ratelimit_enabled else "off"
+    yield _wanted(settings.ratelimit_enabled, f"rate limits {limits}", "Set TASKLANE_RATELIMIT_ENABLED=true.")
+    yield _wanted(
+        settings.trusted_proxies,
+        f"trusted_proxies {settings.trusted_proxies}",
+        "If a proxy is in front, set TASKLANE_TRUSTED_PROXIES=1, or all people share one limit.",
+    )
+    hosts = ", ".join(settings.trusted_hosts) or "any"
+    advice = "Set TRUSTED_HOSTS to the names by which people reach it."
+    yield _wanted(settings.trusted_hosts, f"trusted_hosts {hosts}", advice)
+    is_lacking = is_without_redis(settings)
+    yield _wanted(not is_lacking, f"REDIS_URL {'is not set' if is_lacking else 'is set'}", f"Set it. {WITHOUT_REDIS}")
+
+
+def _wanted(holds: object, told: str, advice: str) -> Finding:
+    return found("configuration", bool(holds), told, advice, worse=Verdict.WARNING)
 
 
 def examine_secrets(settings: Settings) -> Iterator[Finding]:

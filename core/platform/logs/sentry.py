@@ -7,7 +7,7 @@ house, and what does goes through the same redaction as the log.
 
 import importlib
 import logging
-from collections.abc import Callable
+import sys
 from typing import Any
 
 from core.platform.config.errors import ConfigError
@@ -22,12 +22,9 @@ _IDS = {"request_id": context.request_id, "job_id": context.job_id, "job_kind": 
 # What the library adds that is about this process and not about the error.
 _UNWANTED = ("request", "server_name", "modules", "breadcrumbs")
 
-_flush: Callable[[], None] | None = None
-
 
 def init_sentry(settings: Settings) -> None:
     """Report errors of this process, if that is configured. Raises ConfigError without the package."""
-    global _flush  # noqa: PLW0603 - the library has one client for a process, too
     if not settings.sentry.dsn:
         return
     try:
@@ -55,11 +52,6 @@ def init_sentry(settings: Settings) -> None:
         send_client_reports=False,
     )
 
-    def flush() -> None:
-        sdk.flush(timeout=FLUSH_SECONDS)
-
-    _flush = flush
-
 
 def _prepare(event: dict[str, Any], redactor: Redactor) -> dict[str, Any]:
     """Return what may leave the house of a report."""
@@ -75,5 +67,6 @@ def _prepare(event: dict[str, Any], redactor: Redactor) -> dict[str, Any]:
 
 def flush() -> None:
     """Wait until reports are sent, but not long: for processes that end without ceremony."""
-    if _flush is not None:
-        _flush()
+    # Only a process that reports has loaded the library.
+    if sdk := sys.modules.get("sentry_sdk"):
+        sdk.flush(timeout=FLUSH_SECONDS)

@@ -25,6 +25,8 @@ GIVE_UP_AFTER = 5
 # Who has lived this long before is not in a crash loop.
 HEALTHY_SECONDS = 60
 READY_SECONDS = 60.0
+# What ending takes at most, of all children together.
+STOP_SECONDS = 8.0
 
 
 @dataclass(slots=True)
@@ -38,15 +40,13 @@ class Child:
 
 
 class Supervisor:
-    """Runs children until it is asked to stop. `stop_seconds` is for all of them together."""
+    """Runs children until it is asked to stop."""
 
-    def __init__(self, *, stop_seconds: float = 8, write: Callable[[str], None] | None = None) -> None:
-        self.stop_seconds = stop_seconds
+    def __init__(self) -> None:
         self._children: list[Child] = []
         # Who has been replaced and is not gone yet, and when that has to be.
         self._leaving: list[tuple[Running, float]] = []
         self._stopping = threading.Event()
-        self._write = write or self._print
         self._lock = threading.Lock()
         self.has_given_up = False
 
@@ -115,13 +115,13 @@ class Supervisor:
             old, child.running, child.restarts = child.running, fresh[child.name], 0
             child.running.speak()
             old.terminate()
-            self._leaving.append((old, time.monotonic() + self.stop_seconds))
+            self._leaving.append((old, time.monotonic() + STOP_SECONDS))
         return None
 
     def stop(self) -> None:
         """End all children, the first one last; kill what does not end in time, with its descendants."""
         self._stopping.set()
-        deadline = time.monotonic() + self.stop_seconds
+        deadline = time.monotonic() + STOP_SECONDS
         family = self._descendants()
         first, others = self._all()[:1], self._all()[1:]
         for running in others:
@@ -142,8 +142,9 @@ class Supervisor:
     def say(self, *lines: str, name: str = "dev") -> None:
         """Print lines under a name, with none of another process between them."""
         width = max([len("dev"), *(len(child.name) for child in self._children)])
-        with self._lock:
-            self._write("\n".join(f"{name.ljust(width)} | {line}".rstrip() for line in lines))
+        with self._lock, suppress(BrokenPipeError):
+            sys.stdout.write("".join(f"{name.ljust(width)} | {line}".rstrip() + "\n" for line in lines))
+            sys.stdout.flush()
 
     def _look_after(self) -> None:
         for child in self._children:
@@ -206,9 +207,3 @@ class Supervisor:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._stopping.set()
-
-    @staticmethod
-    def _print(line: str) -> None:
-        with suppress(BrokenPipeError):
-            sys.stdout.write(line + "\n")
-            sys.stdout.flush()
