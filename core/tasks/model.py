@@ -4,7 +4,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text, text
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, bindparam, text
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from core.platform import clock
@@ -15,6 +15,7 @@ from core.tasks.fields import FIELDS, TaskStatus
 
 # Nothing more is to be done.
 CLOSED = (TaskStatus.COMPLETED, TaskStatus.CANCELLED)
+OPEN = (TaskStatus.PENDING, TaskStatus.IN_PROGRESS)
 
 
 class TaskAction(StrEnum):
@@ -33,6 +34,7 @@ BY_OWNER = "ix_tasks_owner_id_created_at_id_deleted_at"
 BY_ASSIGNEE = "ix_tasks_assignee_id_created_at_id_deleted_at"
 BY_PROJECT = "ix_tasks_project_id_created_at_id_deleted_at"
 
+_IS_OPEN = text("status IN ('pending', 'in_progress') AND deleted_at IS NULL")
 _IS_TRASHED = text("deleted_at IS NOT NULL")
 
 
@@ -47,7 +49,14 @@ class Task(Base):
         Index(BY_OWNER, "owner_id", "created_at", "id", "deleted_at"),
         Index(BY_ASSIGNEE, "assignee_id", "created_at", "id", "deleted_at"),
         Index(BY_PROJECT, "project_id", "created_at", "id", "deleted_at"),
-        Index("ix_tasks_due_date_id", "due_date", "id"),
+        # The other sorts of a list, each of which is a filter, too.
+        Index("ix_tasks_due_date_id_deleted_at", "due_date", "id", "deleted_at"),
+        Index("ix_tasks_status_id_deleted_at", "status", "id", "deleted_at"),
+        Index("ix_tasks_title_id", "title", "id"),
+        Index("ix_tasks_updated_at_id_deleted_at", "updated_at", "id", "deleted_at"),
+        Index("ix_tasks_completed_at_id_deleted_at", "completed_at", "id", "deleted_at"),
+        # Only as large as what is to be done.
+        Index("ix_tasks_open_due_date_id", "due_date", "id", sqlite_where=_IS_OPEN, postgresql_where=_IS_OPEN),
         # Only as large as the trash.
         Index("ix_tasks_deleted_at_id", "deleted_at", "id", sqlite_where=_IS_TRASHED, postgresql_where=_IS_TRASHED),
         {"sqlite_autoincrement": True},
@@ -82,6 +91,8 @@ class Task(Base):
 # What is in the trash exists for no one, except for users who may restore it: every query over tasks says one of these.
 PRESENT = Task.deleted_at.is_(None)
 TRASHED = Task.deleted_at.is_not(None)
+# Written into the statement, because planners take the index of open tasks only where they can read this.
+IS_OPEN = Task.status.in_(bindparam("open_statuses", OPEN, expanding=True, literal_execute=True))
 
 
 class TaskChange(Base):

@@ -21,14 +21,15 @@ from core.platform.preconditions import Expected
 from core.projects import service as projects
 from core.tasks import notices, policy, recording, rules
 from core.tasks.fields import FIELDS
-from core.tasks.model import CLOSED, PRESENT, TRASHED, Task, TaskAction
+from core.tasks.indexes import guide_through
+from core.tasks.model import IS_OPEN, PRESENT, TRASHED, Task, TaskAction
 from core.tasks.repository import Access, TaskRepository
 from core.users import service as users
 from core.users.repository import UserRepository
 
 
 def _is_overdue(wanted: bool) -> ColumnElement[bool]:
-    late = (Task.due_date < clock.now().date()) & Task.status.not_in(CLOSED)
+    late = (Task.due_date < clock.now().date()) & IS_OPEN
     # A task without a due date is not overdue, but SQL calls that unknown.
     return late if wanted else late.is_not(true())
 
@@ -101,6 +102,8 @@ def list_visible(actor: Actor, *, page: PageRequest, filters: Filter) -> Page:
         default_sort="-deleted_at" if is_trash else DEFAULT_SORT,
         identity=Task.id,
         ways=policy.ways_to_restore(actor) if is_trash else policy.ways_to_see(actor),
+        filled=("deleted_at",) if is_trash else (),
+        guide=None if is_trash else guide_through(filters),
     )
 
 

@@ -6,7 +6,7 @@ one for each way to see a row, and one each for rows with and without a value to
 Each part gives no more rows than the page has.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from core.platform.errors import Malformed
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """Way to rows of a list: those with one of some values in a column, and the index that leads to them.
+    """Way to rows of a list: those with one of some values in a column, and the index that leads to them in an order.
 
     Without such an index being named, SQLite would guess. PostgreSQL knows better, but for many
     values it would rather look at all rows in their order; so it is asked for those of each value.
@@ -27,6 +27,7 @@ class Way:
     column: InstrumentedAttribute[Any]
     values: Any
     index: str
+    sorted_by: str = "created_at"
 
     @property
     def condition(self) -> ColumnElement[bool]:
@@ -37,13 +38,33 @@ class Way:
     def narrow(self, query: Select[Any]) -> Select[Any]:
         return query.where(self.condition).with_hint(self.column.parent, f"INDEXED BY {self.index}", "sqlite")
 
-    def first(self, query: Select[Any], most: int, *, is_sqlite: bool) -> Select[Any]:
-        """Return the query for at most so many of the rows, the first ones in the order of `query`, or a few more."""
-        if is_sqlite or not isinstance(self.values, SelectBase):
+    def first(self, query: Select[Any], most: int, *, sort: str | None, is_sqlite: bool) -> Select[Any]:
+        """Return the query for at most so many of the rows, the first ones in the order of `query`, or for more.
+
+        `sort` names the first key of that order, if there is one.
+        """
+        if is_sqlite:
+            return select(self.narrow(query).limit(most).subquery())
+        if sort not in (None, self.sorted_by):
+            # Else it might walk along the order of all rows. What is in front of an OFFSET is planned by itself.
+            return select(self.narrow(query).order_by(None).offset(0).subquery())
+        if not isinstance(self.values, SelectBase):
             return select(self.narrow(query).limit(most).subquery())
         given = self.values.subquery()
         rows = query.where(self.column == given.c[0]).limit(most).lateral()
         return select(rows).select_from(given.join(rows, true()))
+
+
+@dataclass(frozen=True, slots=True)
+class Guide:
+    """Indexes for a list that is narrowed: the one that leads to its rows, and those of sorts, by their first key.
+
+    A planner may look for a few rows along the order of all, as if they were everywhere; and
+    SQLite may collect and sort most of a table for one page.
+    """
+
+    to_few: str
+    by_sort: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +83,26 @@ class Key:
         return directed.nulls_last() if self.nullable else directed
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Rows of a list: so many behind a row that has these values of the keys, and behind those that are skipped."""
+
+    after: Sequence[Any] | None
+    skipped: int
+    size: int
+
+
 def keys_of(
-    sort: str, sortable: Mapping[str, InstrumentedAttribute[Any]], identity: InstrumentedAttribute[Any]
+    sort: str,
+    sortable: Mapping[str, InstrumentedAttribute[Any]],
+    identity: InstrumentedAttribute[Any],
+    *,
+    filled: Collection[str] = (),
 ) -> list[Key]:
-    """Return the keys of a sort order, the last of which tells all rows apart. Raises Malformed for a bad sort."""
+    """Return the keys of a sort order, the last of which tells all rows apart. Raises Malformed for a bad sort.
+
+    `filled` are columns in which no row of the list is null, although others may be.
+    """
     columns = {**sortable, identity.key: identity}
     keys: list[Key] = []
     for part in sort.split(","):
@@ -76,7 +113,7 @@ def keys_of(
                 details={"sort": [f"Use each of {', '.join(sorted(columns))} at most once, with '-' for descending."]},
             )
         column = columns[name]
-        nullable = bool(column.property.columns[0].nullable)
+        nullable = bool(column.property.columns[0].nullable) and name not in filled
         keys.append(Key(column, name, part.startswith("-"), nullable))
     for place, key in enumerate(keys, start=1):
         if key.name == identity.key:
@@ -96,35 +133,54 @@ def count_up_to(
     """Return the query for the number of rows, at most so many, each once."""
     found = query.with_only_columns(identity.label("id"), maintain_column_froms=True)
     # A LIMIT must stand in a query of its own, and a UNION has each row once.
-    parts = [select(way.first(found, most, is_sqlite=is_sqlite).limit(most).subquery()) for way in ways]
+    parts = [select(way.first(found, most, sort=None, is_sqlite=is_sqlite).limit(most).subquery()) for way in ways]
     merged = union(*parts) if parts else found.limit(most)
     return select(func.count()).select_from(merged.subquery())
 
 
 def part_of(
-    query: Select[Any],
-    keys: Sequence[Key],
-    ways: Sequence[Way],
-    *,
-    after: Sequence[Any] | None,
-    skipped: int,
-    size: int,
-    is_sqlite: bool,
+    query: Select[Any], keys: Sequence[Key], ways: Sequence[Way], span: Span, *, is_sqlite: bool
 ) -> Select[Any]:
-    """Return the query for so many rows in the order of `keys`, behind those that are skipped, and behind a row."""
-    parts = list(_parts(query, keys, after))
+    """Return the query for a span of the rows in the order of `keys`."""
+    parts = list(_parts(query, keys, span.after))
     if len(parts) == 1 and not ways:
-        return parts[0].limit(size).offset(skipped or None)
-    columns = [key.column.label(f"key{number}") for number, key in enumerate(keys)]
+        return parts[0].limit(span.size).offset(span.skipped or None)
+    most = span.skipped + span.size
     found: list[Select[Any]] = []
     for part in parts:
-        listed = part.with_only_columns(*columns, maintain_column_froms=True)
-        found += [way.first(listed, skipped + size, is_sqlite=is_sqlite) for way in ways]
-        found += [] if ways else [select(listed.limit(skipped + size).subquery())]
+        listed = _listed(part, keys)
+        found += [way.first(listed, most, sort=keys[0].name, is_sqlite=is_sqlite) for way in ways]
+        found += [] if ways else [select(listed.limit(most).subquery())]
+    return _merged(query, keys, found, span)
+
+
+def guided_part_of(query: Select[Any], keys: Sequence[Key], guide: Guide, span: Span, *, are_few: bool) -> Select[Any]:
+    """Return the same for rows of which is known whether they are few; few are collected before they are sorted."""
+    model = keys[0].column.parent
+    if are_few:
+        query_of_few = query.with_hint(model, f"INDEXED BY {guide.to_few}", "sqlite")
+        # PostgreSQL plans what is in front of an OFFSET by itself.
+        parts = [_listed(part, keys).order_by(None).offset(0) for part in _parts(query_of_few, keys, span.after)]
+        return _merged(query, keys, [select(part.subquery()) for part in parts], span)
+    index = guide.by_sort.get(keys[0].name)
+    in_order = query if index is None else query.with_hint(model, f"INDEXED BY {index}", "sqlite")
+    parts = list(_parts(in_order, keys, span.after))
+    if len(parts) == 1:
+        return parts[0].limit(span.size).offset(span.skipped or None)
+    most = span.skipped + span.size
+    return _merged(query, keys, [select(_listed(part, keys).limit(most).subquery()) for part in parts], span)
+
+
+def _listed(part: Select[Any], keys: Sequence[Key]) -> Select[Any]:
+    columns = (key.column.label(f"key{number}") for number, key in enumerate(keys))
+    return part.with_only_columns(*columns, maintain_column_froms=True)
+
+
+def _merged(query: Select[Any], keys: Sequence[Key], found: Sequence[Select[Any]], span: Span) -> Select[Any]:
     # Whoever sees a row in two ways gets it once.
     merged = union(*found).subquery() if len(found) > 1 else found[0].subquery()
-    order = [key.ordered(merged.c[column.name]) for key, column in zip(keys, columns, strict=True)]
-    shown = select(merged.c[columns[-1].name]).order_by(*order).limit(size).offset(skipped or None)
+    order = [key.ordered(merged.c[f"key{number}"]) for number, key in enumerate(keys)]
+    shown = select(merged.c[f"key{len(keys) - 1}"]).order_by(*order).limit(span.size).offset(span.skipped or None)
     return query.where(keys[-1].column.in_(shown)).order_by(*order_by(keys))
 
 

@@ -7,7 +7,7 @@ the filters. The next page is found by comparing keys (keyset paging), so page
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -17,7 +17,17 @@ from sqlalchemy import Select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from core.platform.database.json_values import from_json, to_json
-from core.platform.database.keysets import Key, Way, count_up_to, keys_of, order_by, part_of
+from core.platform.database.keysets import (
+    Guide,
+    Key,
+    Span,
+    Way,
+    count_up_to,
+    guided_part_of,
+    keys_of,
+    order_by,
+    part_of,
+)
 from core.platform.errors import Expired, Malformed
 from core.platform.signing import oldest_first
 
@@ -69,24 +79,35 @@ def paginate(
     default_sort: str,
     identity: InstrumentedAttribute[Any],
     ways: Sequence[Way] = (),
+    filled: Collection[str] = (),
+    guide: Guide | None = None,
 ) -> Page:
     """Run `query` for one page. Raises Malformed or Expired for a bad sort or cursor.
 
     `ways` lead to the rows: each is found by at least one of them, those of each way by an
-    index, and merged; an OR would have every row looked at.
+    index, and merged; an OR would have every row looked at. No row of the list lacks the values of
+    what is `filled`. A `guide` has the rows counted first, and then says by which index to go.
     """
-    keys = keys_of(default_sort if request.sort is None else request.sort, sortable, identity)
+    keys = keys_of(default_sort if request.sort is None else request.sort, sortable, identity, filled=filled)
     binding = _binding(request, keys, str(identity))
     signer = URLSafeTimedSerializer(oldest_first(request.signing_keys), salt="paging")
     is_sqlite = session.get_bind().dialect.name == "sqlite"
     total, skipped, after = None, 0, None
-    if request.cursor is None:
+    is_guided = guide is not None and not ways
+    if request.cursor is None or is_guided:
         total = session.scalar(count_up_to(MOST_COUNTED + 1, query, ways, identity, is_sqlite=is_sqlite)) or 0
+    are_few = total is not None and total <= MOST_COUNTED
+    if request.cursor is None:
         skipped = (request.number - 1) * request.size
-    elif request.cursor:
-        after = _open(signer, request, binding)
+    else:
+        total = None
+        after = _open(signer, request, binding) if request.cursor else None
     # One row more than is shown tells whether there is a next page.
-    part = part_of(query, keys, ways, after=after, skipped=skipped, size=request.size + 1, is_sqlite=is_sqlite)
+    span = Span(after, skipped, request.size + 1)
+    if guide is not None and is_guided:
+        part = guided_part_of(query, keys, guide, span, are_few=are_few)
+    else:
+        part = part_of(query, keys, ways, span, is_sqlite=is_sqlite)
     rows = session.execute(part).all()
     items = rows[: request.size]
     following = None
