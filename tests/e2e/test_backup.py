@@ -3,7 +3,6 @@
 import os
 import signal
 import sqlite3
-import subprocess
 import tarfile
 import threading
 import time
@@ -27,6 +26,7 @@ from core.platform.database.base import db
 from core.tasks.model import Task, TaskChange
 from tests.support.commands import Done, Operator
 from tests.support.engines import on_postgresql, on_sqlite
+from tests.support.loaded import Forked, loaded
 from tests.support.people import Person, make_person
 from tests.support.servers import PostgresServer
 
@@ -43,8 +43,10 @@ class Installation:
         self.path = f"{self.tools}:{os.environ['PATH']}"
         self.operator = Operator(self.folder, self.database_url)
 
-    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
-        return self.operator.start(*map(str, arguments), PATH=self.path)
+    def start(self, *arguments: str | Path) -> Forked:
+        """Start what is killed in the middle."""
+        environ = self.operator.environ({"PATH": self.path})
+        return loaded.start([str(argument) for argument in arguments], environ, self.folder.with_suffix(".log"))
 
     def process(self, *arguments: str | Path) -> Done:
         return self.operator.process(*map(str, arguments), PATH=self.path)
@@ -204,7 +206,7 @@ def test_a_restore_that_is_killed_leaves_the_old_state_or_the_new_one(
         if seconds is not None:
             time.sleep(seconds)
             running.send_signal(signal.SIGKILL)
-        running.communicate(timeout=60)
+        running.wait(60)
         left = set(here.folder.glob(".restore-*"))
         killed.append(running.returncode == -signal.SIGKILL)
         # PostgreSQL notices only when it next writes to the client that is gone.
@@ -228,12 +230,12 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def kill_while_it_works(running: subprocess.Popen[str], folder: Path, *, has_child: bool) -> None:
+def kill_while_it_works(running: Forked, folder: Path, *, has_child: bool) -> None:
     wait_for(lambda: running.poll() is not None or list(folder.glob(".tasklane-*")))
     wait_for(lambda: not has_child or children_of(running.pid))
     children = children_of(running.pid) if has_child else []
     running.send_signal(signal.SIGKILL)
-    running.communicate(timeout=60)
+    running.wait(60)
     wait_for(lambda: not any(is_alive(child) for child in children))
 
 

@@ -24,7 +24,7 @@ from core.operations.commands import names
 from core.platform.config.load import ROOT
 
 # What is loaded beforehand. The web process is none of it: it loads by itself what only it needs.
-COMMANDS = ("worker", "scheduler", "serve")
+COMMANDS = ("worker", "scheduler", "serve", "backup")
 
 
 class Forked:
