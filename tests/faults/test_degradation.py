@@ -519,6 +519,12 @@ def test_without_workers_and_schedulers_jobs_wait_and_readiness_says_for_whom(
     assert readiness(ada)[:3] == (200, "ok", [])  # Nothing waits, so nobody is missed.
     with process(app, "scheduler") as scheduler, process(app, "worker") as worker:
         wait_for(checks, lambda state: state == ("ok", "ok"))
+        # Before a worker first waits for work, what it says of itself holds for longer.
+        with redis_server.client as client:
+            wait_for(
+                lambda: [client.ttl(name) for name in client.smembers("rq:workers")],
+                lambda seconds: len(seconds) == 1 and seconds[0] <= 30,
+            )
         for running in (scheduler, worker):
             kill_tree(running)
             running.returncode = 0
