@@ -26,7 +26,10 @@ class Script:
         self._kept: deque[Any] = deque()
 
     def __call__(self, keys: Sequence[str], arguments: Sequence[str]) -> Any:
-        """Return the answer of the script. Raises RedisError, without repeating anything that may have been done."""
+        """Return the answer of the script. Raises RedisError.
+
+        A script that was on its way when the server ended may be called once more, on the new server.
+        """
         question = (str(len(keys)), *keys, *arguments)
         try:
             connection = self._kept.pop()

@@ -192,7 +192,7 @@ class KeptAnswers:
 
 
 def init_kept_answers(app: Flask) -> None:
-    """Give kept answers before the application is asked. It must be asked to before anything else is put before it."""
+    """Give kept answers before the application is asked. Nothing else may stand around it yet."""
     kept_answers = KeptAnswers(app, app.wsgi_app)
     app.extensions[EXTENSION] = kept_answers
     app.wsgi_app = kept_answers  # type: ignore[method-assign]

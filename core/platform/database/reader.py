@@ -48,9 +48,11 @@ class _Prepared:
 
     def read(self, row: Any) -> tuple[Any, ...]:
         """Return what the columns of a row mean."""
-        return tuple(
+        # A list, because a generator takes as long as all the rest of it.
+        meant = [
             value if process is None else process(value) for process, value in zip(self._processors, row, strict=True)
-        )
+        ]
+        return tuple(meant)
 
 
 class Reader:
