@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, func, or_,
 
 from core.auth.model import ApiKey, LoginSession, PasswordReset, RefreshToken
 from core.platform.access import Role
-from core.platform.cache.marks import service as marks
+from core.platform.cache.marks.repository import all_marks
 from core.platform.database.reader import Reader
 from core.platform.database.repository import Repository
 from core.platform.database.statements import delete_some, find_locked, insert_if_absent
@@ -21,7 +21,7 @@ _HOLDER = (
         User.is_active,
         LoginSession.revoked_at,
         LoginSession.expires_at,
-        marks.marks_column().label("marks"),
+        all_marks().label("marks"),
     )
     .join(User, User.id == LoginSession.user_id)
     .where(LoginSession.id == bindparam("session_id", ""))
@@ -37,7 +37,7 @@ _KEY_HOLDER = (
         User.id.label("user_id"),
         User.role,
         User.is_active,
-        marks.marks_column().label("marks"),
+        all_marks().label("marks"),
     )
     .join(User, User.id == ApiKey.user_id)
     .where(ApiKey.key_hash.in_(bindparam("key_hashes", expanding=True)))

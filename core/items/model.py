@@ -2,14 +2,14 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text
-from sqlalchemy.orm import Mapped, mapped_column, validates
+from sqlalchemy.orm import Mapped, mapped_column
 
 from core.items.fields import FIELDS
 from core.platform import clock
 from core.platform.database.base import Base
+from core.platform.database.declared import checking
 from core.platform.database.types import BigId, Money, as_created
 
 
@@ -36,6 +36,4 @@ class Item(Base):
 
     __mapper_args__ = {"version_id_col": version}
 
-    @validates(*FIELDS.checked)
-    def _valid(self, key: str, value: Any) -> Any:
-        return FIELDS[key].check(value)
+    _valid = checking(FIELDS)

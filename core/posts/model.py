@@ -1,13 +1,13 @@
 """The post."""
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import ForeignKey, Index, String, Text
-from sqlalchemy.orm import Mapped, mapped_column, validates
+from sqlalchemy.orm import Mapped, mapped_column
 
 from core.platform import clock
 from core.platform.database.base import Base
+from core.platform.database.declared import checking
 from core.platform.database.types import BigId, as_created
 from core.posts.fields import FIELDS
 
@@ -37,6 +37,4 @@ class Post(Base):
 
     __mapper_args__ = {"version_id_col": version}
 
-    @validates(*FIELDS.checked)
-    def _valid(self, key: str, value: Any) -> Any:
-        return FIELDS[key].check(value)
+    _valid = checking(FIELDS)

@@ -2,13 +2,13 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from sqlalchemy import ForeignKey, Index, String, Text
-from sqlalchemy.orm import Mapped, mapped_column, validates
+from sqlalchemy.orm import Mapped, mapped_column
 
 from core.platform import clock
 from core.platform.database.base import Base
+from core.platform.database.declared import checking
 from core.platform.database.types import BigId, as_created, enum_type
 from core.projects.fields import FIELDS
 
@@ -42,9 +42,7 @@ class Project(Base):
 
     __mapper_args__ = {"version_id_col": version}
 
-    @validates(*FIELDS.checked)
-    def _valid(self, key: str, value: Any) -> Any:
-        return FIELDS[key].check(value)
+    _valid = checking(FIELDS)
 
 
 class ProjectMember(Base):

@@ -5,11 +5,12 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import JSON, ForeignKey, Index, String, Text, bindparam, text
-from sqlalchemy.orm import Mapped, mapped_column, validates
+from sqlalchemy.orm import Mapped, mapped_column
 
 from core.platform import clock
 from core.platform.access import Via
 from core.platform.database.base import Base
+from core.platform.database.declared import checking
 from core.platform.database.types import BigId, as_created, enum_type
 from core.tasks.fields import FIELDS, TaskStatus
 
@@ -83,9 +84,7 @@ class Task(Base):
     # Every UPDATE names the version it has read, so a lost update is impossible.
     __mapper_args__ = {"version_id_col": version}
 
-    @validates(*FIELDS.checked)
-    def _valid(self, key: str, value: Any) -> Any:
-        return FIELDS[key].check(value)
+    _valid = checking(FIELDS)
 
 
 # What is in the trash exists for no one, except for users who may restore it: every query over tasks says one of these.

@@ -1,14 +1,14 @@
 """The user."""
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Index, String, func
-from sqlalchemy.orm import Mapped, mapped_column, validates
+from sqlalchemy.orm import Mapped, mapped_column
 
 from core.platform import clock
 from core.platform.access import Role
 from core.platform.database.base import Base
+from core.platform.database.declared import checking
 from core.platform.database.types import BigId, as_created, enum_type
 from core.users.fields import FIELDS
 
@@ -34,9 +34,7 @@ class User(Base):
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     updated_at: Mapped[datetime] = mapped_column(default=as_created, onupdate=clock.now)
 
-    @validates(*FIELDS.checked)
-    def _valid(self, key: str, value: Any) -> Any:
-        return FIELDS[key].check(value)
+    _valid = checking(FIELDS)
 
 
 # Unique without regard to case; both columns are ASCII where case matters, so

@@ -1,14 +1,19 @@
-"""Declarations of fields, read for a model: by what its lists are sorted, and what a new row begins with."""
+"""Declarations of fields, read for a model: its checks, by what its lists are sorted, what a new row begins with."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from sqlalchemy import ColumnElement, or_
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import InstrumentedAttribute, validates
 
 from core.platform.database.base import Base
 from core.platform.database.matching import contains
 from core.platform.fields.declaration import Absent, Fields
+
+
+def checking(fields: Fields) -> Any:
+    """Return what a model has as an attribute, so that each value given to it is checked as declared."""
+    return validates(*fields.checked)(lambda row, name, value: fields[name].check(value))
 
 
 def sortable(model: type[Base], fields: Fields) -> dict[str, InstrumentedAttribute[Any]]:

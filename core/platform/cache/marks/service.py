@@ -2,22 +2,16 @@
 
 from functools import lru_cache
 
-from sqlalchemy import ScalarSelect
 from sqlalchemy.orm import Session
 
 from core.platform.cache.marks.model import Topic
-from core.platform.cache.marks.repository import MarkRepository, all_marks, digest
+from core.platform.cache.marks.repository import MarkRepository, digest
 
 _NOTED = "tasklane_marks"
 
 
-def marks_column() -> ScalarSelect[str]:
-    """Return all marks as one more column of a query that is asked anyway."""
-    return all_marks()
-
-
 def note(session: Session, marks: str | None) -> None:
-    """Remember, for the rest of the running transaction, the value of `marks_column`."""
+    """Remember, for the rest of the running transaction, the value of `all_marks`."""
     session.info[_NOTED] = (session.get_transaction() or session.begin(), marks or "")
 
 
