@@ -230,6 +230,7 @@ def show(figures: Figures, kinds: Sequence[Kind]) -> None:
 @click.option("--warm-up", default=1.0, show_default=True, help="Seconds before it.")
 @click.option("--connections", default=8, show_default=True, help="For each web process.")
 @click.option("--pinned/--unpinned", default=True, show_default=True, help="A core for each web process, or any.")
+@click.option("--plain", is_flag=True, help="The peer without uvloop and httptools.")
 @click.option("--kind", "names", type=click.Choice([kind.name for kind in KINDS]), multiple=True, help="Default: all.")
 def main(
     peer: str, engines: Sequence[str], processes: Sequence[int], rounds: int, names: Sequence[str], **options: Any
@@ -262,7 +263,11 @@ def compare(
         stack.callback(cluster.stop)
         urls = [cluster.create_database() for _ in urls]
         postgres = psutil.Process(cluster.pid)
-    tasklane, other, bare = Tasklane(folder, redis, urls[0]), Peer(peer, urls[1]), Bare(folder)
+    tasklane, other, bare = (
+        Tasklane(folder, redis, urls[0]),
+        Peer(peer, urls[1], is_plain=options["plain"]),
+        Bare(folder),
+    )
     tasklane.prepare()
     other.prepare()
     tasklane.start(1)

@@ -211,9 +211,11 @@ class Peer(Command):
 
     name = "peer"
 
-    def __init__(self, python: str, database_url: str) -> None:
+    def __init__(self, python: str, database_url: str, *, is_plain: bool = False) -> None:
         super().__init__()
         self.python = python
+        # As `pip install uvicorn` has it, without what `uvicorn[standard]` adds.
+        self.loop = ["--loop", "asyncio", "--http", "h11"] if is_plain else []
         self.url = database_url.replace("postgresql:", "postgresql+psycopg:")
         self.secret = secrets.token_hex(32)
         expires = datetime.now(UTC) + timedelta(days=1)
@@ -238,7 +240,7 @@ class Peer(Command):
 
     def command(self, processes: int) -> list[str]:
         options = ["--port", str(self.port), "--workers", str(processes), "--no-access-log", "--log-level", "warning"]
-        return [self.python, "-m", "uvicorn", "app:app", *options]
+        return [self.python, "-m", "uvicorn", "app:app", *options, *self.loop]
 
     def environ(self) -> dict[str, str]:
         return {"PEER_SECRET": self.secret, "PEER_DATABASE_URL": self.url}

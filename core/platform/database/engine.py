@@ -13,6 +13,7 @@ from core.platform.database import outage_log
 from core.platform.database.base import db
 from core.platform.database.reader import Reader
 from core.platform.database.trouble import guard_file
+from core.platform.database.writer_turns import begin_to_write
 from core.platform.disk.private_files import new_empty_file
 
 # How long a transaction waits for what another one has locked. Then its request is answered with
@@ -125,7 +126,11 @@ def _configure_sqlite(engine: Engine) -> None:
         # A deferred transaction that reads first and writes later fails with
         # "database is locked" at once, whatever the busy timeout.
         options = connection.get_execution_options()
-        seconds = max(options[DEADLINE] - time.monotonic(), 0) if DEADLINE in options else LOCK_SECONDS
+        deadline = options.get(DEADLINE, time.monotonic() + LOCK_SECONDS)
         driver: Any = connection.connection.driver_connection
-        driver.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(WRITING, False) else "BEGIN")
+        is_writing = options.get(WRITING, False)
+        has_begun = is_writing and begin_to_write(driver, deadline)
+        driver.execute(f"PRAGMA busy_timeout = {int(max(deadline - time.monotonic(), 0) * 1000)}")
+        if not has_begun:
+            # Of a transaction that writes, this only says why it cannot begin.
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writing else "BEGIN")

@@ -5,7 +5,6 @@ directly; what a request has read before it writes is ended first, because
 SQLite cannot turn a read transaction into a write transaction safely.
 """
 
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -19,32 +18,18 @@ from sqlalchemy.orm import Session
 
 from core.platform.database.base import db
 from core.platform.database.engine import DEADLINE, LOCK_SECONDS, WRITING
-from core.platform.database.trouble import Trouble, asks_for_repetition, locked, trouble_of
+from core.platform.database.trouble import Trouble, asks_for_repetition, trouble_of
 from core.platform.database.violations import conflict_of
+from core.platform.database.writer_turns import turn
 
 # What is to be called after the commit of a session's transaction.
 AFTER = "tasklane_after"
-
-# SQLite has one writer at a time. Queueing the threads of this process here, in
-# order of arrival, costs less than letting them spin in SQLite's busy handler.
-_sqlite_writer = threading.Lock()
 
 
 @event.listens_for(Session, "before_flush")
 def _refuse_stray_writes(session: Session, context: Any, instances: Any) -> None:
     if not session.info.get(WRITING):
         raise RuntimeError("A change outside transaction() would not be committed.")
-
-
-@contextmanager
-def _turn(deadline: float) -> Iterator[None]:
-    """Wait for the turn of this thread to write to SQLite. Waiting here is a part of what a transaction may wait."""
-    if not _sqlite_writer.acquire(timeout=max(deadline - time.monotonic(), 0)):
-        raise locked()
-    try:
-        yield
-    finally:
-        _sqlite_writer.release()
 
 
 def after_commit(session: Session, call: Callable[[], None]) -> None:
@@ -74,7 +59,7 @@ def transaction(*, patience: float | None = None) -> Iterator[Session]:
     is_sqlite = db.engine.dialect.name == "sqlite"
     deadline = time.monotonic() + (LOCK_SECONDS if patience is None else patience)
     calls: Iterable[Callable[[], None]] = ()
-    with _turn(deadline) if is_sqlite else nullcontext():
+    with turn(deadline) if is_sqlite else nullcontext():
         session.info[WRITING] = True
         try:
             session.connection(execution_options={WRITING: True, DEADLINE: deadline})
