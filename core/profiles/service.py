@@ -5,7 +5,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
-from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from core.platform.access import Actor
@@ -14,17 +13,13 @@ from core.platform.cache.marks.model import Topic
 from core.platform.database.base import db
 from core.platform.errors import Forbidden
 from core.platform.text import zones
-from core.posts.model import Post
 from core.profiles import policy
 from core.profiles.repository import ProfileRepository
 from core.tasks.fields import TaskStatus
-from core.tasks.model import Task
 from core.users import service as users
-from core.users.model import User
 from core.users.repository import UserRepository
 
 TOPICS = (Topic.USERS, Topic.TASKS, Topic.POSTS)
-_CHANGED = "tasklane_changed_profiles"
 
 
 def get(actor: Actor, *, user_id: int, zone: ZoneInfo = zones.UTC_ZONE) -> bytes:
@@ -32,18 +27,14 @@ def get(actor: Actor, *, user_id: int, zone: ZoneInfo = zones.UTC_ZONE) -> bytes
     if not policy.may_read(actor, user_id):
         users.require_user(UserRepository(db.session()).find(user_id))
         raise Forbidden("Only this user and administrators may see the profile.")
-    # One entry for each user, so that it can be deleted by name; the stamp tells
-    # from which data, in which zone and on which day it was made.
+    # One entry for each user, which the next replaces; the stamp tells from which data,
+    # in which zone and on which day it was made.
     return cache.memoized(
-        _key(user_id),
+        f"profile:{user_id}",
         *TOPICS,
         make=lambda session: orjson.dumps(_compute(session, user_id, zone), option=orjson.OPT_UTC_Z),
         condition=f"{zone.key} {zones.today(zone)}",
     )
-
-
-def _key(user_id: int) -> str:
-    return f"profile:{user_id}"
 
 
 def _compute(session: Session, user_id: int, zone: ZoneInfo) -> dict[str, Any]:
@@ -67,26 +58,3 @@ def _compute(session: Session, user_id: int, zone: ZoneInfo) -> dict[str, Any]:
         "posts": posts.posts,
         "last_activity_at": max(changes, default=None),
     }
-
-
-# The stamp alone keeps profiles true, in every process. These two only free the
-# memory of profiles that this process knows to be over, right after the commit.
-
-
-@event.listens_for(Session, "after_flush")
-def _note_changes(session: Session, context: Any) -> None:
-    changed = session.info.setdefault(_CHANGED, set())
-    for row in {*session.new, *session.dirty, *session.deleted}:
-        match row:
-            case User():
-                changed.add(row.id)
-            case Task():
-                changed.update((row.owner_id, row.assignee_id))
-            case Post():
-                changed.add(row.user_id)
-
-
-@event.listens_for(Session, "after_commit")
-def _drop_changed(session: Session) -> None:
-    for user_id in session.info.pop(_CHANGED, ()):
-        cache.delete(_key(user_id))

@@ -8,7 +8,6 @@ import pytest
 from flask import Flask
 from sqlalchemy import insert, update
 
-from core.platform.cache.answers import cache
 from core.platform.database.base import db
 from core.platform.database.session import transaction
 from core.posts.model import Post
@@ -148,23 +147,3 @@ def test_a_profile_that_is_kept_takes_only_the_statement_that_lets_its_caller_in
     statements.clear()
     assert profile(ada) == first
     assert len(statements) == 1, statements
-
-
-def test_a_profile_is_dropped_as_soon_as_its_user_or_their_tasks_change(app: Flask, ada: Person, bob: Person) -> None:
-    def kept() -> bool:
-        with app.app_context():
-            return bool(cache._entries.get(cache._name(f"profile:{ada.user_id}")))
-
-    assert not kept()
-    for change in (
-        ada.create_task,
-        lambda: bob.create_task(assignee_id=ada.user_id),
-        lambda: ada.patch("/auth/me", {"name": "Ada Lovelace"}),
-    ):
-        profile(ada)
-        assert kept()
-        change()
-        assert not kept()
-    profile(ada)
-    bob.create_task()
-    assert kept(), "a stranger's task drops nothing"

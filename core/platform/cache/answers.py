@@ -62,10 +62,6 @@ class MemoryBytes(BaseCache):
         self._entries.keep((key,), value, seconds=SECONDS)
         return True
 
-    def delete(self, key: str) -> bool:
-        self._entries.drop((key,))
-        return True
-
 
 class RedisBytes(BaseCache):
     """A backend of Flask-Caching: signed bytes on a server for all processes. No answer of it is a miss."""
@@ -91,9 +87,6 @@ class RedisBytes(BaseCache):
     def set(self, key: str, value: bytes, timeout: Any = None) -> bool:
         signed = self._signature(key, value) + value
         return bool(self._ask(lambda client: client.set(key, signed, ex=SECONDS)))
-
-    def delete(self, key: str) -> bool:
-        return bool(self._ask(lambda client: client.delete(key)))
 
     def _signature(self, key: str, value: bytes) -> bytes:
         # With the key, so that a true answer cannot be passed off as that to another question.
@@ -152,14 +145,6 @@ class StampedCache:
         """Cache a value that was made from the data of this stamp, instead of an earlier one."""
         if len(value) <= MAX_ENTRY_BYTES:
             self._choose(near).set(self._name(key), stamp.encode() + b"\n" + value)
-
-    def delete(self, key: str) -> None:
-        """Drop what was cached under the key, where that frees memory of this process.
-
-        A server frees its own, and a write need not wait for it: the stamp differs already.
-        """
-        if isinstance(self._entries.cache, MemoryBytes):
-            self._entries.delete(self._name(key))
 
     def memoized(self, key: str, *topics: Topic, make: Callable[[Session], bytes], condition: str = "") -> bytes:
         """Return what `make` makes of one state of these tables, cached until anything in them changes.

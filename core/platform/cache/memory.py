@@ -53,8 +53,3 @@ class MemoryCache:
         with self._lock:
             for key in [key for key in self._entries if key[0] == name]:
                 self._entries.pop(key, None)
-
-    def drop(self, key: tuple[str, ...]) -> None:
-        """Drop one entry."""
-        with self._lock:
-            self._entries.pop(key, None)
