@@ -44,7 +44,7 @@ from tests.support.servers import PostgresServer
 
 ROUNDS = 5
 # Seconds for one question in all.
-PATIENCE = 3.0
+PATIENCE = 5.0
 FLAT, QUICK = 1.5, 20.0
 KEYS = ("k" * 32,)
 ACTORS = {

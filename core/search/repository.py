@@ -6,6 +6,7 @@ more; PostgreSQL computes ts_rank, in which frequent and close words count more.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -14,6 +15,7 @@ from sqlalchemy import (
     Float,
     Row,
     Select,
+    SelectBase,
     String,
     and_,
     case,
@@ -41,7 +43,20 @@ SHOWN_LENGTH = 20_000
 # What a vector of PostgreSQL keeps of the places of a word (PostgreSQL manual, section 12.11).
 MOST_PLACES, LAST_PLACE = 255, 16_383
 
-Conditions = Mapping[HitKind, Sequence[ColumnElement[bool]]]
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Conditions on the rows of a kind, and the query for the numbers of those that may be found; None for all."""
+
+    conditions: Sequence[ColumnElement[bool]]
+    numbers: SelectBase | None = None
+
+    def where(self, number: Any) -> list[ColumnElement[bool]]:
+        """Return what must hold for a row of this number."""
+        return [*([] if self.numbers is None else [number.in_(self.numbers)]), *self.conditions]
+
+
+Scopes = Mapping[HitKind, Scope]
 
 
 class SearchRepository(Repository):
@@ -51,16 +66,16 @@ class SearchRepository(Repository):
         super().__init__(session)
         self.is_sqlite = session.get_bind().dialect.name == "sqlite"
 
-    def count(self, terms: Sequence[Term], conditions: Conditions) -> int:
+    def count(self, terms: Sequence[Term], scopes: Scopes) -> int:
         """Return the number of hits, at most MOST_RANKED of a kind."""
-        ranked = self._ranked(terms, conditions).subquery()
+        ranked = self._ranked(terms, scopes).subquery()
         return self.session.scalar(select(func.count()).select_from(ranked)) or 0
 
     def hits(
-        self, terms: Sequence[Term], conditions: Conditions, *, newest: bool, limit: int, offset: int
+        self, terms: Sequence[Term], scopes: Scopes, *, newest: bool, limit: int, offset: int
     ) -> Sequence[Row[Any]]:
         """Return a page of hits in one statement, each with its texts, the best rank and the number of all."""
-        ranked = self._ranked(terms, conditions).subquery("ranked")
+        ranked = self._ranked(terms, scopes).subquery("ranked")
 
         def order(rows: Any) -> list[ColumnElement[Any]]:
             first = rows.c.created_at if newest else rows.c.rank
@@ -75,7 +90,7 @@ class SearchRepository(Repository):
         )
         query: Select[Any] = select(page).order_by(*order(page))
         titles, bodies, codes = [], [], []
-        for source in map(SOURCES.__getitem__, conditions):
+        for source in map(SOURCES.__getitem__, scopes):
             query = query.outerjoin(source.model, and_(page.c.kind == str(source.kind), source.id == page.c.id))
             titles.append((page.c.kind == str(source.kind), source.title))
             bodies.append((page.c.kind == str(source.kind), func.substr(source.body, 1, SHOWN_LENGTH)))
@@ -88,24 +103,24 @@ class SearchRepository(Repository):
         )
         return self.session.execute(query).all()
 
-    def _ranked(self, terms: Sequence[Term], conditions: Conditions) -> CompoundSelect[Any]:
+    def _ranked(self, terms: Sequence[Term], scopes: Scopes) -> CompoundSelect[Any]:
         ranked = self._ranked_by_sqlite if self.is_sqlite else self._ranked_by_postgresql
-        return union_all(*(ranked(SOURCES[kind], terms, only) for kind, only in conditions.items()))
+        return union_all(*(ranked(SOURCES[kind], terms, scope) for kind, scope in scopes.items()))
 
-    def _ranked_by_sqlite(
-        self, source: IndexedTable, terms: Sequence[Term], only: Sequence[ColumnElement[bool]]
-    ) -> Any:
+    def _ranked_by_sqlite(self, source: IndexedTable, terms: Sequence[Term], scope: Scope) -> Any:
         # The first part is nearly 4.4 for each word that the title has, however long the rest is,
         # and the second is less than 2.2 for each: a title always wins.
         rank = literal_column(f"-(2 * bm25({FTS_TABLE}, 1e6, 0) + bm25({FTS_TABLE}, 0, 1))", Float)
+        number = fts.c.rowid - source.first_rowid
         newest = (
             select(literal(str(source.kind)).label("kind"), source.id, source.created_at, rank.label("rank"))
             .select_from(fts)
-            .join(source.model, source.id == fts.c.rowid - source.first_rowid)
+            .join(source.model, source.id == number)
             .where(
                 literal_column(FTS_TABLE, String).op("MATCH")(fts_query(terms)),
                 fts.c.rowid.between(source.first_rowid, source.first_rowid + IDS_OF_A_KIND - 1),
-                *only,
+                # Asked of the number that the index has, so that the row of no other's task is read.
+                *scope.where(number),
             )
             # FTS5 walks its index in this order and stops at the limit.
             .order_by(fts.c.rowid.desc())
@@ -113,16 +128,14 @@ class SearchRepository(Repository):
         )
         return select(newest.subquery())
 
-    def _ranked_by_postgresql(
-        self, source: IndexedTable, terms: Sequence[Term], only: Sequence[ColumnElement[bool]]
-    ) -> Any:
+    def _ranked_by_postgresql(self, source: IndexedTable, terms: Sequence[Term], scope: Scope) -> Any:
         # Written into the statement, the planner sees whether the words are rare, and takes the GIN
         # index or walks back from the newest row. A parameter would leave it guessing in a prepared
         # statement. The text cannot break out: words have neither quotes nor backslashes.
         words = _asked(ts_query(terms))
         newest = (
             select(source.id, source.created_at, source.vector.label("vector"))
-            .where(*_matches(source, terms), *only)
+            .where(*_matches(source, terms), *scope.where(source.id))
             .order_by(source.id.desc())
             .limit(literal(MOST_RANKED, literal_execute=True))
             .subquery()

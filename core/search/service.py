@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, exists, false, true
+from sqlalchemy import Row, false, select, true
 
 from core.platform.access import Actor, Permission
 from core.platform.database.base import db
@@ -16,11 +16,11 @@ from core.posts.model import Post
 from core.projects import service as projects
 from core.search import terms as queries
 from core.search.index import HitKind
-from core.search.repository import MOST_RANKED, SearchRepository
+from core.search.repository import MOST_RANKED, Scope, SearchRepository
 from core.search.snippets import snippet
 from core.search.terms import Term
 from core.tasks import policy as tasks_policy
-from core.tasks.model import Task
+from core.tasks.model import PRESENT, Task
 
 # Whoever may not read a kind does not find it either: a key may have one scope without the other.
 _READABLE_BY = {
@@ -67,12 +67,12 @@ def search(
     readable = [kind for kind in dict.fromkeys(kinds) if actor.has(_READABLE_BY[kind])]
     if not readable:
         return Page(items=[], number=number, size=size, total=0, next_cursor=None)
-    conditions = {kind: _conditions(actor, kind, project_id) for kind in readable}
+    scopes = {kind: _scope(actor, kind, project_id) for kind in readable}
     index = SearchRepository(db.session())
-    rows = index.hits(terms, conditions, newest=newest, limit=size, offset=(number - 1) * size)
+    rows = index.hits(terms, scopes, newest=newest, limit=size, offset=(number - 1) * size)
     total = rows[0].total if rows else 0
     if not rows and number > 1:
-        total = index.count(terms, conditions)  # A page after the last has no row that could say it.
+        total = index.count(terms, scopes)  # A page after the last has no row that could say it.
     return Page(
         items=[_hit(row, terms) for row in rows],
         number=number,
@@ -83,17 +83,19 @@ def search(
     )
 
 
-def _conditions(actor: Actor, kind: HitKind, project_id: int | None) -> list[ColumnElement[bool]]:
+def _scope(actor: Actor, kind: HitKind, project_id: int | None) -> Scope:
     """Return what narrows a kind to what the actor may see, and to a project if one is asked for."""
     match kind:
         case HitKind.TASK:
-            return [tasks_policy.among_visible(actor), *([Task.project_id == project_id] if project_id else [])]
+            of_project = [Task.project_id == project_id] if project_id else []
+            numbers = None if actor.is_admin else tasks_policy.numbers_of_visible(actor)
+            return Scope([PRESENT, *of_project], numbers)
         case HitKind.POST:
-            about = exists().where(Task.id == Post.task_id, Task.project_id == project_id)
-            return [posts_policy.among_visible(actor), *([about] if project_id else [])]
+            about = Post.task_id.in_(select(Task.id).where(Task.project_id == project_id))
+            return Scope([posts_policy.among_visible(actor), *([about] if project_id else [])])
         case HitKind.ITEM:
             # Items belong to everyone and to no project.
-            return [false() if project_id else true()]
+            return Scope([false() if project_id else true()])
 
 
 def _hit(row: Row[Any], terms: Sequence[Term]) -> Hit:
