@@ -129,9 +129,11 @@ def test_background_work_locks_what_it_decides_by(app: Flask, ada: Person, state
         with transaction() as session:
             FileRepository(session).delete_unattached(UUID(int=0))
 
-    assert locked_by(lambda: lifecycle.take_due(lease_seconds=30)) == ("jobs UPDATE SKIP LOCKED",)
-    assert locked_by(lambda: lifecycle.claim(UUID(job_id), 0, lease_seconds=30)) == ()
-    assert locked_by(lambda: lifecycle.give_up(UUID(job_id), 1, error="It died.")) == JOB
+    assert locked_by(lambda: lifecycle.take_due(lease_seconds=30)) == ("jobs UPDATE OF jobs SKIP LOCKED",)
+    token = lifecycle.new_token()
+    attempts = [lifecycle.Attempt(UUID(job_id), 0)]
+    assert locked_by(lambda: lifecycle.claim_all(attempts, token=token, lease_seconds=30)) == ()
+    assert locked_by(lambda: lifecycle.give_up(UUID(job_id), token, error="It died.")) == JOB
     assert locked_by(lambda: run(app, job_id)) == TASK
     assert locked_by(lambda: run(app, tasks)) == TASK
     assert locked_by(lambda: run(app, items)) == ITEM
