@@ -38,7 +38,7 @@ log = logging.getLogger("tasklane.cache")
 # The longest time that an entry is cached. It is for the memory, not for the truth.
 SECONDS = 3600
 # What is larger is made anew each time; so many bytes are cached in one process.
-MAX_ENTRY_BYTES = 128 * 1024
+MAX_ENTRY_BYTES = 1024 * 1024
 MAX_MEMORY_BYTES = 32 * 1024 * 1024
 # How long a request waits for the server at most, and how long it is left alone after a failure.
 REDIS_TIMEOUT = 0.2
