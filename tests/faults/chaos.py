@@ -19,10 +19,10 @@ import psutil
 
 from core.jobs.model import OPEN_STATES, JobState
 from core.platform import clock
-from tests.faults.report import table
+from tests.faults.report import keys_of, table
 from tests.faults.stack import Client, Part, Stack, new_settings
 from tests.support.processes import children_of, kill_all
-from tests.support.servers import PostgresServer, RedisServer
+from tests.support.servers import PostgresServer
 
 # Every tenth task is processed three times, so that runs also meet on one row.
 REPEATED = 10
@@ -282,19 +282,6 @@ def count(stack: Stack, accepted: list[tuple[str, int]]) -> Outcome:
             outcome.attempts[job["attempts"]] += 1
     outcome.doubled = [task_id for task_id, number in effects.items() if number > succeeded[task_id]]
     return outcome
-
-
-def keys_of(redis: RedisServer) -> dict[str, Any]:
-    """Return how many keys of each sort Redis holds, how many of them for ever, and its memory."""
-    sorts: Counter[str] = Counter()
-    lasting: Counter[str] = Counter()
-    with redis.client as client:
-        for key in client.scan_iter(count=1000):
-            sort = ":".join(key.decode().split(":")[:2])
-            sorts[sort] += 1
-            lasting[sort] += client.ttl(key) == -1
-        memory = client.info("memory")["used_memory"]
-    return {"keys": dict(sorts), "lasting": dict(+lasting), "memory": memory}
 
 
 def show(outcome: Outcome) -> str:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 # What the processes of an installation load.
 PACKAGES = ("api", "core", "workers")
-LOOK_SECONDS = 0.4
+# To look costs as much as all else that an idle `dev` does.
+LOOK_SECONDS = 0.7
 
 Seen = dict[str, tuple[int, int, int]]
 
