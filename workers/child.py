@@ -36,10 +36,10 @@ from workers.watch import TAKEN, Watch, raise_taken
 
 log = logging.getLogger("tasklane.worker")
 
-# When a child has done so many jobs, is so old, or has grown so much, another one follows it.
+# When a child has done so many jobs, is so old, or has grown by so much, another one follows it.
 MOST_JOBS = 1000
 MOST_SECONDS = 900.0
-MOST_MEGABYTES = 250
+MOST_MEGABYTES = 150
 # Bytes in a unit of `ru_maxrss`.
 _UNIT = 1 if sys.platform == "darwin" else 1024
 
@@ -96,7 +96,7 @@ def take_signals() -> None:
 
 
 def _follow(app: Flask, pipe: Connection) -> None:
-    born_at, done = clock.monotonic(), 0
+    born_at, born_with, done = clock.monotonic(), _peak_bytes(), 0
     _connect(app)
     while True:
         try:
@@ -106,7 +106,8 @@ def _follow(app: Flask, pipe: Connection) -> None:
         done += len(assignment.attempts)
         with app.app_context():
             is_last = _work(app, pipe, assignment) or runner.is_stopping()
-        is_last = is_last or done >= MOST_JOBS or clock.monotonic() - born_at >= MOST_SECONDS or _has_grown()
+        is_last = is_last or done >= MOST_JOBS or clock.monotonic() - born_at >= MOST_SECONDS
+        is_last = is_last or _peak_bytes() - born_with >= MOST_MEGABYTES * 2**20
         _tell(pipe, over=True, leaves=is_last)
         if is_last:
             return
@@ -118,8 +119,9 @@ def _connect(app: Flask) -> None:
         db.session.execute(text("SELECT 1"))
 
 
-def _has_grown() -> bool:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _UNIT > MOST_MEGABYTES * 2**20
+def _peak_bytes() -> int:
+    """Return the most memory that this process has had so far; what it shares with its parent counts as well."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _UNIT
 
 
 def _work(app: Flask, pipe: Connection, assignment: Assignment) -> bool:

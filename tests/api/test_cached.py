@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from core.platform.cache import answers
 from core.platform.cache.answers import cache
 from core.platform.database.base import db
 from core.platform.database.session import transaction
@@ -236,8 +237,10 @@ def test_interleaved_reads_and_writes_are_never_stale(cached_app: Flask, ada: Pe
 
 
 def test_an_answer_that_is_too_large_to_keep_is_made_each_time(
-    cached_app: Flask, ada: Person, cached_statements: list[str]
+    cached_app: Flask, ada: Person, cached_statements: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # A mebibyte of tasks takes long to create.
+    monkeypatch.setattr(answers, "MAX_ENTRY_BYTES", 150_000)
     for _ in range(15):
         ada.create_task(description="x" * 10_000)
     reader = there(cached_app, ada)

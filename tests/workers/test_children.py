@@ -138,7 +138,7 @@ def test_a_long_job_is_the_last_of_its_process(
 def test_a_child_that_has_done_enough_leaves_with_its_jobs_done(
     app: Flask, letters: list[UUID], new_child: NewChild, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
-    monkeypatch.setattr(child_module, limit, 1 if limit != "MOST_SECONDS" else 0)
+    monkeypatch.setattr(child_module, limit, 1 if limit == "MOST_JOBS" else 0)
     child = new_child()
     progress = work(app, child, assignment_of(letters[:2]))
     assert (progress.begun, progress.is_last, child.bury()) == (1, True, os.EX_OK)

@@ -1,5 +1,6 @@
 """Set-up of an engine: settings of a connection to SQLite or PostgreSQL when it opens and begins."""
 
+import math
 import time
 from typing import Any
 
@@ -130,7 +131,7 @@ def _configure_sqlite(engine: Engine) -> None:
         driver: Any = connection.connection.driver_connection
         is_writing = options.get(WRITING, False)
         has_begun = is_writing and begin_to_write(driver, deadline)
-        driver.execute(f"PRAGMA busy_timeout = {int(max(deadline - time.monotonic(), 0) * 1000)}")
+        driver.execute(f"PRAGMA busy_timeout = {math.ceil(max(deadline - time.monotonic(), 0) * 1000)}")
         if not has_begun:
             # Of a transaction that writes, this only says why it cannot begin.
             connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writing else "BEGIN")
