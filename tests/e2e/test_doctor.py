@@ -2,6 +2,8 @@
 
 import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
@@ -203,3 +205,15 @@ def test_the_reason_of_redis_is_for_operators_only(remake_app: Remake, own_redis
         ready = Person(app).get("/health/ready", token="")
         assert ready.get_json()["checks"]["redis"] == state
         assert reason not in ready.get_data(as_text=True)
+
+
+@on_sqlite
+def test_looking_at_a_file_takes_no_lock_from_those_who_read_it(app: Flask, ada: Person) -> None:
+    """Another process that opens and closes the file would take itself for the last, and delete the log."""
+    examined(app)
+    with app.app_context():
+        path = Path(str(db.engine.url.database))
+    script = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT 1 FROM users').close()"
+    subprocess.run([sys.executable, "-c", script, str(path)], check=True)
+    assert path.with_name(f"{path.name}-wal").exists()
+    assert ada.create_task()

@@ -1,8 +1,11 @@
 """Faults of an SQLite file, found without making or changing it."""
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+
+from core.platform.database.trouble import identity_of
 
 # Into what is no database, `restore` restores nothing.
 RESTORE = "Stop all processes, move the file with its -wal and -shm away, and restore a backup: docs/backups.md."
@@ -12,8 +15,7 @@ _MAKE = "run `python manage.py init-db`, or start `python manage.py dev`."
 def flaw_of(path: Path) -> tuple[str, str]:
     """Return what is wrong with a file, and what to do about it, having only read it."""
     try:
-        with path.open("rb") as file:
-            head = file.read(20)
+        head = _head_of(path)
     except FileNotFoundError:
         if not path.parent.is_dir():
             return f"there is no folder {path.parent}", "Make the folder."
@@ -28,6 +30,21 @@ def flaw_of(path: Path) -> tuple[str, str]:
     if head[18:19] != b"\2" and not _has_versions(path):
         return f"{path} has no tables of Tasklane", f"If it is to have them, {_MAKE}"
     return "", ""
+
+
+# Of files that were looked at, by what they are. They stay open: to close one takes away every lock that connections
+# of this process have on the file (sqlite.org/howtocorrupt.html, 2.2), and then another process, which takes itself
+# for the last one, deletes the log under them.
+_descriptors: dict[tuple[int, int], int] = {}
+
+
+def _head_of(path: Path) -> bytes:
+    """Return the first bytes of a file. Raises OSError."""
+    descriptor = _descriptors.get(identity_of(path))
+    if descriptor is None:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        _descriptors[identity_of(path)] = descriptor
+    return os.pread(descriptor, 20, 0)
 
 
 def _has_versions(path: Path) -> bool:
