@@ -474,14 +474,15 @@ def many(person: Person, number: int) -> None:
         session.execute(insert(Task), rows)
 
 
-def test_a_rare_word_is_looked_up_in_the_index(context: None, ada: Person) -> None:
+def test_a_rare_word_is_looked_up_in_the_index(context: None, ada: Person, bob: Person) -> None:
     # SQLite decides by its rules, PostgreSQL by how much there is.
     many(ada, 3000 if db.engine.dialect.name == "postgresql" else 30)
     if db.engine.dialect.name == "postgresql":
         with transaction() as session:
             analyze(session)
     for role, newest in itertools.product(Role, (False, True)):
-        check_plan(Actor(ada.user_id, role), newest=newest)
+        # Whoever sees almost all tasks may as well look at all of them.
+        check_plan(Actor(bob.user_id, role), newest=newest)
 
 
 def check_plan(actor: Actor, *, newest: bool) -> None:

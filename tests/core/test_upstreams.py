@@ -325,6 +325,7 @@ def test_a_failing_upstream_is_unavailable_in_time_and_opens_the_breaker(
     assert time.monotonic() - began < 1.5
     assert "127.0.0.1" not in caught.value.message
     assert state(registry) == "open"
+    server.wait_for(1)
     assert len(server.seen) == 1
 
 

@@ -5,6 +5,7 @@ import json
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -108,6 +109,12 @@ class UpstreamServer:
 
     def on(self, path: str, behave: Behaviour) -> None:
         self.behaviours[path] = behave
+
+    def wait_for(self, number: int) -> None:
+        """Wait until so many requests were read: who gives up early may do so before this machine has come to it."""
+        until = time.monotonic() + 10
+        while len(self.seen) < number and time.monotonic() < until:
+            time.sleep(0.005)
 
     def stop(self) -> None:
         self.over.set()
