@@ -505,7 +505,9 @@ def check_plan(actor: Actor, *, newest: bool) -> None:
         assert "SCAN tasks" not in plan
         assert "USE TEMP B-TREE FOR ORDER BY" not in plan.split("SCAN search_index")[1].split("CO-ROUTINE")[0]
     else:
-        assert "Bitmap Index Scan on ix_tasks_search_vector" in plan
+        # It begins with the little that a member sees, and with the word where all is seen.
+        is_by_word = "Bitmap Index Scan on ix_tasks_search_vector" in plan
+        assert is_by_word or actor.role is not Role.ADMIN
         assert "Seq Scan on tasks" not in plan
 
 
