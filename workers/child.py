@@ -65,8 +65,8 @@ class Assignment:
 
 def live(app: Flask, pipe: Connection) -> int:
     """Do what comes through the pipe until it ends, or this process has done enough; return its exit code."""
-    take_signals()
     try:
+        take_signals()
         # A connection of the parent is not for two.
         with app.app_context():
             db.engine.dispose(close=False)
@@ -125,7 +125,10 @@ def _peak_bytes() -> int:
 
 
 def _work(app: Flask, pipe: Connection, assignment: Assignment) -> bool:
-    """Do the jobs of an assignment; return whether a long one was among them."""
+    """Do the jobs of an assignment; return whether this process has to leave after them.
+
+    It has after a long one, and when jobs could not be given back: whoever buries it does that.
+    """
     runs = runner.claim(assignment.attempts, token=assignment.token)
     if not runs:
         return False
@@ -139,7 +142,7 @@ def _work(app: Flask, pipe: Connection, assignment: Assignment) -> bool:
             _tell(pipe, begun=_place(assignment.attempts, run), kind=run.kind)
             with TimeLimit(kind.timeout_seconds, JobTimeoutException):  # type: ignore[no-untyped-call]
                 copy_context().run(runner.perform, run, watch)
-    return had_long
+    return had_long or watch.has_lost
 
 
 def _place(attempts: Sequence[Attempt], run: Run) -> int:

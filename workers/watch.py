@@ -48,6 +48,8 @@ class Watch:
         self._pending = deque(runs)
         self._third = min(run.lease_seconds for run in self._pending) / 3
         self._taken: Run | None = None
+        # True when jobs could not be given back: then their worker has to do it.
+        self.has_lost = False
         self._began_at = clock.monotonic()
         self._finished = threading.Event()
         self._thread = threading.Thread(target=copy_context().run, args=(self._watch,), daemon=True)
@@ -87,7 +89,9 @@ class Watch:
             attempts.append(Attempt(run.job_id, run.attempt - 1))
         if attempts:
             log.info("%s jobs are given back before they began", len(attempts))
+            self.has_lost = True
             lifecycle.release(attempts, token=token)
+            self.has_lost = False
 
     def is_taken(self) -> bool:
         """Return whether the current job is the one that was taken away."""

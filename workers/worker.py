@@ -145,6 +145,9 @@ class TasklaneWorker(Worker):
     def dequeue_job_and_maintain_ttl(self, timeout: int | None, max_idle_time: int | None = None) -> Any:
         """Return messages of one queue, and the queue; wait for them, but with no timeout return None at once."""
         self._state = WorkerStatus.IDLE
+        # A signal before the line above has only left a note; one after it ends the waiting.
+        if self._stop_requested:
+            raise StopRequested
         while True:
             self._have_child()
             self.heartbeat()

@@ -67,7 +67,9 @@ def greet(mail: MailSettings) -> None:
 @contextmanager
 def _connected(mail: MailSettings) -> Iterator[smtplib.SMTP]:
     """Yield a connection over which messages can be sent, and close it. Raises MailDelayed."""
-    tls, timeout = ssl.create_default_context(), mail.timeout_seconds
+    # To load the certificates of all authorities takes many times as long as the letter.
+    tls = ssl.create_default_context() if mail.use_ssl or mail.use_tls else None
+    timeout = mail.timeout_seconds
     with _waiting_for_the_server():
         client = (
             smtplib.SMTP_SSL(mail.server, mail.port, timeout=timeout, context=tls)

@@ -34,7 +34,9 @@ class Script:
         try:
             connection = self._kept.pop()
         except IndexError:
-            connection = self._client.connection_pool.make_connection()
+            # The pool itself would count it, and would never hear that it is gone.
+            pool = self._client.connection_pool
+            connection = pool.connection_class(**pool.connection_kwargs)
         else:
             # A server that was started anew, or closes what is silent, has left a connection that only looks open.
             with suppress(LostConnection):

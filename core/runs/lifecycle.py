@@ -122,11 +122,12 @@ def claim_all(attempts: Collection[Attempt], *, token: str, lease_seconds: float
     """
     now = clock.now()
     values = {"lease_token": token, "due_at": now + timedelta(seconds=lease_seconds), "started_at": now}
-    found: dict[UUID, Row[Any]] = {}
+    found: dict[Attempt, Row[Any]] = {}
     with transaction() as session:
         for number in sorted({attempt.number for attempt in attempts}):
             job_ids = [attempt.job_id for attempt in attempts if attempt.number == number]
-            found |= JobRepository(session).start(job_ids, number, KINDS, **values)
+            started = JobRepository(session).start(job_ids, number, KINDS, **values)
+            found |= {Attempt(job_id, number): row for job_id, row in started.items()}
     return [
         Run(
             row.id,
@@ -139,8 +140,9 @@ def claim_all(attempts: Collection[Attempt], *, token: str, lease_seconds: float
             lease_seconds,
             key_id=row.key_id,
         )
-        for attempt in attempts
-        if (row := found.get(attempt.job_id)) is not None
+        # Messages may repeat one another, and one token does not tell two runs of a job apart.
+        for attempt in dict.fromkeys(attempts)
+        if (row := found.get(attempt)) is not None
     ]
 
 

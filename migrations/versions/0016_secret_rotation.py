@@ -1,6 +1,6 @@
 """A repeated request is known whatever SECRET_KEY is by then, and known secrets show when one was lost.
 
-Answers that are stored already have no identity; they are found by their hash for the day that they live.
+Answers that are stored already have no identity, and are not found any more; no release has stored any.
 
 Revision ID: 0016
 Revises: 0015

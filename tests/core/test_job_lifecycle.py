@@ -315,3 +315,11 @@ def test_a_taken_job_needs_no_write_lock_while_nothing_is_due(
     monkeypatch.setattr(lifecycle, "transaction", refuse)
     with app.app_context():
         assert lifecycle.take_due(lease_seconds=LEASE) == []
+
+
+def test_messages_that_repeat_one_another_start_a_job_once(app: Flask, job_id: UUID) -> None:
+    """A Redis that came back from an older copy may hold both, and one claim may take them together."""
+    messages = [lifecycle.Attempt(job_id, number) for number in (0, 1, 0, 1)]
+    with app.app_context():
+        [run] = lifecycle.claim_all(messages, token="t" * 32, lease_seconds=LEASE)
+        assert (run.attempt, job(job_id).attempts) == (1, 1)

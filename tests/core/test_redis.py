@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from redis.exceptions import ConnectionError as NoConnection
+from redis.exceptions import RedisError
 
 from core.platform import redis
 from core.platform.config.settings import Settings
+from core.platform.redis_scripts import Script
 from tests.support.people import Person
 from tests.support.servers import EncryptedRedis, RedisServer
 
@@ -55,3 +57,16 @@ def test_the_setting_means_nothing_without_tls(
 def test_readiness_asks_by_tls_too(remake_app: Callable[..., Flask], encrypted_redis: EncryptedRedis) -> None:
     app = remake_app(redis_url=encrypted_redis.url, redis_verify_certificate=False)
     assert Person(app).get("/health/ready").get_json()["checks"]["redis"] == "ok"
+
+
+def test_a_script_is_asked_for_again_however_often_it_could_not_be(own_redis_server: RedisServer) -> None:
+    with own_redis_server.client as client:
+        script = Script(client, "return ARGV[1]")
+        assert script((), ("before",)) == b"before"
+        own_redis_server.kill()
+        for _ in range(150):
+            with pytest.raises(RedisError):
+                script((), ("meanwhile",))
+        own_redis_server.start()
+        assert script((), ("after",)) == b"after"
+        script.close()

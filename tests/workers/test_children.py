@@ -13,6 +13,7 @@ from uuid import UUID
 import pytest
 from flask import Flask
 from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
 
 from core.jobs.kinds import KINDS, PROCESS_TASK
 from core.jobs.model import Job, JobState
@@ -276,6 +277,24 @@ def test_claims_behind_a_slow_job_are_given_back_for_others(
 
     monkeypatch.setattr(emails, "task_created", wait_for_the_others)
     work(app, new_child(), assignment_of(letters))
+    assert states_of(app, letters) == [DONE, *[GIVEN_BACK] * 3]
+
+
+def test_claims_that_a_child_could_not_give_back_its_worker_gives_back(
+    app: Flask, letters: list[UUID], new_child: NewChild, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, release, tried = os.getpid(), lifecycle.release, threading.Event()
+
+    def release_here(attempts: Any, *, token: str) -> None:
+        if os.getpid() != worker:
+            tried.set()
+            raise OperationalError("COMMIT", None, Exception("The database does not answer."))
+        release(attempts, token=token)
+
+    monkeypatch.setattr(watch, "PENDING_SECONDS", 0)
+    monkeypatch.setattr(lifecycle, "release", release_here)
+    monkeypatch.setattr(emails, "task_created", lambda run, **payload: None if tried.wait(30) else {})
+    assert work(app, new_child(), assignment_of(letters)).is_last
     assert states_of(app, letters) == [DONE, *[GIVEN_BACK] * 3]
 
 

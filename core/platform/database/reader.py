@@ -74,7 +74,10 @@ class Reader:
         Where the kept connection fails, because the server was started anew for example, an ordinary one is asked.
         """
         prepared = self._prepared.get(id(query)) or self._prepare(query)
-        kept = self._take()
+        try:
+            kept = self._take()
+        except self._engine.dialect.loaded_dbapi.Error:
+            kept = None  # An ordinary one says what is wrong, in the words of a session.
         if kept is None:
             return self._ask_ordinarily(query, values)
         parameters = prepared.spell(values)

@@ -36,6 +36,9 @@ class _Turns:
         if not self.lock.acquire(timeout=max(deadline - time.monotonic(), 0)):
             raise locked()
         self.in_a_row += 1
+
+    def let_others_in(self) -> None:
+        """Begin a little later where the threads of this process have had several turns in a row."""
         if self.in_a_row >= IN_A_ROW:
             self.in_a_row = 0
             pause(LETTING_IN)
@@ -49,6 +52,7 @@ def turn(deadline: float) -> Iterator[None]:
     """Wait for the turn of this thread among those of its process. Waiting is a part of what a transaction may wait."""
     _turns.take(deadline)
     try:
+        _turns.let_others_in()
         yield
     finally:
         _turns.lock.release()
