@@ -52,20 +52,21 @@ class JobRepository(Repository):
         query = select(Job.due_at).where(_IS_OPEN, _KIND.in_(kinds)).order_by(Job.due_at).limit(1)
         return self.session.scalar(query)
 
-    def lock_due(self, now: datetime, kinds: Collection[str] | None, limit: int) -> list[Job]:
-        """Return due jobs, skipping those that another relay holds.
+    def due_by_turns(self, now: datetime, kinds: Collection[str] | None, limit: int) -> Sequence[UUID]:
+        """Return which jobs are to be sent next, without a write lock: all that is due is looked at for it.
 
         Kinds and owners take turns, and within a turn the longest due comes first: who has
         ordered thousands waits for those who have ordered one, and not they for them.
         """
-        conditions = _due(now, kinds)
         turn = func.row_number().over(partition_by=(Job.kind, Job.owner_id), order_by=(Job.due_at, Job.id))
-        ranked = select(Job.id, Job.due_at, turn.label("turn")).where(*conditions).subquery()
-        next_ones = select(ranked).order_by(ranked.c.turn, ranked.c.due_at).limit(limit).subquery()
-        # Asked again for rows that another relay has just taken.
-        query = select(Job).join(next_ones, next_ones.c.id == Job.id).where(*conditions)
-        query = query.order_by(next_ones.c.turn, next_ones.c.due_at)
-        return list(self.session.scalars(query.with_for_update(skip_locked=True, of=Job)))
+        ranked = select(Job.id, Job.due_at, turn.label("turn")).where(*_due(now, kinds)).subquery()
+        return self.session.scalars(select(ranked.c.id).order_by(ranked.c.turn, ranked.c.due_at).limit(limit)).all()
+
+    def lock_due(self, now: datetime, job_ids: Sequence[UUID]) -> list[Job]:
+        """Return those of the jobs that are still due, in this order, skipping what another relay holds."""
+        query = select(Job).where(Job.id.in_(job_ids), *_due(now, None)).order_by(Job.id)
+        jobs = self.session.scalars(query.with_for_update(skip_locked=True, of=Job))
+        return sorted(jobs, key=lambda job: job_ids.index(job.id))
 
     def change(self, job_id: UUID, *conditions: ColumnElement[bool], **values: Any) -> bool:
         """Update one job if the conditions still hold; return whether they did."""

@@ -65,12 +65,14 @@ def seconds_until_due(kinds: Collection[str]) -> float | None:
 @repeated
 def take_due(*, lease_seconds: float, limit: int = 50, kinds: Collection[str] | None = None) -> list[Sending]:
     """Return jobs to send now, of these kinds or of all. If one does not start within the lease, it is due again."""
-    if not any_due(kinds):
-        return []
     now = clock.now()
-    sendings = []
+    job_ids = JobRepository(db.session()).due_by_turns(now, kinds, limit)
+    db.session.commit()
+    sendings: list[Sending] = []
+    if not job_ids:
+        return sendings
     with transaction() as session:
-        for job in JobRepository(session).lock_due(now, kinds, limit):
+        for job in JobRepository(session).lock_due(now, job_ids):
             # A worker that started it shows no sign of life.
             if job.state is JobState.STARTED and not _retry_or_fail(job, LOST, now):
                 continue

@@ -172,7 +172,7 @@ def test_an_operation_costs_no_more_than_its_budget(
     counted: Flask, ada: Person, things: Things, seen: list[str], trips: list[Any], operation: str
 ) -> None:
     ask, cost = OPERATIONS[operation]
-    person = Person(counted, ada.username, ada.user_id, ada.role, ada.tokens)
+    person = ada.at(counted)
     # Connections are open, scripts are known, and the token has been verified.
     assert person.get("/auth/me").status_code == 200
     person.post("/auth/login", {"username": "nobody", "password": PASSWORD})
@@ -191,7 +191,7 @@ def test_what_was_read_before_costs_one_statement(
     counted: Flask, ada: Person, things: Things, seen: list[str], trips: list[Any], path: str
 ) -> None:
     """It says whether the session still counts, and whether anything has changed."""
-    person = Person(counted, ada.username, ada.user_id, ada.role, ada.tokens)
+    person = ada.at(counted)
     whole = path.format(task=things.task)
     first = person.get(whole)
     assert first.status_code == 200

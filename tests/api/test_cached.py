@@ -18,11 +18,6 @@ from tests.support.people import Person, make_person
 from tests.support.servers import RedisServer
 
 
-def there(app: Flask, person: Person) -> Person:
-    """Return the same person at another application."""
-    return Person(app, person.username, person.user_id, person.role, person.tokens)
-
-
 @pytest.fixture(params=["memory", "redis"])
 def cached_app(request: pytest.FixtureRequest, remake_app: Callable[..., Flask], redis_server: RedisServer) -> Flask:
     return remake_app(cache__backend=request.param, cache__url=redis_server.url)
@@ -68,7 +63,7 @@ def world(cached_app: Flask, ada: Person, bob: Person) -> dict[str, str]:
 def test_a_hit_and_a_304_take_only_the_statement_that_lets_the_caller_in(
     cached_app: Flask, ada: Person, world: dict[str, str], cached_statements: list[str]
 ) -> None:
-    person = there(cached_app, ada)
+    person = ada.at(cached_app)
     for name, path in world.items():
         cached_statements.clear()
         made = person.get(path)
@@ -93,7 +88,7 @@ def test_nobody_gets_what_was_cached_for_another(
     scope = ["tasks:read", "users:read"]
     key = admin.post("/auth/keys", {"name": "Narrow", "scopes": scope}).get_json()["data"]["key"]
     plain = {name: {who.username: who.get(path) for who in (ada, bob, admin)} for name, path in world.items()}
-    people = [there(cached_app, who) for who in (admin, ada, bob)]
+    people = [who.at(cached_app) for who in (admin, ada, bob)]
     for _ in range(2):
         for name, path in world.items():
             for who in people:
@@ -118,7 +113,7 @@ def _timeless(answer: Any) -> Any:
 def test_a_right_that_ends_ends_what_was_cached_as_well(
     app: Flask, cached_app: Flask, ada: Person, bob: Person, admin: Person, world: dict[str, str]
 ) -> None:
-    reader, boss = there(cached_app, bob), there(cached_app, admin)
+    reader, boss = bob.at(cached_app), admin.at(cached_app)
     tag = reader.get(world["project"]).headers["ETag"]
     members = reader.get(world["members"]).headers["ETag"]
     assert ada.delete(world["member"]).status_code == 204
@@ -133,7 +128,7 @@ def test_a_right_that_ends_ends_what_was_cached_as_well(
 
 def test_a_refusal_is_never_cached(cached_app: Flask, ada: Person, bob: Person) -> None:
     task = ada.create_task()
-    reader = there(cached_app, bob)
+    reader = bob.at(cached_app)
     assert reader.get(f"/tasks/{task['id']}").status_code == 403
     assert reader.get("/tasks/999999").status_code == 404
     assert reader.get("/tasks?sort=nonsense").status_code == 400
@@ -147,7 +142,7 @@ def test_at_midnight_a_task_is_overdue_although_nobody_has_written(
     cached_app: Flask, at: Callable[[str], None], query: str
 ) -> None:
     at("2026-03-31T23:59:59+00:00")
-    ada = there(cached_app, make_person(cached_app, "ada"))
+    ada = make_person(cached_app, "ada").at(cached_app)
     task = ada.create_task(due_date="2026-03-31")["id"]
     path = f"/tasks?{query}"
     before = ada.get(path)
@@ -161,7 +156,7 @@ def test_at_midnight_a_task_is_overdue_although_nobody_has_written(
 
 
 def test_the_links_of_a_cached_page_are_those_of_the_host_that_was_asked(cached_app: Flask, ada: Person) -> None:
-    reader = there(cached_app, ada)
+    reader = ada.at(cached_app)
     for host in ("localhost", "tasks.example.com", "localhost"):
         link = reader.get("/tasks", headers={"Host": host}).headers["Link"]
         assert link.startswith(f"<http://{host}/api/v1/tasks?")
@@ -173,7 +168,7 @@ def test_the_pages_after_the_first_are_made_each_time(
     """A cursor may be too old from one moment to the next, which nothing in the tables tells."""
     for _ in range(3):
         ada.create_task()
-    reader = there(cached_app, ada)
+    reader = ada.at(cached_app)
     path = "/tasks?per_page=1&cursor="
     cursor = reader.get(path).get_json()["meta"]["pagination"]["next_cursor"]
     for _ in range(2):
@@ -184,7 +179,7 @@ def test_the_pages_after_the_first_are_made_each_time(
 
 def test_whatever_changes_a_row_is_seen_by_the_next_read(app: Flask, cached_app: Flask, ada: Person) -> None:
     task = ada.create_task()
-    reader = there(cached_app, ada)
+    reader = ada.at(cached_app)
 
     def title() -> str:
         shown = reader.get(f"/tasks/{task['id']}").get_json()["data"]["title"]
@@ -213,7 +208,7 @@ def test_interleaved_reads_and_writes_are_never_stale(cached_app: Flask, ada: Pe
     reads: list[int] = []
 
     def work(number: int) -> None:
-        writer, reader = ada, there(cached_app, ada)
+        writer, reader = ada, ada.at(cached_app)
         own = tasks[number]
         for count in range(25):
             changed = (writer if count % 2 else reader).patch(f"/tasks/{own}", {"title": f"{number} {count}"})
@@ -243,7 +238,7 @@ def test_an_answer_that_is_too_large_to_keep_is_made_each_time(
     monkeypatch.setattr(answers, "MAX_ENTRY_BYTES", 150_000)
     for _ in range(15):
         ada.create_task(description="x" * 10_000)
-    reader = there(cached_app, ada)
+    reader = ada.at(cached_app)
     for _ in range(2):
         cached_statements.clear()
         assert len(reader.get("/tasks").data) > 150_000
@@ -253,7 +248,7 @@ def test_an_answer_that_is_too_large_to_keep_is_made_each_time(
 def test_a_read_costs_the_redis_of_the_cache_one_round_trip_and_a_write_none(
     remake_app: Callable[..., Flask], ada: Person, own_redis_server: RedisServer
 ) -> None:
-    reader = there(remake_app(cache__backend="redis", cache__url=own_redis_server.url), ada)
+    reader = ada.at(remake_app(cache__backend="redis", cache__url=own_redis_server.url))
 
     def count(work: Callable[[], Any]) -> dict[str, int]:
         def calls(client: Any) -> dict[str, int]:
@@ -279,7 +274,7 @@ def test_what_somebody_plants_in_redis_is_never_shown(
     remake_app: Callable[..., Flask], ada: Person, own_redis_server: RedisServer
 ) -> None:
     application = remake_app(cache__backend="redis", cache__url=own_redis_server.url)
-    reader = there(application, ada)
+    reader = ada.at(application)
     ada.create_task()
     true = reader.get("/tasks").data
     with own_redis_server.client as client:

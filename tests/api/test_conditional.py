@@ -136,10 +136,7 @@ def test_a_deployment_may_demand_the_state_of_every_write(
     app: Flask, remake_app: Callable[..., Flask], subtests: pytest.Subtests
 ) -> None:
     world, strict = make_world(app), remake_app(require_if_match=True)
-    there = {
-        name: Person(strict, person.username, person.user_id, person.role, person.tokens)
-        for name, person in world.people.items()
-    }
+    there = {name: person.at(strict) for name, person in world.people.items()}
     for operation in WRITES:
         if operation in UNCONDITIONAL:
             continue
@@ -323,7 +320,7 @@ def test_the_statement_that_writes_names_the_version(ada: Person, statements: li
 
 def test_of_fifty_editors_of_one_version_one_wins_and_no_change_is_lost(app: Flask, ada: Person) -> None:
     path = f"/tasks/{ada.create_task(description='')['id']}"
-    editors = [Person(app, ada.username, ada.user_id, ada.role, ada.tokens) for _ in range(50)]
+    editors = [ada.at(app) for _ in range(50)]
     for round_number in range(4):
         before = ada.get(path)
         text, tag = before.get_json()["data"]["description"], before.headers["ETag"]
@@ -359,7 +356,7 @@ def test_of_a_change_and_a_deletion_of_one_version_one_wins(app: Flask, ada: Per
         gate = threading.Barrier(6)
 
         def act(number: int, path: str = path, tag: str = tag, codes: dict[int, int] = codes, gate: Any = gate) -> None:
-            person = Person(app, ada.username, ada.user_id, ada.role, ada.tokens)
+            person = ada.at(app)
             gate.wait()
             if number % 2:
                 response = person.delete(path, headers=match(tag))
@@ -389,7 +386,7 @@ def test_accounts_and_members_lose_no_change_either(app: Flask, ada: Person, bob
         def write(
             number: int, path: str = path, bodies: Any = bodies, tag: str = tag, codes: Any = codes, gate: Any = gate
         ) -> None:
-            person = Person(app, ada.username, ada.user_id, ada.role, ada.tokens)
+            person = ada.at(app)
             gate.wait()
             method = "PATCH" if path == "/auth/me" else "PUT"
             codes.append(person.open(method, path, bodies[number], headers=match(tag)).status_code)

@@ -81,7 +81,7 @@ def test_pages_of_a_configured_origin_may_send_and_read_all_that_the_contract_ha
         assert method in names(asked.headers["Access-Control-Allow-Methods"])
         assert asked.headers["Access-Control-Max-Age"] == "7200"
         assert "Origin" in asked.vary
-    person = Person(app, "ada", ada.user_id, ada.role, ada.tokens)
+    person = ada.at(app)
     for path in ("/tasks", "/tasks/999"):  # Pages must be able to read errors as well.
         answer = person.get(path, headers={"Origin": ORIGIN})
         assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN

@@ -96,7 +96,7 @@ def test_fifty_at_once_make_one_task_and_hear_the_same(app: Flask, ada: Person) 
     start = threading.Barrier(50)
 
     def send() -> None:
-        client = Person(app, "ada", ada.user_id, ada.role, ada.tokens)
+        client = ada.at(app)
         start.wait()
         answers.append(client.post("/tasks", {"title": "A"}, headers=KEY))
 
@@ -278,7 +278,7 @@ def test_a_new_api_key_is_shown_again_to_who_repeats_the_request(ada: Person) ->
 def test_an_upstream_hears_of_a_request_once(remake_app: Callable[..., Flask], ada: Person) -> None:
     with UpstreamServer() as server:
         app = remake_app(upstreams__post__base_url=f"{server.url}/post", upstreams__post__allow_post=True)
-        person = Person(app, "ada", ada.user_id, ada.role, ada.tokens)
+        person = ada.at(app)
         answers = [person.post("/upstreams/post/echo", {"a": 1}, headers=KEY) for _ in range(3)]
         assert {answer.status_code for answer in answers} == {200}
         assert len(server.seen) == 1

@@ -29,10 +29,6 @@ _SUMS = ("http_request_duration_seconds_count", "db_connections_in_use", "http_r
 OF_ONE_ANSWER = ("X-Request-ID", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 
 
-def there(app: Flask, person: Person) -> Person:
-    return Person(app, person.username, person.user_id, person.role, person.tokens)
-
-
 def ways(app: Flask) -> KeptAnswers:
     kept: KeptAnswers = app.extensions[EXTENSION]
     return kept
@@ -67,7 +63,7 @@ def limited(remake_app: Callable[..., Flask]) -> Flask:
 
 @pytest.fixture
 def reader(limited: Flask, ada: Person) -> Person:
-    return there(limited, ada)
+    return ada.at(limited)
 
 
 @pytest.fixture
@@ -357,7 +353,7 @@ def test_who_has_logged_out_elsewhere_hears_401_at_once(reader: Person, ada: Per
 def test_who_is_deactivated_or_loses_a_right_hears_so_at_once(
     app: Flask, limited: Flask, bob: Person, ada: Person, admin: Person, world: dict[str, str]
 ) -> None:
-    viewer, boss = there(limited, bob), there(limited, admin)
+    viewer, boss = bob.at(limited), admin.at(limited)
     warm(viewer, world["project"])
     assert ada.delete(world["member"]).status_code == 204
     assert viewer.get(world["project"]).status_code == 403
@@ -375,10 +371,10 @@ def test_nobody_gets_the_answer_to_another(
     limited: Flask, reader: Person, bob: Person, admin: Person, world: dict[str, str]
 ) -> None:
     warm(reader, *world.values())
-    for other in (there(limited, bob), there(limited, admin)):
+    for other in (bob.at(limited), admin.at(limited)):
         for path in world.values():
             both_ways(other, path, {})
-    assert there(limited, bob).get(world["task"]).status_code == 403
+    assert bob.at(limited).get(world["task"]).status_code == 403
 
 
 def test_a_token_that_expires_is_refused_in_that_second(limited: Flask, reader: Person, world: dict[str, str]) -> None:
@@ -416,7 +412,7 @@ def test_a_limit_is_exact_over_processes_and_ways(
     remake_app: Callable[..., Flask], ada: Person, world: dict[str, str], patient_limits: None
 ) -> None:
     apps = [remake_app(ratelimit_enabled=True, limits__user="25 per hour") for _ in range(2)]
-    people = [there(app, ada) for app in apps]
+    people = [ada.at(app) for app in apps]
     statuses: list[int] = []
 
     def ask(number: int) -> None:
@@ -437,7 +433,7 @@ def test_a_limit_is_exact_over_processes_and_ways(
 def test_an_unchanged_copy_costs_nothing_and_a_full_window_refuses_it(
     remake_app: Callable[..., Flask], ada: Person, world: dict[str, str]
 ) -> None:
-    person = there(remake_app(ratelimit_enabled=True, limits__user="5 per hour"), ada)
+    person = ada.at(remake_app(ratelimit_enabled=True, limits__user="5 per hour"))
     tag = person.get(world["task"]).headers["ETag"]
     left = [person.get(world["task"]).headers["X-RateLimit-Remaining"] for _ in range(2)]
     assert left == ["3", "2"]

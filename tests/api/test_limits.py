@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("patient_limits")
 
 
 def as_in(app: Flask, person: Person) -> Person:
-    return Person(app, person.username, person.user_id, person.role, person.tokens)
+    return person.at(app)
 
 
 def limited(response: TestResponse) -> tuple[str, str]:

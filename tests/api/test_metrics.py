@@ -149,7 +149,7 @@ def test_requests_are_counted_by_template_and_strangers_cannot_add_series(measur
 @on_both
 def test_cached_answers_refusals_and_connections_are_counted(remake_app: Callable[..., Flask], ada: Person) -> None:
     app = remake_app(metrics__enabled=True, ratelimit_enabled=True, limits__user="3 per minute")
-    person = Person(app, "ada", ada.user_id, ada.role, ada.tokens)
+    person = ada.at(app)
     statuses = [person.get("/tasks").status_code for _ in range(4)]
     assert statuses == [200, 200, 200, 429]
     for _ in range(6):

@@ -111,7 +111,7 @@ def test_the_parameters_of_a_profile_are_strict(ada: Person, query: str) -> None
 def test_a_profile_is_right_directly_after_every_kind_of_write(
     app: Flask, ada: Person, bob: Person, remake_app: Callable[..., Flask]
 ) -> None:
-    elsewhere = Person(remake_app(), ada.username, ada.user_id, ada.role, ada.tokens)
+    elsewhere = ada.at(remake_app())
 
     def seen() -> Any:
         here, there = profile(ada), profile(elsewhere)

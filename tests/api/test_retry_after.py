@@ -194,7 +194,7 @@ def test_a_limit_of_several_windows_tells_the_longest_wait(
     remake_app: Callable[..., Flask], ada: Person, clock: Time
 ) -> None:
     app = remake_app(ratelimit_enabled=True, limits__user="2 per second; 3 per minute")
-    person = Person(app, ada.username, ada.user_id, ada.role, ada.tokens)
+    person = ada.at(app)
     assert [person.get("/welcome").status_code for _ in range(2)] == [200] * 2
     refused = [answer for _ in range(4) if (answer := person.get("/tasks")).status_code == 429]
     seconds, reset = named(refused[-1])
@@ -225,7 +225,7 @@ def test_an_answer_that_two_limits_concern_names_one_of_them(remake_app: Callabl
 
 def test_a_job_that_is_worth_a_look_soon_waits_for_the_limit(remake_app: Callable[..., Flask], ada: Person) -> None:
     app = remake_app(ratelimit_enabled=True, limits__user="4 per minute")
-    person = Person(app, ada.username, ada.user_id, ada.role, ada.tokens)
+    person = ada.at(app)
     ordered = person.post(f"/tasks/{person.create_task()['id']}/process")
     place = f"/jobs/{ordered.get_json()['data']['job_id']}"
     assert person.get(place).headers["Retry-After"] == "2"

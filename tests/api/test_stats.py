@@ -384,7 +384,7 @@ def test_two_applications_never_show_each_other_stale_numbers(
 ) -> None:
     """Two applications on one database keep memos of their own, as two processes do."""
     here = ada
-    there = Person(remake_app(), ada.username, ada.user_id, ada.role, ada.tokens)
+    there = ada.at(remake_app())
     source = random.Random(7)
     counts = dict.fromkeys(NONE, 0)
     ids: list[tuple[int, str]] = []
@@ -419,14 +419,14 @@ def test_parallel_writers_and_readers_never_see_fewer_tasks_than_were_acknowledg
 
     def write() -> None:
         nonlocal acknowledged
-        person = Person(ada.app, ada.username, ada.user_id, ada.role, ada.tokens)
+        person = ada.at(ada.app)
         for _ in range(15):
             person.create_task()
             with lock:
                 acknowledged += 1
 
     def read() -> None:
-        person = Person(ada.app, ada.username, ada.user_id, ada.role, ada.tokens)
+        person = ada.at(ada.app)
         while not stop.is_set():
             least = acknowledged
             data = stats(person)

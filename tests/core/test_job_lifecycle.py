@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from flask import Flask
-from sqlalchemy import event, select, update
+from sqlalchemy import Connection, event, select, update
 from sqlalchemy.orm import Session
 
 from core.jobs import service as jobs
@@ -16,7 +16,7 @@ from core.jobs.kinds import EMAIL_WELCOME, PROCESS_TASK
 from core.jobs.model import Job, JobState
 from core.platform import clock
 from core.platform.database.base import db
-from core.platform.database.session import transaction
+from core.platform.database.session import is_writing, transaction
 from core.runs import lifecycle
 from core.runs import service as runs
 from core.runs.run import LeaseLost, Run, pause_after
@@ -77,6 +77,23 @@ def test_a_job_is_taken_for_sending_once_per_lease(app: Flask, job_id: UUID) -> 
         assert lifecycle.take_due(lease_seconds=LEASE) == []
         make_due(job_id)
         assert len(lifecycle.take_due(lease_seconds=LEASE)) == 1
+
+
+def test_what_is_due_is_ranked_before_anybody_is_kept_from_writing(app: Flask, job_id: UUID) -> None:
+    """It takes the longer the more waits, and SQLite has one writer."""
+    ranked_while_writing: list[bool] = []
+
+    def note(connection: Connection, cursor: object, statement: str, *rest: object) -> None:
+        if "row_number" in statement.lower():
+            ranked_while_writing.append(is_writing())
+
+    with app.app_context():
+        event.listen(db.engine, "before_cursor_execute", note)
+        try:
+            assert [sending.job_id for sending in lifecycle.take_due(lease_seconds=LEASE)] == [job_id]
+        finally:
+            event.remove(db.engine, "before_cursor_execute", note)
+    assert ranked_while_writing == [False]
 
 
 def test_many_relays_take_each_job_once(app: Flask, ada: Person, task_id: int) -> None:

@@ -28,11 +28,11 @@ def job(state: JobState) -> dict[str, Any]:
         lambda jobs: jobs.any_due(clock.now(), frozenset(KINDS)),
         lambda jobs: jobs.any_due(clock.now(), None),
         lambda jobs: jobs.next_due(frozenset(KINDS)),
-        lambda jobs: jobs.lock_due(clock.now(), frozenset(KINDS), 50),
+        lambda jobs: jobs.due_by_turns(clock.now(), frozenset(KINDS), 50),
         lambda jobs: jobs.count_open(ordered_before=clock.now(), due_before=clock.now()),
         lambda jobs: jobs.summarise_open(),
     ],
-    ids=["any_due of kinds", "any_due", "next_due", "lock_due", "count_open", "summarise_open"],
+    ids=["any_due of kinds", "any_due", "next_due", "due_by_turns", "count_open", "summarise_open"],
 )
 def test_open_jobs_are_found_by_the_small_indexes(app: Flask, ask: Callable[[JobRepository], Any]) -> None:
     asked: list[tuple[str, Any]] = []

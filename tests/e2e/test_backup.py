@@ -27,7 +27,7 @@ from core.tasks.model import Task, TaskChange
 from tests.support.commands import Done, Operator
 from tests.support.engines import on_postgresql, on_sqlite
 from tests.support.loaded import Forked, loaded
-from tests.support.people import Person, make_person
+from tests.support.people import make_person
 from tests.support.servers import PostgresServer
 
 
@@ -120,7 +120,7 @@ def test_a_backup_is_one_moment_and_comes_back_on_another_machine(
         assert db.session.scalar(select(func.count()).select_from(Job).where(Job.kind == "email.task_created")) == count
     assert 0 < count < len(written)
     # Neither tokens nor keys notice that it is another machine, and the next number is a new one.
-    same = Person(restored, "ada", ada.user_id, ada.role, ada.tokens)
+    same = ada.at(restored)
     assert same.get("/tasks", token="", headers={"X-API-Key": key}).status_code == 200
     assert same.create_task()["id"] > count
     found = same.get("/search?q=plants").get_json()

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -48,6 +48,10 @@ class Person:
     @property
     def actor(self) -> Actor:
         return Actor(self.user_id, self.role)
+
+    def at(self, app: Flask) -> "Person":
+        """Return the same person, with the same tokens, at another application."""
+        return replace(self, app=app)
 
     def log_in(self, password: str = PASSWORD) -> TestResponse:
         response = self.post("/auth/login", {"username": self.username, "password": password}, token="")

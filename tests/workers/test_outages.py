@@ -15,7 +15,7 @@ def test_work_goes_on_after_redis_was_killed_and_came_back_empty(
     remake_app: Callable[..., Flask], ada: Person, own_redis_server: RedisServer
 ) -> None:
     app = remake_app(redis_url=own_redis_server.url)
-    person = Person(app, "ada", ada.user_id, ada.role, ada.tokens)
+    person = ada.at(app)
     short = {"TASKLANE_JOBS__LEASE_SECONDS": "1"}
     with process(app, "scheduler", **short):
         process_task(person)
@@ -34,7 +34,7 @@ def test_a_worker_outlives_redis_and_so_does_its_job(
     remake_app: Callable[..., Flask], ada: Person, own_redis_server: RedisServer
 ) -> None:
     app = remake_app(redis_url=own_redis_server.url)
-    person = Person(app, "ada", ada.user_id, ada.role, ada.tokens)
+    person = ada.at(app)
     settings = {"TASKLANE_PROCESSING__STEP_SECONDS": "0.3", "TASKLANE_JOBS__LEASE_SECONDS": "2"}
     with process(app, "scheduler", **settings), process(app, "worker", **settings) as worker:
         _, job_id = process_task(person)
@@ -59,7 +59,7 @@ def test_a_worker_waits_for_a_redis_that_is_not_there_yet(
     remake_app: Callable[..., Flask], ada: Person, own_redis_server: RedisServer
 ) -> None:
     app = remake_app(redis_url=own_redis_server.url)
-    person = Person(app, "ada", ada.user_id, ada.role, ada.tokens)
+    person = ada.at(app)
     log = log_of(app.extensions["tasklane"], "worker")
     own_redis_server.kill()
     with process(app, "scheduler"), process(app, "worker"):

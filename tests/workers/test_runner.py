@@ -305,7 +305,7 @@ def test_a_redis_that_is_down_loses_nothing_and_delays_nothing(
     app: Flask, ada: Person, own_redis_server: RedisServer, remake_app: Any
 ) -> None:
     other = remake_app(redis_url=own_redis_server.url)
-    ada_elsewhere = Person(other, "ada", ada.user_id, ada.role, ada.tokens)
+    ada_elsewhere = ada.at(other)
     own_redis_server.kill()
     start = time.perf_counter()
     task = ada_elsewhere.create_task()
