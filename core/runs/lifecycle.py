@@ -110,12 +110,6 @@ def new_token() -> str:
     return secrets.token_hex(16)
 
 
-def claim(job_id: UUID, attempt: int, *, lease_seconds: float) -> Run | None:
-    """Start a job for this worker. None means there is nothing to do: a late duplicate or a cancelled job."""
-    runs = claim_all([Attempt(job_id, attempt)], token=new_token(), lease_seconds=lease_seconds)
-    return runs[0] if runs else None
-
-
 @repeated
 def claim_all(attempts: Collection[Attempt], *, token: str, lease_seconds: float) -> list[Run]:
     """Start jobs for this worker, in one transaction. A late duplicate and a cancelled job are missing in the answer.
@@ -187,7 +181,7 @@ def rehearse() -> None:
     this one.
     """
     nobody = uuid4()
-    claim(nobody, 0, lease_seconds=1)
+    claim_all([Attempt(nobody, 0)], token=new_token(), lease_seconds=1)
     JobRepository(db.session()).find(nobody)
     run = Run(nobody, "", "", 1, 1, None, {}, 1)
     for step in (run.require_held, run.extend):

@@ -132,17 +132,22 @@ def find(kept: Kept, actor: Actor, all_marks: str, known: etags.Tags | None) -> 
     entry = cache.get(question, stamp=stamp, near=not kept.is_page, is_counted=False)
     if entry is None:
         return None
-    head, _, body = entry.partition(b"\n")
-    headers = orjson.loads(head)
+    headers, body = _read(entry)
     holds = known is not None and known.match_weakly(headers["ETag"])
     return Found(headers, None if holds else body, is_near=not kept.is_page)
+
+
+def _read(entry: bytes) -> tuple[dict[str, str], bytes]:
+    """Return the headers and the body of an answer that was kept."""
+    head, _, body = entry.partition(b"\n")
+    return orjson.loads(head), body
 
 
 def _find_or_make(question: str, stamp: str, make: Callable[[], Response], *, near: bool = False) -> Response:
     entry = cache.get(question, stamp=stamp, near=near)
     if entry is not None:
-        head, _, body = entry.partition(b"\n")
-        return current_app.response_class(body, headers=orjson.loads(head), mimetype="application/json")
+        headers, body = _read(entry)
+        return current_app.response_class(body, headers=headers, mimetype="application/json")
     response = make()
     if response.status_code == 200:
         body = response.get_data()
