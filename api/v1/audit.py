@@ -34,7 +34,7 @@ event_out = ns.model(
 list_query = query.list_parser(audit.SORTABLE, "-at")
 query.add(list_query, "kind", query.one_or_more(EventKind), "Only these, comma-separated or repeated.")
 query.add(list_query, "user_id", query.user_reference, "Only those of this account; `me` is the caller.")
-query.add_range(list_query, "at", query.moment)
+query.add_range(list_query, "at", query.moment, "Noted")
 
 
 @ns.route("/security-events")

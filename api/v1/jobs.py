@@ -60,7 +60,7 @@ followed_out = ns.model(
 list_query = query.list_parser(runs.SORTABLE, "-created_at")
 query.add(list_query, "state", query.one_or_more(JobState), "Only these, comma-separated or repeated.")
 query.add(list_query, "kind", query.one_or_more(KINDS), "Only these, comma-separated or repeated.")
-query.add_range(list_query, "created_at", query.moment)
+query.add_range(list_query, "created_at", query.moment, "Ordered")
 
 follow_query = query.parser()
 query.add(

@@ -22,7 +22,7 @@ FIELDS = Fields(
         writer=Writer.EDITOR,
         required=True,
         sortable=True,
-        filter=InRange(),
+        filter=InRange("Price"),
         column=4,
         description="An exact amount with at most two decimal places.",
     ),
@@ -50,6 +50,6 @@ FIELDS = Fields(
     ),
     Field("created_by", Ref("users"), filter=Exact("Only items of this user; `me` is the caller."), column=7),
     Field("version", Whole(1, MAX_ID), column=8, description="Grows with every change.", example=1),
-    Field("created_at", Moment(), sortable=True, filter=InRange(), column=9),
+    Field("created_at", Moment(), sortable=True, filter=InRange("Created"), column=9),
     Field("updated_at", Moment(), column=10),
 )

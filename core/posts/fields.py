@@ -38,6 +38,6 @@ FIELDS = Fields(
         hint="The task that it is about; stays as it is.",
     ),
     Field("version", Whole(1, MAX_ID), column=8, description="Grows with every change.", example=1),
-    Field("created_at", Moment(), sortable=True, filter=InRange(), column=9),
+    Field("created_at", Moment(), sortable=True, filter=InRange("Created"), column=9),
     Field("updated_at", Moment(), sortable=True, column=10),
 )

@@ -40,7 +40,7 @@ def declare(kind: str) -> None:
         writer=Writer.EDITOR,
         nullable=True,
         sortable=True,
-        filter=InRange(),
+        filter=InRange("Severity"),
         column=place,
         example=EXAMPLE,
     )

@@ -153,7 +153,7 @@ def list_parser(filters: Filters, default_sort: str, *, first: Sequence[str] = (
         query.add(parser, name, convert, description)
     for field in declared:
         if isinstance(field.filter, InRange):
-            query.add_range(parser, field.name, _converter(field.type))
+            query.add_range(parser, field.name, _converter(field.type), field.filter.subject)
     return parser
 
 

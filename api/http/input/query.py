@@ -183,9 +183,24 @@ def _order_by(names: Sequence[str]) -> Converter:
     return _documented_list({"type": "string", "enum": words}, lambda value: value)
 
 
-def add_range(target: reqparse.RequestParser, name: str, convert: Converter) -> None:
-    """Add `name` and `name[gte]` and so on."""
-    add(target, name, convert, f"Exactly this {name}.")
+# In the order of the words: of moments, of days, of numbers.
+_BOUNDS = {
+    "eq": ("exactly at", "exactly on", "exactly"),
+    "gt": ("after", "after", "greater than"),
+    "gte": ("at or after", "on or after", "greater than or equal to"),
+    "lt": ("before", "before", "less than"),
+    "lte": ("at or before", "on or before", "less than or equal to"),
+}
+
+
+def add_range(target: reqparse.RequestParser, name: str, convert: Converter, subject: str) -> None:
+    """Add `name` and `name[gte]` and so on, each with a sentence that begins with `subject`."""
     for operator in OPERATORS:
-        if operator != "eq":
-            add(target, f"{name}[{operator}]", convert, f"Only with a {name} {operator} this.")
+        of_moments, of_days, of_numbers = _BOUNDS[operator]
+        if convert is moment:
+            bound = f"{of_moments} this moment"
+        elif convert is day:
+            bound = f"{of_days} this day"
+        else:
+            bound = f"{of_numbers} this"
+        add(target, name if operator == "eq" else f"{name}[{operator}]", convert, f"{subject} {bound}.")

@@ -48,7 +48,9 @@ class AnyOf:
 
 @dataclass(frozen=True, slots=True)
 class InRange:
-    """Filters: exactly this, `[gt]`, `[gte]`, `[lt]`, `[lte]`."""
+    """Filters: exactly this, `[gt]`, `[gte]`, `[lt]`, `[lte]`, whose texts begin with `subject`."""
+
+    subject: str  # "Created" (after this moment)
 
 
 @dataclass(frozen=True, slots=True)
