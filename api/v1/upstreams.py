@@ -18,8 +18,8 @@ from core.bootstrap import current_upstreams
 from core.platform.access import Permission
 from core.platform.errors import Malformed
 from core.upstreams import service as upstreams
-from core.upstreams.address import MAX_PATH
 from core.upstreams.breaker import BreakerState
+from core.upstreams.registry import MAX_PATH
 
 ns = Namespace("upstreams", description="Ask other services, configured by name", path="/v1/upstreams")
 

@@ -9,7 +9,6 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as NoAnswer
-from rq import Worker
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.jobs.kinds import EMAILS
@@ -33,6 +32,9 @@ log = logging.getLogger("tasklane.health")
 PATIENCE = 1.0
 # A job that has waited for this long shows that no worker takes it.
 UNNOTICED = timedelta(seconds=10)
+
+# Where RQ names its workers. It is not loaded for that: a web process has no other use for it.
+_WORKERS = "rq:workers"
 
 # What must be "ok" for the service to do all that it is for.
 _NEEDED = ("database", "migrations", "redis")
@@ -181,5 +183,5 @@ def _ask_queue(settings: Settings, on_error: OnError) -> _Queue:
 def count_workers(connection: "Redis") -> int:
     """Return how many workers are alive."""
     # The set also names workers that could not say goodbye.
-    keys = connection.smembers(Worker.redis_workers_keys)
+    keys = connection.smembers(_WORKERS)
     return int(connection.exists(*keys)) if keys else 0

@@ -12,8 +12,8 @@ from urllib.parse import quote, urlencode
 import httpx
 
 from core.platform.errors import Malformed
+from core.upstreams.registry import MAX_PATH
 
-MAX_PATH = 1024
 MAX_QUERY = 4096
 _PLAIN = frozenset(" !$&'()*+,-.:=_~")
 _RULE = (

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # How much memory of a process the answers of all upstreams may take.
 MAX_CACHED_BYTES = 8 * 1024 * 1024
+# Characters of a path below the address of an upstream.
+MAX_PATH = 1024
 
 
 @dataclass(frozen=True, slots=True)

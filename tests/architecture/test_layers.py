@@ -271,8 +271,9 @@ def test_nobody_loads_what_only_some_need() -> None:
     """matplotlib takes most of a second and 50 MB, which all but the process that draws would waste.
 
     What metrics, reports of errors and log files need is loaded only where these are switched on, what writes
-    workbooks when one is written, what migrates when somebody migrates, what checks an address of e-mail when there is
-    one, and the client that the embedded server brings along only by `dev`. What asks upstreams is for the web process.
+    workbooks when one is written, what migrates when somebody migrates, what checks an address of e-mail when there
+    is one, and the client that the embedded server brings along only by `dev`. What asks upstreams is for a web
+    process that has some, and RQ for workers.
     """
     heavy = (
         "matplotlib",
@@ -289,7 +290,9 @@ def test_nobody_loads_what_only_some_need() -> None:
     )
     # What one of them had loaded would still be there after the last.
     script = (
-        "import sys, core.operations.commands.jobs, workers.commands\n"
+        "import sys, api\n"
+        "print([name for name in ('httpx', 'rq') if name in sys.modules])\n"
+        "import core.operations.commands.jobs, workers.commands\n"
         "print('httpx' in sys.modules)\n"
         "import api.commands\n"
         f"print([name for name in {heavy} if name in sys.modules])\n"
@@ -297,7 +300,7 @@ def test_nobody_loads_what_only_some_need() -> None:
         f"print([name for name in {heavy} if name in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert found.stdout == "False\n[]\n['valkey']\n"
+    assert found.stdout == "[]\nFalse\n[]\n['valkey']\n"
 
 
 @pytest.mark.slow
