@@ -15,6 +15,7 @@ from core.jobs.model import Job
 from core.platform.config.errors import ConfigError
 from core.platform.config.load import ROOT, load_settings
 from core.platform.database.base import db
+from core.platform.database.engine import current_reader
 from tests.support import work
 from tests.support.engines import on_both
 from tests.support.people import Person, make_person
@@ -164,6 +165,10 @@ def test_cached_answers_refusals_and_connections_are_counted(remake_app: Callabl
     assert value(busy, "db_connections_in_use") - value(found, "db_connections_in_use") == 2
     assert value(busy, "db_connections_limit") > 2
     assert value(read(app), "db_connections_in_use") == value(found, "db_connections_in_use")
+    assert value(found, "db_connections_kept") >= 1
+    with app.app_context():
+        current_reader().close()
+    assert value(read(app), "db_connections_kept") == 0
     # Whoever watches is never refused.
     assert {app.test_client().get("/metrics").status_code for _ in range(10)} == {200}
 

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from core.platform.database.session import transaction
 from tests.support.answers import data
-from tests.support.engines import on_both
+from tests.support.engines import on_both, on_sqlite
 from tests.support.people import Person
 from tests.support.servers import RedisServer
 
@@ -160,6 +160,20 @@ def test_an_unmigrated_database_is_not_ready(
     response = Person(remake_app(database_url=new_database_url())).get("/health/ready")
     assert response.status_code == 503
     assert response.get_json()["checks"]["migrations"] == "pending"
+
+
+@on_sqlite
+def test_a_list_that_needs_an_index_of_a_migration_that_is_pending_waits_for_it(app: Flask, admin: Person) -> None:
+    """Other lists are answered meanwhile, but a load balancer sends none to a process that is not ready."""
+    name = "ix_tasks_open_due_date_id"
+    with app.app_context(), transaction() as session:
+        made = session.scalar(text("SELECT sql FROM sqlite_master WHERE name = :name"), {"name": name})
+        session.execute(text(f"DROP INDEX {name}"))
+    response = admin.get("/tasks?overdue=true")
+    with app.app_context(), transaction() as session:
+        session.execute(text(made))
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
+    assert admin.get("/tasks?overdue=true").status_code == 200
 
 
 @on_both

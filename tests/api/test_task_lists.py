@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from itsdangerous import TimestampSigner
+from itsdangerous import TimestampSigner, URLSafeTimedSerializer
 
 from core.platform.database import paging
 from tests.support.engines import on_sqlite
@@ -87,12 +87,22 @@ def test_beyond_what_is_counted_there_is_no_last_page_but_always_a_next_one(
     monkeypatch.setattr(paging, "MOST_COUNTED", 2)
     response = five.get("/tasks?per_page=2")
     shown = pagination(response)
-    assert (shown["total"], shown["pages"], shown["total_is_exact"]) == (2, 1, False)
+    # No number of pages, which a loop would take for the end.
+    assert (shown["total"], shown["pages"], shown["total_is_exact"]) == (2, None, False)
     assert set(links(response)) == {"first", "next"}
     assert set(links(five.get("/tasks?per_page=2&page=2"))) == {"first", "prev", "next"}
     assert set(links(five.get("/tasks?per_page=2&page=3"))) == {"first", "prev"}
     by_cursor = pagination(five.get("/tasks?per_page=2&cursor="))
     assert (by_cursor["total"], by_cursor["total_is_exact"]) == (None, None)
+
+
+def test_a_cursor_has_the_values_of_all_keys_for_other_releases_that_go_on_from_it(five: Person) -> None:
+    first = five.get("/tasks?sort=id,title&per_page=2")
+    cursor = pagination(first)["next_cursor"]
+    _, (_, values) = URLSafeTimedSerializer("any", salt="paging").loads_unsafe(cursor)
+    last = first.get_json()["data"][-1]
+    assert values == [last["id"], last["title"]]
+    assert titles(five.get(f"/tasks?sort=id,title&per_page=2&cursor={cursor}")) == ["c", "d"]
 
 
 def test_a_member_gets_what_they_see_in_several_ways_once_and_in_order(ada: Person, bob: Person) -> None:

@@ -80,6 +80,7 @@ def test_a_mistake_is_no_outage(error: Exception) -> None:
         (wrapped(psycopg.errors.ReadOnlySqlTransaction("a stand-by")), Trouble.READ_ONLY, False),
         (wrapped(psycopg.errors.UndefinedTable("nobody has migrated")), None, False),
         (of_sqlite("SELECT * FROM tasks"), None, False),
+        (of_sqlite("SELECT * FROM sqlite_master INDEXED BY what_a_later_migration_makes"), None, False),
         (PoolTimeout("all are in use"), None, False),
         (OSError(errno.ENOSPC, "No space left on device"), None, False),
     ],

@@ -39,7 +39,11 @@ _meta = shared.model(
                 {
                     "page": NullableInteger(required=True, description="Null in cursor mode.", example=1),
                     "per_page": fields.Integer(required=True, example=20),
-                    "pages": NullableInteger(required=True, description="Null in cursor mode.", example=3),
+                    "pages": NullableInteger(
+                        required=True,
+                        description="Null in cursor mode, and where not all rows were counted.",
+                        example=3,
+                    ),
                     "total": NullableInteger(required=True, description="Null in cursor mode.", example=42),
                     "total_is_exact": NullableBoolean(
                         required=True,

@@ -58,9 +58,7 @@ def _links(page: Page) -> str:
         if page.next_cursor:
             targets["next"] = {"cursor": page.next_cursor}
     else:
-        last = max(page.pages or 1, 1)
-        # Which page is the last is not known where not all rows were counted.
-        ends = page.total_is_exact or (page.next_cursor is None and page.number <= last)
+        ends, last = page.pages is not None, max(page.pages or 1, 1)
         targets["first"] = {"page": 1}
         if ends:
             targets["last"] = {"page": last}

@@ -37,6 +37,7 @@ from api.http.serving.shared_counts import Counts
 from core.jobs import tally
 from core.operations.installation import Operations
 from core.platform.database.base import db
+from core.platform.database.engine import current_reader
 from core.platform.process import numbering
 from core.version import VERSION
 
@@ -80,6 +81,8 @@ class Meters:
         self._refusals = {limit: refusals.labels(limit) for limit in LIMITS}
         self._pool_use = self._gauge("db_connections_in_use", "Database connections that requests hold.")
         self._pool_size = self._gauge("db_connections_limit", "Database connections that may be held at once.")
+        kept = "Database connections that stay open for what every request asks, beside the former."
+        self._kept = self._gauge("db_connections_kept", kept)
         # Finding the series of a metric takes longer than counting in it.
         self._known: dict[tuple[str, str, int], tuple[Any, Any]] = {}
 
@@ -100,6 +103,7 @@ class Meters:
         event.listen(db.engine, "checkin", lambda *connection: self._pool_use.dec())
         # One that is taken out of the pool for good leaves its place to another.
         event.listen(db.engine, "detach", lambda *connection: self._pool_use.dec())
+        current_reader().counted = self._kept.inc
 
     def counting(self, application: Callable[..., Any]) -> Callable[..., Any]:
         """Return the application with a count of what it is working on."""

@@ -99,7 +99,7 @@ def keys_of(
     *,
     filled: Collection[str] = (),
 ) -> list[Key]:
-    """Return the keys of a sort order, the last of which tells all rows apart. Raises Malformed for a bad sort.
+    """Return the keys of a sort order, one of which tells all rows apart. Raises Malformed for a bad sort.
 
     `filled` are columns in which no row of the list is null, although others may be.
     """
@@ -115,11 +115,15 @@ def keys_of(
         column = columns[name]
         nullable = bool(column.property.columns[0].nullable) and name not in filled
         keys.append(Key(column, name, part.startswith("-"), nullable))
-    for place, key in enumerate(keys, start=1):
-        if key.name == identity.key:
-            return keys[:place]  # Nothing is left to be told apart by others.
+    if any(key.name == identity.key for key in keys):
+        return keys
     # The tie-break runs the same way as the last key, so that one index serves both.
     return [*keys, Key(columns[identity.key], identity.key, keys[-1].descending, False)]
+
+
+def deciding(keys: Sequence[Key], identity: InstrumentedAttribute[Any]) -> Sequence[Key]:
+    """Return the keys up to the one that tells all rows apart, behind which nothing is left to be decided."""
+    return keys[: [key.name for key in keys].index(identity.key) + 1]
 
 
 def order_by(keys: Sequence[Key]) -> list[ColumnElement[Any]]:

@@ -23,6 +23,7 @@ from core.platform.database.keysets import (
     Span,
     Way,
     count_up_to,
+    deciding,
     guided_part_of,
     keys_of,
     order_by,
@@ -67,7 +68,12 @@ class Page:
 
     @property
     def pages(self) -> int | None:
-        return None if self.total is None else -(-self.total // self.size)
+        """Return the number of pages, None if it is not known: who loops up to a number takes it for the end."""
+        if self.total is None:
+            return None
+        counted = -(-self.total // self.size)
+        goes_on = self.next_cursor is not None or (self.number or 0) > counted
+        return None if goes_on and not self.total_is_exact else counted
 
 
 def paginate(
@@ -88,8 +94,9 @@ def paginate(
     index, and merged; an OR would have every row looked at. No row of the list lacks the values of
     what is `filled`. A `guide` has the rows counted first, and then says by which index to go.
     """
-    keys = keys_of(default_sort if request.sort is None else request.sort, sortable, identity, filled=filled)
-    binding = _binding(request, keys, str(identity))
+    named = keys_of(default_sort if request.sort is None else request.sort, sortable, identity, filled=filled)
+    keys = deciding(named, identity)
+    binding = _binding(request, named, str(identity))
     signer = URLSafeTimedSerializer(oldest_first(request.signing_keys), salt="paging")
     is_sqlite = session.get_bind().dialect.name == "sqlite"
     total, skipped, after = None, 0, None
@@ -101,7 +108,7 @@ def paginate(
         skipped = (request.number - 1) * request.size
     else:
         total = None
-        after = _open(signer, request, binding) if request.cursor else None
+        after = _open(signer, request, binding)[: len(keys)] if request.cursor else None
     # One row more than is shown tells whether there is a next page.
     span = Span(after, skipped, request.size + 1)
     if guide is not None and is_guided:
@@ -112,7 +119,8 @@ def paginate(
     items = rows[: request.size]
     following = None
     if len(rows) > request.size:
-        payload = [binding, [to_json(getattr(items[-1], key.name)) for key in keys]]
+        # With the values of all keys, as other releases read and write them.
+        payload = [binding, [to_json(getattr(items[-1], key.name)) for key in named]]
         following = str(signer.dumps(payload))
     return Page(
         items=items,
@@ -133,7 +141,8 @@ def in_order(
     identity: InstrumentedAttribute[Any],
 ) -> Select[Any]:
     """Return `query` in the order of a list. Raises Malformed for a bad sort."""
-    return query.order_by(*order_by(keys_of(default_sort if sort is None else sort, sortable, identity)))
+    keys = keys_of(default_sort if sort is None else sort, sortable, identity)
+    return query.order_by(*order_by(deciding(keys, identity)))
 
 
 def _binding(request: PageRequest, keys: Sequence[Key], listed: str) -> str:

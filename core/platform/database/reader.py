@@ -66,6 +66,8 @@ class Reader:
         self._prepared: dict[int, _Prepared] = {}
         # The one that was used last is taken first, so there are no more than were ever used at once.
         self._idle: deque[_Kept] = deque()
+        # Told of each connection that is opened (1) or given up (-1).
+        self.counted: Callable[[int], object] = lambda change: None
         event.listen(engine, "engine_disposed", lambda _: self.close())
 
     def first(self, query: Select[*tuple[Any, ...]], values: dict[str, Any]) -> tuple[Any, ...] | None:
@@ -86,11 +88,11 @@ class Reader:
             # All rows of it: a statement that is not at its end keeps a snapshot open.
             rows = kept.driver.execute(prepared.statement, parameters).fetchall()
         except self._engine.dialect.loaded_dbapi.Error:
-            kept.driver.close()
+            self._give_up(kept)
             self.close()
             return self._ask_ordinarily(query, values)
         except BaseException:
-            kept.driver.close()
+            self._give_up(kept)
             raise
         self._idle.append(kept)
         return prepared.read(rows[0]) if rows else None
@@ -98,7 +100,7 @@ class Reader:
     def close(self) -> None:
         """Close the connections that are not in use."""
         while self._idle:
-            self._idle.pop().driver.close()
+            self._give_up(self._idle.pop())
 
     def _prepare(self, query: Select[*tuple[Any, ...]]) -> _Prepared:
         return self._prepared.setdefault(id(query), _Prepared(query, self._engine.dialect))
@@ -114,7 +116,7 @@ class Reader:
             if kept.file == file:
                 return kept
             # What it reads is not the database any more.
-            kept.driver.close()
+            self._give_up(kept)
         return self._open(file) if isinstance(self._engine.pool, QueuePool) else None
 
     def _open(self, file: tuple[int, int] | None) -> _Kept:
@@ -127,7 +129,12 @@ class Reader:
         except BaseException:
             connection.close()
             raise
+        self.counted(1)
         return _Kept(driver, file)
+
+    def _give_up(self, kept: _Kept) -> None:
+        self.counted(-1)
+        kept.driver.close()
 
     def _ask_ordinarily(self, query: Select[*tuple[Any, ...]], values: dict[str, Any]) -> tuple[Any, ...] | None:
         with self._engine.connect() as connection:

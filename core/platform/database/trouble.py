@@ -41,9 +41,10 @@ _NOT_LET_IN = re.compile(
     r"too many clients already|too many connections|remaining connection slots|53300"
     r"|no more connections allowed|max_client_conn|max clients reached"
 )
-# Without migrations there is no table, and some tables may be another program's. Neither is a statement's fault.
+# Without migrations there is no table, or an index that SQLite is told to use is missing; and some tables may be
+# another program's. None of it is a statement's fault.
 _OF_THE_INSTALLATION = ("42P01", "42501")
-_NOT_A_TABLE = re.compile(r"no such table")
+_NOT_THERE = re.compile(r"no such (table|index)")
 # What a server says of itself that stops, starts or crashed because of another client: 57P01 to 57P03.
 _STOPPING = "57P"
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -82,7 +83,7 @@ def is_mistake(error: BaseException) -> bool:
         return True
     # SQLite has one name for all that is wrong with a statement.
     is_nameless = getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
-    return is_nameless and not _NOT_A_TABLE.search(str(cause))
+    return is_nameless and not _NOT_THERE.search(str(cause))
 
 
 def is_away(error: BaseException) -> bool:
