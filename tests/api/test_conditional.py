@@ -30,7 +30,7 @@ def none_match(tag: str) -> dict[str, str]:
 
 def sent(response: TestResponse, *but: str) -> dict[str, str]:
     """Return the headers but those that each answer has of its own."""
-    own = {"X-Request-ID", "Date", "X-RateLimit-Remaining", "X-RateLimit-Reset", *but}
+    own = {"X-Request-ID", "Date", "X-RateLimit-Remaining", "X-RateLimit-Reset", "RateLimit", *but}
     return {name: value for name, value in response.headers.items() if name not in own}
 
 

@@ -47,6 +47,7 @@ ONE: dict[str, tuple[str, str]] = {
     "api/test_oauth.py": ("sqlite", "the form of the log-in"),
     "api/test_page_answers.py": ("sqlite", "the fields of answers that pages print"),
     "api/test_password_reset.py": ("sqlite", "tokens and messages"),
+    "api/test_ratelimit_fields.py": ("sqlite", "headers of counters, which are in Redis"),
     "api/test_refusals.py": ("sqlite", "sizes and costs of refusals before any query"),
     "api/test_reports.py": ("sqlite", "validation of what is ordered; figures of both are in core/test_reports"),
     "api/test_retry_after.py": ("sqlite", "a header"),

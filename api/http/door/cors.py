@@ -4,7 +4,7 @@ from flask import Flask, Response, request
 from flask_cors import CORS
 
 from api.http.answers import etags
-from api.http.door import idempotency
+from api.http.door import idempotency, limit_headers
 from api.http.input import request_id
 from core.platform.config.settings import Settings
 
@@ -30,9 +30,7 @@ SHOWN_HEADERS = (
     "Accept-Patch",
     "Retry-After",
     "WWW-Authenticate",
-    "X-RateLimit-Limit",
-    "X-RateLimit-Remaining",
-    "X-RateLimit-Reset",
+    *limit_headers.NAMES,
     idempotency.REPLAYED,
     request_id.HEADER,
 )

@@ -10,7 +10,7 @@ from api.http.answers import errors
 from api.http.answers.failures import RequestsExceeded
 from api.http.door.cors import is_preflight
 from api.http.door.counting import Count
-from api.http.door.limit_headers import Windows, add_limits, concerns
+from api.http.door.limit_headers import Quota, add_limits, concerns
 from api.http.door.limiters import bind_limiters, caller_key, key_of, request_counter
 from core.platform.access import Actor
 from core.platform.config.current import current_settings
@@ -38,6 +38,15 @@ def limit_of(actor: Actor | None) -> str:
     if actor.key_id is not None:
         return limits.of_key(actor.key_id)
     return limits.admin if actor.is_admin else limits.user
+
+
+def policy_of(actor: Actor | None) -> str:
+    """Return the name of that limit, as its setting is named."""
+    if actor is None:
+        return "address"
+    if actor.key_id is not None:
+        return "api_key"
+    return "admin" if actor.is_admin else "user"
 
 
 def count_known(actor: Actor, *, counts: bool) -> Count | None:
@@ -70,13 +79,13 @@ def _count(*, counts: bool) -> Count:
     """Count this request, and note what its answer says of the limit."""
     count = request_counter().count(request_limit(), caller_key(), RequestsExceeded.scope, counts=counts)
     g.request_count = count
-    concerns(_windows)
+    concerns(_quota)
     return count
 
 
-def _windows() -> Windows:
+def _quota() -> Quota:
     count: Count = g.request_count
-    return count.windows
+    return Quota(policy_of(g.get("limited_actor")), count.windows)
 
 
 def _count_the_rest(response: Response) -> Response:

@@ -51,7 +51,7 @@ def _limited(view: Callable[..., Any], *limits: Limit) -> Callable[..., Any]:
             # Which name is tried is known when the body is there.
             return unlimited(*args, **kwargs)
         if request.method == "POST":
-            concerns(*(limit.windows for limit in limits))
+            concerns(*(limit.quota for limit in limits))
         return view(*args, **kwargs)
 
     return counted
@@ -89,7 +89,7 @@ def count_password(actor: Actor | None) -> None:
     """Count an attempt of a verified caller to send their password. Raises RateLimitExceeded."""
     g.limited_actor = actor
     g.is_counted = True
-    concerns(_PASSWORDS.windows)
+    concerns(_PASSWORDS.quota)
     _count_password()
 
 

@@ -19,8 +19,8 @@ from flask import Flask, Response, request
 
 from api.http.answers import cached, etags
 from api.http.answers.cached import KEPT, Found, Kept
-from api.http.door import limits, tokens
-from api.http.door.limit_headers import told
+from api.http.door import limit_headers, limits, tokens
+from api.http.door.limit_headers import Quota, told
 from api.http.input import request_id
 from api.http.input.continuation import ASKED
 from api.http.serving import access_log
@@ -51,8 +51,7 @@ _DOUBTS = frozenset(
 )
 # What each answer says anew, here as there.
 _OF_ITS_OWN = frozenset(
-    {"content-length", "etag", "link", "x-request-id"}
-    | {f"x-ratelimit-{name}" for name in ("limit", "remaining", "reset")}
+    {"content-length", "etag", "link", "x-request-id"} | {name.lower() for name in limit_headers.NAMES}
 )
 # What an answer that was kept cannot have.
 _UNKEPT = frozenset({"retry-after", "set-cookie"})
@@ -139,7 +138,7 @@ class KeptAnswers:
         if form.has_link:
             headers.append(("Link", found.headers["Link"]))
         if count.windows:
-            headers += told(count.windows, status, None)
+            headers += told((Quota(limits.policy_of(actor), count.windows),), status, None)
         self._note(question, found, status, time.perf_counter() - began_at, len(body))
         return form.line, headers, body
 
