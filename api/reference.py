@@ -37,7 +37,7 @@ def markdown(app: Flask) -> str:
                     lines += _operation(path, verb, item[verb], item.get("parameters", []))
     lines.append("\n## Models\n")
     for name, model in sorted(whole["definitions"].items()):
-        if not name.endswith("Answer"):
+        if not _is_envelope(name):
             lines += _model(name, model)
     return "\n".join(lines).rstrip() + "\n"
 
@@ -89,6 +89,10 @@ def _model(name: str, model: dict[str, Any]) -> Iterator[str]:
         yield f"| `{field}`{mark} | {_type(schema)} | {meaning}{_choices(schema)} |"
 
 
+def _is_envelope(name: str) -> bool:
+    return name.endswith(("Page", "Response"))
+
+
 def _choices(schema: dict[str, Any]) -> str:
     return f" One of {', '.join(f'`{choice}`' for choice in schema['enum'])}." if "enum" in schema else ""
 
@@ -102,11 +106,11 @@ def _type(schema: dict[str, Any]) -> str:
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         # An envelope is named after what it holds.
-        if name.endswith("ListAnswer"):
-            return f"list of {_link(name.removesuffix('ListAnswer'))}"
-        if name == "AnythingAnswer":
+        if name.endswith("Page"):
+            return f"list of {_link(name.removesuffix('Page'))}"
+        if name == "AnyValueResponse":
             return "any JSON value"
-        return _link(name.removesuffix("Answer"))
+        return _link(name.removesuffix("Response"))
     if "allOf" in schema:
         return _type(schema["allOf"][0])
     if schema.get("x-any-type"):

@@ -39,6 +39,7 @@ query.add_range(list_query, "at", query.moment, "Noted")
 
 @ns.route("/security-events")
 class SecurityEventCollection(SecureResource):
+    operations = {"GET": "list_security_events"}
     permissions = {"GET": Permission.SECURITY_READ}
 
     @takes(query=list_query)

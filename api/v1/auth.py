@@ -35,7 +35,7 @@ ns = Namespace("auth", description="Registration, login and the own account", pa
 
 register_in = ns.model("Registration", registration_fields("Ada Lovelace"), strict=True)
 registered_out = ns.model(
-    "Registered",
+    "RegistrationResult",
     {"message": fields.String(required=True, example="Welcome, ada."), "user_id": Id(required=True)},
 )
 _credentials = {
@@ -47,7 +47,7 @@ _credentials = {
 }
 login_in = ns.model("Login", _credentials, strict=True)
 session_in = ns.model(
-    "BrowserSessionInput",
+    "BrowserSessionCreate",
     {
         **_credentials,
         "remember": fields.Boolean(default=False, description="Whether to outlive the browser window."),
@@ -71,7 +71,7 @@ tokens_out = ns.model(
         "expires_in": fields.Integer(required=True, description="Seconds until the access token ends.", example=900),
     },
 )
-me_patch = ns.model("MePatch", me_fields, strict=True)
+me_patch = ns.model("MeUpdate", me_fields, strict=True)
 password_in = ns.model(
     "PasswordChange",
     {
@@ -84,6 +84,7 @@ password_in = ns.model(
 
 @ns.route("/register")
 class Registration(SecureResource):
+    operations = {"POST": "register_account"}
     permissions = {"POST": Permission.PUBLIC}
 
     @takes(register_in, missing_status=400)
@@ -128,6 +129,7 @@ def _log_in(lifetime: timedelta, body: dict[str, Any]) -> auth.Grant:
 
 @ns.route("/login")
 class Login(SecureResource):
+    operations = {"POST": "log_in"}
     permissions = {"POST": Permission.PUBLIC}
     decorators = (login_limits.limits_logins,)
     effect = Effect.RESERVATION
@@ -163,6 +165,7 @@ class Login(SecureResource):
 
 @ns.route("/session")
 class BrowserSession(SecureResource):
+    operations = {"POST": "create_browser_session", "DELETE": "delete_browser_session"}
     permissions = {"POST": Permission.PUBLIC, "DELETE": Permission.CREDENTIALS_MANAGE}
     decorators = (login_limits.limits_logins,)
     effect = Effect.RESERVATION
@@ -197,6 +200,7 @@ class BrowserSession(SecureResource):
 
 @ns.route("/refresh")
 class Refresh(SecureResource):
+    operations = {"POST": "refresh_tokens"}
     permissions = {"POST": Permission.SESSION_REFRESH}
     effect = Effect.RESERVATION
 
@@ -224,6 +228,7 @@ class OfThisSession(SecureResource):
 
 @ns.route("/logout")
 class Logout(OfThisSession):
+    operations = {"POST": "log_out"}
     permissions = {"POST": Permission.CREDENTIALS_MANAGE}
 
     @no_content
@@ -234,6 +239,7 @@ class Logout(OfThisSession):
 
 @ns.route("/logout-all")
 class LogoutEverywhere(OfThisSession):
+    operations = {"POST": "log_out_everywhere"}
     permissions = {"POST": Permission.CREDENTIALS_MANAGE}
 
     @no_content
@@ -245,6 +251,7 @@ class LogoutEverywhere(OfThisSession):
 @ns.route("/me")
 class Me(SecureResource):
     conditional_on = user_out
+    operations = {"GET": "get_me", "PATCH": "update_me"}
     permissions = {"GET": Permission.ACCOUNT_READ, "PATCH": Permission.ACCOUNT_WRITE}
 
     @cached(Topic.USERS)
@@ -263,6 +270,7 @@ class Me(SecureResource):
 
 @ns.route("/password")
 class PasswordChange(OfThisSession):
+    operations = {"POST": "change_password"}
     permissions = {"POST": Permission.CREDENTIALS_MANAGE}
     count = login_limits.count_password
 

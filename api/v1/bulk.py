@@ -26,7 +26,7 @@ from core.tasks.bulk import MAX_OPERATIONS, BulkOp, BulkOutcome, Operation
 ns = Namespace("bulk", description="Hand tasks over, and change many at once", path="/v1/tasks")
 
 transfer_in = ns.model(
-    "Transfer",
+    "TaskTransfer",
     {
         "from_user_id": Id(required=True, description="Who gives.", example=2),
         "to_user_id": Id(required=True, description="Who receives; an active user.", example=1),
@@ -42,7 +42,7 @@ transfer_in = ns.model(
     strict=True,
 )
 transfer_out = ns.model(
-    "Transferred",
+    "TaskTransferResult",
     {
         "from_user_id": Id(required=True),
         "to_user_id": Id(required=True),
@@ -52,19 +52,19 @@ transfer_out = ns.model(
 # One that can be executed as it is; all fields together are no operation.
 _NEW = {"op": "create", "task": {"title": "Renew the TLS certificate", "due_date": "2026-12-01"}}
 operation_in = ns.model(
-    "BulkOperation",
+    "TaskBulkOperation",
     {
         "op": fields.String(required=True, enum=list(BulkOp), example="create"),
         "id": Id(description="The task to update or delete."),
         "version": fields.Integer(
             min=1, description="Refuse the operation if the task has another version by now.", example=1
         ),
-        "task": fields.Raw(description="A TaskInput to create, a TaskPatch to update.", example=_NEW["task"]),
+        "task": fields.Raw(description="A TaskCreate to create, a TaskUpdate to update.", example=_NEW["task"]),
     },
     strict=True,
 )
 bulk_in = ns.model(
-    "Bulk",
+    "TaskBulk",
     {
         "operations": fields.List(
             fields.Nested(operation_in), required=True, min_items=1, max_items=MAX_OPERATIONS, example=[_NEW]
@@ -74,7 +74,7 @@ bulk_in = ns.model(
     strict=True,
 )
 outcome_out = ns.model(
-    "BulkOutcome",
+    "TaskBulkOutcome",
     {
         "op": fields.String(required=True, enum=list(BulkOp)),
         "id": NullableId(required=True),
@@ -83,11 +83,12 @@ outcome_out = ns.model(
         "error": fields.Nested(error_body, description="Why the entry was refused; absent otherwise."),
     },
 )
-bulk_out = ns.model("BulkResult", {"results": fields.List(fields.Nested(outcome_out), required=True)})
+bulk_out = ns.model("TaskBulkResult", {"results": fields.List(fields.Nested(outcome_out), required=True)})
 
 
 @ns.route("/transfer")
 class TaskTransfer(SecureResource):
+    operations = {"POST": "transfer_tasks"}
     permissions = {"POST": Permission.TASKS_WRITE}
 
     @takes(transfer_in)
@@ -103,6 +104,7 @@ class TaskTransfer(SecureResource):
 
 @ns.route("/bulk")
 class TaskBulk(SecureResource):
+    operations = {"POST": "bulk_change_tasks"}
     permissions = {"POST": Permission.TASKS_WRITE}
 
     @takes(bulk_in)

@@ -23,7 +23,7 @@ from core.platform.errors import Invalid
 ns = Namespace("exports", description="Take tasks, posts, items and users away as files", path="/v1/exports")
 
 export_in = ns.model(
-    "Export",
+    "ExportCreate",
     {
         "kind": fields.String(required=True, enum=list(Kind), example="tasks", description="Users: administrators."),
         "format": fields.String(
@@ -63,6 +63,7 @@ def select(actor: Actor, kind: Kind, filters: Mapping[str, Any], sort: str | Non
 
 @ns.route("")
 class ExportCollection(SecureResource):
+    operations = {"POST": "create_export"}
     permissions = {"POST": Permission.JOBS_WRITE}
 
     @takes(export_in)

@@ -27,7 +27,7 @@ field_change_out = ns.model(
     },
 )
 change_out = ns.model(
-    "TaskChange",
+    "TaskHistoryEntry",
     {
         "id": Id(required=True),
         "at": Moment(required=True),
@@ -49,6 +49,7 @@ history_query = query.list_parser({}, "-id")
 @ns.route("/<int:task_id>/history")
 @ns.doc(params=places.TASK_ID)
 class TaskHistory(SecureResource):
+    operations = {"GET": "list_task_history"}
     permissions = {"GET": Permission.TASKS_READ}
 
     @takes(query=history_query)
@@ -64,6 +65,7 @@ class TaskHistory(SecureResource):
 class TaskRestoration(SecureResource):
     conditional_on = task_out
     conditional_at = "api.tasks_task_item"
+    operations = {"POST": "restore_task"}
     permissions = {"POST": Permission.TASKS_WRITE}
 
     @refuses(403, 404, 409)

@@ -39,6 +39,7 @@ import_form.add(
 
 @ns.route("")
 class ImportCollection(SecureResource):
+    operations = {"POST": "create_import"}
     permissions = {"POST": Permission.JOBS_WRITE}
 
     @takes(form=import_form)

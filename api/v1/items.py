@@ -21,14 +21,16 @@ ns = Namespace("items", description="Manage the things that tasks are about", pa
 
 
 item_out = ns.model("Item", declared.answer(FIELDS))
-item_in = ns.model("ItemInput", declared.creation(FIELDS), strict=True)
-item_patch = ns.model("ItemPatch", declared.patch(FIELDS), strict=True)
+item_in = ns.model("ItemCreate", declared.creation(FIELDS), strict=True)
+item_replacement = ns.model("ItemReplace", declared.replacement(FIELDS), strict=True)
+item_patch = ns.model("ItemUpdate", declared.patch(FIELDS), strict=True)
 
 list_query = declared.list_parser(items.FILTERS, items.DEFAULT_SORT, first=["created_by"])
 
 
 @ns.route("")
 class ItemCollection(SecureResource):
+    operations = {"GET": "list_items", "POST": "create_item"}
     permissions = {"GET": Permission.ITEMS_READ, "POST": Permission.ITEMS_WRITE}
 
     @takes(query=list_query)
@@ -51,6 +53,7 @@ class ItemCollection(SecureResource):
 @ns.doc(params=places.ITEM_ID)
 class ItemItem(SecureResource):
     conditional_on = item_out
+    operations = {"GET": "get_item", "PUT": "replace_item", "PATCH": "update_item", "DELETE": "delete_item"}
     permissions = {
         "GET": Permission.ITEMS_READ,
         "PUT": Permission.ITEMS_WRITE,
@@ -65,7 +68,7 @@ class ItemItem(SecureResource):
         """Read an item."""
         return items.get(self.actor, item_id=item_id)
 
-    @takes(item_in)
+    @takes(item_replacement)
     @refuses(403, 404, 409)
     @returns(item_out)
     def put(self, item_id: int) -> Item:
@@ -89,6 +92,7 @@ class ItemItem(SecureResource):
 @ns.route("/by-sku/<rest:sku>")
 @ns.doc(params=places.text("sku", "The SKU, percent-encoded; slashes may stay as they are.", example="PRT/0042"))
 class ItemBySku(SecureResource):
+    operations = {"GET": "get_item_by_sku"}
     permissions = {"GET": Permission.ITEMS_READ}
 
     @refuses(404)

@@ -47,7 +47,7 @@ _JOB: dict[str, Any] = {
 }
 job_out = ns.model("Job", {name: field(required=True, **options) for name, (field, options) in _JOB.items()})
 followed_out = ns.model(
-    "FollowedJob",
+    "JobDetails",
     {
         **{name: field(required=True, attribute=f"job.{name}", **options) for name, (field, options) in _JOB.items()},
         "position": NullableInteger(
@@ -75,6 +75,7 @@ query.add(result_query, "name", query.words, "Which of its files; without it the
 
 @ns.route("/jobs")
 class JobCollection(SecureResource):
+    operations = {"GET": "list_jobs"}
     permissions = {"GET": Permission.JOBS_READ}
 
     @takes(query=list_query)
@@ -95,12 +96,13 @@ class JobCollection(SecureResource):
 @ns.route(
     "/tasks/process/status/<job_id>",
     endpoint="jobs_job_alias",
-    # Of itself, Flask-RESTX makes ids of the second route that are no identifiers.
-    doc={"get": {"id": "get_task_processing_status"}, "delete": {"id": "delete_task_processing"}},
+    # Each operation has a name of its own, and here one verb is two of them.
+    doc={"get": {"id": "get_task_processing"}, "delete": {"id": "cancel_task_processing"}},
 )
 @ns.doc(params=places.JOB_ID)
 class JobItem(SecureResource):
     conditional_on = followed_out
+    operations = {"GET": "get_job", "DELETE": "cancel_job"}
     permissions = {"GET": Permission.JOBS_READ, "DELETE": Permission.JOBS_WRITE}
 
     @takes(query=follow_query)
@@ -130,6 +132,7 @@ class JobItem(SecureResource):
 @ns.route("/jobs/<job_id>/retry")
 @ns.doc(params=places.JOB_ID)
 class JobRetry(SecureResource):
+    operations = {"POST": "retry_job"}
     permissions = {"POST": Permission.JOBS_WRITE}
 
     @refuses(403, 404, 409)
@@ -147,6 +150,7 @@ class JobRetry(SecureResource):
 @ns.route("/jobs/<job_id>/result")
 @ns.doc(params=places.JOB_ID)
 class JobResult(SecureResource):
+    operations = {"GET": "download_job_result"}
     permissions = {"GET": Permission.JOBS_READ}
 
     @takes(query=result_query)

@@ -31,7 +31,7 @@ _scopes = fields.List(
 )
 
 key_in = ns.model(
-    "ApiKeyInput",
+    "ApiKeyCreate",
     {
         "name": _name,
         "scopes": _scopes,
@@ -68,6 +68,7 @@ list_query = query.list_parser(keys.SORTABLE, "-created_at")
 class KeyCollection(SecureResource):
     """The caller's keys."""
 
+    operations = {"GET": "list_api_keys", "POST": "create_api_key"}
     permissions = {"GET": Permission.CREDENTIALS_MANAGE, "POST": Permission.CREDENTIALS_MANAGE}
 
     @takes(query=list_query)
@@ -94,6 +95,7 @@ class KeyCollection(SecureResource):
 @ns.doc(params=places.KEY_ID)
 class KeyItem(SecureResource):
     conditional_on = key_out
+    operations = {"GET": "get_api_key", "DELETE": "revoke_api_key"}
     permissions = {"GET": Permission.CREDENTIALS_MANAGE, "DELETE": Permission.CREDENTIALS_MANAGE}
 
     @refuses(403, 404)

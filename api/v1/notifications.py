@@ -23,16 +23,16 @@ _MEANINGS = {
 }
 
 preferences_out = ns.model(
-    "Notifications",
+    "NotificationPreferences",
     {kind.value: fields.Boolean(required=True, description=_MEANINGS[kind], example=True) for kind in OPTIONAL},
 )
 preferences_patch = ns.model(
-    "NotificationsPatch",
+    "NotificationPreferencesUpdate",
     {kind.value: fields.Boolean(description=_MEANINGS[kind], example=False) for kind in OPTIONAL},
     strict=True,
 )
 subscription_out = ns.model(
-    "Subscription",
+    "EmailSubscription",
     {
         "kind": fields.String(required=True, enum=[kind.value for kind in OPTIONAL], example="task_reminder"),
         "wanted": fields.Boolean(required=True, description="Whether such messages are sent.", example=True),
@@ -43,6 +43,7 @@ subscription_out = ns.model(
 @ns.route("/auth/me/notifications")
 class Notifications(SecureResource):
     conditional_on = preferences_out
+    operations = {"GET": "get_notification_preferences", "PATCH": "update_notification_preferences"}
     permissions = {"GET": Permission.ACCOUNT_READ, "PATCH": Permission.ACCOUNT_WRITE}
 
     @returns(preferences_out)
@@ -61,6 +62,7 @@ class Notifications(SecureResource):
 @ns.route("/notifications/unsubscribe/<token>")
 @ns.doc(params=places.text("token", "From a message."))
 class Unsubscription(SecureResource):
+    operations = {"GET": "get_email_subscription", "POST": "end_email_subscription"}
     permissions = {"GET": Permission.PUBLIC, "POST": Permission.PUBLIC}
 
     @refuses(404)

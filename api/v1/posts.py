@@ -22,9 +22,11 @@ ns = Namespace("posts", description="Publish updates, about a task or about anyt
 
 
 post_out = ns.model("Post", declared.answer(FIELDS))
-post_in = ns.model("PostInput", declared.creation(FIELDS), strict=True)
-post_replacement = ns.model("PostReplacement", declared.replacement(FIELDS), strict=True)
-post_patch = ns.model("PostPatch", declared.patch(FIELDS), strict=True)
+post_in = ns.model("PostCreate", declared.creation(FIELDS), strict=True)
+post_replacement = ns.model("PostReplace", declared.replacement(FIELDS), strict=True)
+# About a task that the path names.
+task_post_in = ns.model("TaskPostCreate", declared.replacement(FIELDS), strict=True)
+post_patch = ns.model("PostUpdate", declared.patch(FIELDS), strict=True)
 
 # Who sees the task sees the posts about it; each shows the name of its author.
 POST_TOPICS = (Topic.POSTS, Topic.USERS, Topic.TASKS, Topic.PROJECT_MEMBERS)
@@ -41,6 +43,7 @@ def _place(post: Any) -> str:
 
 @ns.route("/posts")
 class PostCollection(SecureResource):
+    operations = {"GET": "list_posts", "POST": "create_post"}
     permissions = {"GET": Permission.POSTS_READ, "POST": Permission.POSTS_WRITE}
 
     @takes(query=list_query)
@@ -63,6 +66,7 @@ class PostCollection(SecureResource):
 @ns.doc(params=places.POST_ID)
 class PostItem(SecureResource):
     conditional_on = post_out
+    operations = {"GET": "get_post", "PUT": "replace_post", "PATCH": "update_post", "DELETE": "delete_post"}
     permissions = {
         "GET": Permission.POSTS_READ,
         "PUT": Permission.POSTS_WRITE,
@@ -101,6 +105,7 @@ class PostItem(SecureResource):
 @ns.route("/tasks/<int:task_id>/posts")
 @ns.doc(params=places.TASK_ID)
 class TaskPostCollection(SecureResource):
+    operations = {"GET": "list_task_posts", "POST": "create_task_post"}
     permissions = {"GET": Permission.POSTS_READ, "POST": Permission.POSTS_WRITE}
 
     @takes(query=task_list_query)
@@ -111,7 +116,7 @@ class TaskPostCollection(SecureResource):
         """List the posts about a task, newest first."""
         return posts.list_about(self.actor, task_id=task_id, page=self.page, filters=self.filters(posts.FILTERS))
 
-    @takes(post_replacement)
+    @takes(task_post_in)
     @refuses(403, 404, 409)
     @created(post_out, at=_place)
     def post(self, task_id: int) -> Any:
@@ -122,6 +127,7 @@ class TaskPostCollection(SecureResource):
 @ns.route("/users/<int:user_id>/posts")
 @ns.doc(params=places.USER_ID)
 class UserPostCollection(SecureResource):
+    operations = {"GET": "list_user_posts"}
     permissions = {"GET": Permission.POSTS_READ}
 
     @takes(query=user_list_query)

@@ -49,6 +49,7 @@ query.add(
 @ns.route("/<int:user_id>/profile")
 @ns.doc(params=places.USER_ID)
 class Profile(SecureResource):
+    operations = {"GET": "get_user_profile"}
     permissions = {"GET": Permission.ACCOUNT_READ}
 
     @takes(query=profile_query)

@@ -30,8 +30,9 @@ _ROLE = {
 }
 
 project_out = ns.model("Project", declared.answer(FIELDS))
-project_in = ns.model("ProjectInput", declared.creation(FIELDS), strict=True)
-project_patch = ns.model("ProjectPatch", declared.patch(FIELDS), strict=True)
+project_in = ns.model("ProjectCreate", declared.creation(FIELDS), strict=True)
+project_replacement = ns.model("ProjectReplace", declared.replacement(FIELDS), strict=True)
+project_patch = ns.model("ProjectUpdate", declared.patch(FIELDS), strict=True)
 member_out = ns.model(
     "ProjectMember",
     {
@@ -43,7 +44,7 @@ member_out = ns.model(
         "created_at": Moment(required=True),
     },
 )
-member_in = ns.model("ProjectMemberChange", {"role": fields.String(required=True, **_ROLE)}, strict=True)
+member_in = ns.model("ProjectMemberReplace", {"role": fields.String(required=True, **_ROLE)}, strict=True)
 
 list_query = declared.list_parser(projects.FILTERS, projects.DEFAULT_SORT)
 members_query = query.list_parser(projects.MEMBER_SORTABLE, "user_id", identity="user_id")
@@ -53,6 +54,7 @@ PROJECT_TOPICS = (Topic.PROJECTS, Topic.PROJECT_MEMBERS)
 
 @ns.route("")
 class ProjectCollection(SecureResource):
+    operations = {"GET": "list_projects", "POST": "create_project"}
     permissions = {"GET": Permission.PROJECTS_READ, "POST": Permission.PROJECTS_WRITE}
 
     @takes(query=list_query)
@@ -75,6 +77,7 @@ class ProjectCollection(SecureResource):
 @ns.doc(params=places.PROJECT_ID)
 class ProjectItem(SecureResource):
     conditional_on = project_out
+    operations = {"GET": "get_project", "PUT": "replace_project", "PATCH": "update_project", "DELETE": "delete_project"}
     permissions = {
         "GET": Permission.PROJECTS_READ,
         "PUT": Permission.PROJECTS_WRITE,
@@ -89,7 +92,7 @@ class ProjectItem(SecureResource):
         """Read a project."""
         return projects.get(self.actor, project_id=project_id)
 
-    @takes(project_in)
+    @takes(project_replacement)
     @refuses(403, 404, 409)
     @returns(project_out)
     def put(self, project_id: int) -> Project:
@@ -113,6 +116,7 @@ class ProjectItem(SecureResource):
 @ns.route("/<int:project_id>/members")
 @ns.doc(params=places.PROJECT_ID)
 class MemberCollection(SecureResource):
+    operations = {"GET": "list_project_members"}
     permissions = {"GET": Permission.PROJECTS_READ}
 
     @takes(query=members_query)
@@ -128,6 +132,7 @@ class MemberCollection(SecureResource):
 @ns.doc(params={**places.PROJECT_ID, **places.USER_ID})
 class MemberItem(SecureResource):
     conditional_on = member_out
+    operations = {"GET": "get_project_member", "PUT": "set_project_member", "DELETE": "remove_project_member"}
     permissions = {
         "GET": Permission.PROJECTS_READ,
         "PUT": Permission.PROJECTS_WRITE,

@@ -14,7 +14,7 @@ from core.reports import service as reports
 ns = Namespace("reports", description="Charts of what was done, as PDF and PNG", path="/v1/reports")
 
 report_in = ns.model(
-    "ReportInput",
+    "ReportCreate",
     {
         "from": Date(description="First day. Default: 29 days before the last.", example="2026-10-22"),
         "to": Date(
@@ -32,6 +32,7 @@ report_in = ns.model(
 
 @ns.route("")
 class ReportCollection(SecureResource):
+    operations = {"POST": "create_report"}
     permissions = {"POST": Permission.JOBS_WRITE}
 
     @takes(report_in)

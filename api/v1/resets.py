@@ -30,7 +30,7 @@ forgotten_in = ns.model(
     },
     strict=True,
 )
-forgotten_out = ns.model("ForgottenPasswordAnswer", {"message": fields.String(required=True, example=ORDERED)})
+forgotten_out = ns.model("ForgottenPasswordNotice", {"message": fields.String(required=True, example=ORDERED)})
 reset_in = ns.model(
     "PasswordReset",
     {
@@ -55,6 +55,7 @@ link_out = ns.model(
 
 @ns.route("/auth/password/forgotten")
 class ForgottenPassword(SecureResource):
+    operations = {"POST": "request_password_reset"}
     permissions = {"POST": Permission.PUBLIC}
     decorators = (login_limits.limits_resets,)
     count = login_limits.count_unless_login
@@ -74,6 +75,7 @@ class ForgottenPassword(SecureResource):
 
 @ns.route("/auth/password/reset")
 class PasswordReset(SecureResource):
+    operations = {"POST": "reset_password"}
     permissions = {"POST": Permission.PUBLIC}
     decorators = (login_limits.limits_tokens,)
     count = login_limits.count_unless_login
@@ -94,6 +96,7 @@ class PasswordReset(SecureResource):
 @ns.route("/users/<int:user_id>/password-reset")
 @ns.doc(params=places.USER_ID)
 class PasswordResetLink(SecureResource):
+    operations = {"POST": "create_password_reset_link"}
     permissions = {"POST": Permission.CREDENTIALS_MANAGE}
 
     @refuses(403, 404, 409)

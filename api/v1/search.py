@@ -22,7 +22,7 @@ from core.search.terms import QUERY_LENGTH
 ns = Namespace("search", description="Find tasks, posts and items", path="/v1/search")
 
 hit_out = ns.model(
-    "Hit",
+    "SearchHit",
     {
         "type": fields.String(required=True, enum=list(HitKind), example="task"),
         "id": Id(required=True),
@@ -66,6 +66,7 @@ query.add(search_query, "limit", query.integer(maximum=MAX_PER_PAGE), "Hits on a
 class Search(SecureResource):
     """Tasks, posts and items that the caller may see, by their words."""
 
+    operations = {"GET": "search_content"}
     permissions = {"GET": Permission.SEARCH_READ}
 
     @takes(query=search_query)

@@ -29,7 +29,7 @@ day_out = ns.model(
     {"date": Date(required=True, example="2026-11-20"), "created": _count(example=5), "completed": _count(example=4)},
 )
 person_out = ns.model(
-    "PersonCounts",
+    "UserCounts",
     {"user_id": Id(required=True, description="The owner."), "by_status": fields.Nested(counts_out, required=True)},
 )
 stats_out = ns.model(
@@ -60,6 +60,7 @@ query.add(stats_query, "project_id", query.integer(), "Only tasks of this projec
 
 @ns.route("")
 class Statistics(SecureResource):
+    operations = {"GET": "get_stats"}
     permissions = {"GET": Permission.TASKS_READ}
 
     @takes(query=stats_query)

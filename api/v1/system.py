@@ -62,7 +62,7 @@ readiness_out = ns.model(
         ),
         "checks": fields.Nested(
             ns.model(
-                "Checks",
+                "ComponentStates",
                 {
                     "database": _state(
                         "ok",
@@ -102,6 +102,7 @@ readiness_out = ns.model(
 
 @ns.route("/welcome")
 class Welcome(SecureResource):
+    operations = {"GET": "get_welcome"}
     permissions = {"GET": Permission.PUBLIC}
     needs_database = False
 
@@ -124,6 +125,7 @@ def _endpoints() -> list[str]:
 @ns.route("/greet/<path:name>")
 @ns.doc(params=places.text("name", "Whom to greet, 1 to 100 characters.", example="Ada"))
 class Greeting(SecureResource):
+    operations = {"GET": "get_greeting"}
     permissions = {"GET": Permission.PUBLIC}
     needs_database = False
 
@@ -141,6 +143,7 @@ class Greeting(SecureResource):
 
 @ns.route("/echo")
 class Echo(SecureResource):
+    operations = {"GET": "get_echo"}
     permissions = {"GET": Permission.PUBLIC}
     needs_database = False
 
@@ -160,6 +163,7 @@ class Echo(SecureResource):
 
 @ns.route("/health")
 class Health(SecureResource):
+    operations = {"GET": "get_health"}
     permissions = {"GET": Permission.PUBLIC}
     needs_database = False
     count = limits.uncounted
@@ -172,6 +176,7 @@ class Health(SecureResource):
 
 @ns.route("/health/ready")
 class Readiness(SecureResource):
+    operations = {"GET": "get_readiness"}
     permissions = {"GET": Permission.PUBLIC}
     needs_database = False
     count = limits.uncounted

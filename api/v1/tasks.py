@@ -21,10 +21,10 @@ from core.tasks.model import Task
 ns = Namespace("tasks", description="Create, find, change and process tasks", path="/v1/tasks")
 
 task_out = ns.model("Task", declared.answer(FIELDS))
-task_in = ns.model("TaskInput", declared.creation(FIELDS), strict=True)
-task_replacement = ns.model("TaskReplacement", declared.replacement(FIELDS), strict=True)
-task_patch = ns.model("TaskPatch", declared.patch(FIELDS), strict=True)
-status_in = ns.model("TaskStatusChange", declared.replacement(FIELDS, only=["status"]), strict=True)
+task_in = ns.model("TaskCreate", declared.creation(FIELDS), strict=True)
+task_replacement = ns.model("TaskReplace", declared.replacement(FIELDS), strict=True)
+task_patch = ns.model("TaskUpdate", declared.patch(FIELDS), strict=True)
+status_in = ns.model("TaskStatusUpdate", declared.replacement(FIELDS, only=["status"]), strict=True)
 
 # What decides who sees which task, and what they see.
 TASK_TOPICS = (Topic.TASKS, Topic.PROJECTS, Topic.PROJECT_MEMBERS)
@@ -36,6 +36,7 @@ list_query = declared.list_parser(tasks.FILTERS, tasks.DEFAULT_SORT)
 class TaskCollection(SecureResource):
     """The tasks that the caller may see."""
 
+    operations = {"GET": "list_tasks", "POST": "create_task"}
     permissions = {"GET": Permission.TASKS_READ, "POST": Permission.TASKS_WRITE}
 
     @takes(query=list_query)
@@ -61,6 +62,7 @@ class TaskCollection(SecureResource):
 @ns.doc(params=places.TASK_ID)
 class TaskItem(SecureResource):
     conditional_on = task_out
+    operations = {"GET": "get_task", "PUT": "replace_task", "PATCH": "update_task", "DELETE": "delete_task"}
     permissions = {
         "GET": Permission.TASKS_READ,
         "PUT": Permission.TASKS_WRITE,
@@ -104,6 +106,7 @@ class TaskItem(SecureResource):
 class TaskStatusItem(SecureResource):
     conditional_on = task_out
     conditional_at = "api.tasks_task_item"
+    operations = {"PUT": "set_task_status"}
     permissions = {"PUT": Permission.TASKS_WRITE}
 
     @takes(status_in)
@@ -118,6 +121,7 @@ class TaskStatusItem(SecureResource):
 @ns.doc(params=places.TASK_ID)
 class TaskProcessing(SecureResource):
     conditional_on = task_out
+    operations = {"POST": "process_task"}
     permissions = {"POST": Permission.TASKS_WRITE}
 
     @refuses(403, 404, 409)

@@ -46,6 +46,7 @@ _TEXT = "Success; data is the JSON of the upstream, number by number as it was s
 
 @ns.route("")
 class UpstreamCollection(SecureResource):
+    operations = {"GET": "list_upstreams"}
     permissions = {"GET": Permission.UPSTREAMS_USE}
 
     @listed(upstream_out)
@@ -69,6 +70,7 @@ class UpstreamCollection(SecureResource):
 class UpstreamRelay(SecureResource):
     """One path of an upstream. Of the caller, only the request id and Accept-Language go there."""
 
+    operations = {"GET": "get_from_upstream", "POST": "post_to_upstream"}
     permissions = {"GET": Permission.UPSTREAMS_USE, "POST": Permission.UPSTREAMS_USE}
     effect = Effect.RESERVATION
 

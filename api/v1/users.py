@@ -65,7 +65,7 @@ _SHOWN: dict[str, dict[str, Any]] = {
 user_out = ns.model("User", declared.answer(FIELDS, role={"example": None}, **_SHOWN))
 # In lists, some of it is null.
 user_entry_out = ns.model(
-    "UserEntry",
+    "UserSummary",
     {
         **declared.answer(FIELDS, only=FIELDS.names(lambda field: field.listed and not field.private), **_SHOWN),
         **declared.hidden(
@@ -74,14 +74,14 @@ user_entry_out = ns.model(
     },
 )
 _rights = declared.patch(FIELDS, only=_RIGHTS)
-user_in = ns.model("UserInput", {**registration_fields("Grace Hopper"), **_rights}, strict=True)
+user_in = ns.model("UserCreate", {**registration_fields("Grace Hopper"), **_rights}, strict=True)
 user_replacement = ns.model(
-    "UserReplacement",
+    "UserReplace",
     {**declared.replacement(FIELDS, only=_OWN, **_examples("Alan Turing")), **_rights},
     strict=True,
 )
 user_patch = ns.model(
-    "UserPatch", {**declared.patch(FIELDS, only=_OWN, **_examples("Alan Turing")), **_rights}, strict=True
+    "UserUpdate", {**declared.patch(FIELDS, only=_OWN, **_examples("Alan Turing")), **_rights}, strict=True
 )
 
 list_query = declared.list_parser(users.FILTERS, users.DEFAULT_SORT, first=["q"])
@@ -96,6 +96,7 @@ tasks_query = task_routes.list_query.copy().remove_argument("owner_id")
 class UserCollection(SecureResource):
     """The people of this installation."""
 
+    operations = {"GET": "list_users", "POST": "create_user"}
     permissions = {"GET": Permission.USERS_READ, "POST": Permission.USERS_ADMIN}
 
     @takes(query=list_query)
@@ -125,6 +126,7 @@ class UserCollection(SecureResource):
 @ns.doc(params=places.USER_ID)
 class UserItem(SecureResource):
     conditional_on = user_out
+    operations = {"GET": "get_user", "PUT": "replace_user", "PATCH": "update_user", "DELETE": "delete_user"}
     permissions = {
         "GET": Permission.USERS_READ,
         "PUT": Permission.USERS_WRITE,
@@ -179,6 +181,7 @@ class UserItem(SecureResource):
 @ns.route("/<int:user_id>/tasks")
 @ns.doc(params=places.USER_ID)
 class UserTasks(SecureResource):
+    operations = {"GET": "list_user_tasks"}
     permissions = {"GET": Permission.TASKS_READ}
 
     @takes(query=tasks_query)

@@ -139,7 +139,22 @@ def test_a_verb_without_a_permission_fails_at_import() -> None:
     with pytest.raises(TypeError, match=r"Forgetful\.post names no permission"):
 
         class Forgetful(SecureResource):
+            operations = {"GET": "get_nothing"}
             permissions = {"GET": Permission.PUBLIC}
+
+            def get(self) -> None:
+                """Do nothing."""
+
+            def post(self) -> None:
+                """Do nothing either."""
+
+
+def test_a_verb_without_a_name_fails_at_import() -> None:
+    with pytest.raises(TypeError, match=r"Nameless\.post has no name in operations"):
+
+        class Nameless(SecureResource):
+            operations = {"GET": "get_nothing"}
+            permissions = {"GET": Permission.PUBLIC, "POST": Permission.PUBLIC}
 
             def get(self) -> None:
                 """Do nothing."""

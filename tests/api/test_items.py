@@ -199,7 +199,7 @@ def test_numbers_are_exact_and_in_plain_notation_on_their_way_in_and_out() -> No
 @on_sqlite
 def test_the_document_says_that_a_price_is_a_number(ada: Person) -> None:
     document = ada.get("/api/swagger.json").get_json()
-    price = document["definitions"]["ItemInput"]["properties"]["price"]
+    price = document["definitions"]["ItemCreate"]["properties"]["price"]
     assert (price["type"], price["format"], price["minimum"]) == ("number", "decimal", 0)
     assert (price["maximum"], price["exclusiveMaximum"], price["example"]) == (10**10, True, 19.99)
 

@@ -365,5 +365,5 @@ def test_the_document_says_what_may_happen(app: Flask) -> None:
     assert {"200", "400", "401", "403", "404", "409", "503"} <= set(item["get"]["responses"])
     assert {"200", "403", "404", "409", "413", "415", "422", "503"} <= set(item["post"]["responses"])
     assert "query" in item["get"]["description"]
-    data = document_of(app)["definitions"]["AnythingAnswer"]["properties"]["data"]
+    data = document_of(app)["definitions"]["AnyValueResponse"]["properties"]["data"]
     assert "type" not in data

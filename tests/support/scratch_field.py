@@ -91,7 +91,7 @@ class Scratch:
 
         definitions = document(self.app)["definitions"]
         name = MODELS[self.kind]
-        models = [f"{name}{suffix}" for suffix in ("", "Input", "Replacement", "Patch", "Entry")]
+        models = [f"{name}{suffix}" for suffix in ("", "Create", "Replace", "Update", "Summary")]
         models = [model for model in models if model in definitions]
         parameters = document(self.app)["paths"][f"/v1/{self.kind}"]["get"]["parameters"]
         wanted = {"scratch_number", *(f"scratch_number[{operator}]" for operator in ("gt", "gte", "lt", "lte"))}

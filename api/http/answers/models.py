@@ -31,7 +31,7 @@ error_out = shared.model(
 )
 
 _meta = shared.model(
-    "Meta",
+    "PageMeta",
     {
         "pagination": fields.Nested(
             shared.model(
@@ -60,7 +60,7 @@ _meta = shared.model(
 )
 
 accepted_out = shared.model(
-    "Accepted",
+    "AcceptedJob",
     {
         "job_id": fields.String(required=True, example="0b8cfbf8-7a3e-4a57-9a2b-0f2f3f6a3b51"),
         "job_url": fields.String(required=True, description="Where to follow the job."),
@@ -69,7 +69,7 @@ accepted_out = shared.model(
 
 
 anything_out = shared.model(
-    "AnythingAnswer",
+    "AnyValueResponse",
     {
         "status": fields.String(required=True, enum=["success"], example="success"),
         "data": Anything(required=True, description="Any JSON value."),
@@ -83,5 +83,5 @@ def envelope(model: ModelBase, *, is_list: bool = False) -> ModelBase:
     body: dict[str, Any] = {"status": fields.String(required=True, enum=["success"], example="success"), "data": data}
     if is_list:
         body["meta"] = fields.Nested(_meta, required=True)
-    name = f"{model.name}{'List' if is_list else ''}Answer"
+    name = f"{model.name}{'Page' if is_list else 'Response'}"
     return shared.models.get(name) or shared.model(name, body)

@@ -44,6 +44,8 @@ class SecureResource(Resource):
     """
 
     permissions: ClassVar[dict[str, Permission]] = {}
+    # The name of each verb in the document, which clients call it by: `list_tasks`. It is a promise like its path.
+    operations: ClassVar[dict[str, str]] = {}
     # What its requests are counted as, once it is known who asks.
     count: ClassVar[Callable[[Actor | None], None]] = limits.count_request
     # Whether it must fail while the database is away.
@@ -64,6 +66,8 @@ class SecureResource(Resource):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        # Said of the resource and not of the verb, so that a second route of it can have names of its own.
+        cls.__apidoc__ = {method.lower(): {"id": name} for method, name in cls.operations.items()}
         for method in METHODS:
             verb = cls.__dict__.get(method.lower())
             if verb is None:
@@ -72,6 +76,8 @@ class SecureResource(Resource):
                 raise TypeError(
                     f"{cls.__name__}.{method.lower()} names no permission; say Permission.PUBLIC if it needs none."
                 )
+            if method not in cls.operations:
+                raise TypeError(f"{cls.__name__}.{method.lower()} has no name in operations, such as list_tasks.")
             document_operation(
                 verb,
                 method,
