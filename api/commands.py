@@ -79,9 +79,8 @@ def serve_process(
 
 
 @click.command("reference")
-@click.option("--json", "as_json", is_flag=True, help="Print the OpenAPI document itself.")
 @click.option("--columns", is_flag=True, help="Print the table of the columns of files instead.")
-def reference_command(as_json: bool, columns: bool) -> None:
+def reference_command(columns: bool) -> None:
     """Print the API reference as Markdown, made from the OpenAPI document.
 
     docs/api.md is its output, and the table of columns is part of docs/exchange.md; tests compare them.
@@ -89,8 +88,14 @@ def reference_command(as_json: bool, columns: bool) -> None:
     if columns:
         click.echo("\n".join(columns_table()))
         return
-    app = create_app()
-    click.echo(json.dumps(reference.document(app), indent=2) if as_json else reference.markdown(app), nl=as_json)
+    click.echo(reference.markdown(create_app()), nl=False)
+
+
+@click.command("openapi")
+@click.option("--format", "version", type=click.Choice(list(reference.DOCUMENTS)), default="3.1", show_default=True)
+def openapi(version: str) -> None:
+    """Print the OpenAPI document, in version 3.1 or 2.0."""
+    click.echo(json.dumps(reference.document(create_app(), version), indent=2, ensure_ascii=False))
 
 
 @click.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)

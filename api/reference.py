@@ -19,9 +19,13 @@ Paths are below `/api`. Every answer that is not marked otherwise is
 """
 
 
-def document(app: Flask) -> dict[str, Any]:
-    """Return the OpenAPI document that Swagger UI reads."""
-    found: dict[str, Any] = app.test_client().get("/api/swagger.json").get_json()
+# Where each version of the document is served.
+DOCUMENTS = {"3.1": "/api/openapi.json", "2.0": "/api/swagger.json"}
+
+
+def document(app: Flask, version: str = "2.0") -> dict[str, Any]:
+    """Return the document in OpenAPI 3.1, or in Swagger 2.0."""
+    found: dict[str, Any] = app.test_client().get(DOCUMENTS[version]).get_json()
     return found
 
 

@@ -145,6 +145,7 @@ COMMANDS = [
     "user delete",
     "config",
     "reference",
+    "openapi",
     "routes",
     "shell",
 ]

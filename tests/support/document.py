@@ -10,17 +10,27 @@ from jsonschema_rs import Draft4Validator
 from werkzeug.exceptions import HTTPException
 from werkzeug.test import TestResponse
 
-# The document of this process: no setting changes it (tests/api/test_document.py), and it takes a while to make.
+# The documents of this process: no setting changes them (tests/api/test_document.py), and they take a while to make.
 _documents: list[dict[str, Any]] = []
+_openapi: list[dict[str, Any]] = []
 
 
 def document_of(app: Flask) -> dict[str, Any]:
-    """Return the document, made by the first application that is asked for it."""
-    if not _documents:
-        response = app.test_client().get("/api/swagger.json")
+    """Return the document in Swagger 2.0, made by the first application that is asked for it."""
+    return _made(app, "/api/swagger.json", _documents)
+
+
+def openapi_of(app: Flask) -> dict[str, Any]:
+    """Return the document in OpenAPI 3.1, made likewise."""
+    return _made(app, "/api/openapi.json", _openapi)
+
+
+def _made(app: Flask, path: str, made: list[dict[str, Any]]) -> dict[str, Any]:
+    if not made:
+        response = app.test_client().get(path)
         assert response.status_code == 200
-        _documents.append(response.get_json())
-    return _documents[0]
+        made.append(response.get_json())
+    return made[0]
 
 
 def operation_of(app: Flask, path: str, method: str) -> tuple[str, str] | None:

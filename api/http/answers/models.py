@@ -10,16 +10,27 @@ from api.http.input.fields import Anything, NullableBoolean, NullableInteger, Nu
 # Models that belong to no domain. It has no routes, so Swagger UI does not show it.
 shared = Namespace("shared")
 
+
+class Faults(fields.Raw):
+    """Sentences about each field that is wrong."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            description="Field path to a list of sentences; absent where there is no field to name.",
+            example={"title": ["This field is required."]},
+        )
+
+    def schema(self) -> dict[str, Any]:
+        return {**super().schema(), "additionalProperties": {"type": "array", "items": {"type": "string"}}}
+
+
 error_body = shared.model(
     "ErrorBody",
     {
         "message": fields.String(required=True, example="The request has invalid fields."),
         "code": fields.String(required=True, example="validation_failed"),
         "request_id": fields.String(required=True, example="5f0c7f6e4d8b4d0f9a3c1c0e0e6f7b1a"),
-        "details": fields.Raw(
-            description="Field path to a list of sentences; absent where there is no field to name.",
-            example={"title": ["This field is required."]},
-        ),
+        "details": Faults(),
     },
 )
 error_out = shared.model(
@@ -27,6 +38,19 @@ error_out = shared.model(
     {
         "status": fields.String(required=True, enum=["error"], example="error"),
         "error": fields.Nested(error_body, required=True),
+    },
+)
+# The same as RFC 9457 has it, for who asks for application/problem+json.
+problem_out = shared.model(
+    "Problem",
+    {
+        "type": fields.String(required=True, example="about:blank"),
+        "title": fields.String(required=True, description="Of its status.", example="Unprocessable Entity"),
+        "status": fields.Integer(required=True, example=422),
+        "detail": fields.String(required=True, example="The request has invalid fields."),
+        "code": fields.String(required=True, example="validation_failed"),
+        "request_id": fields.String(required=True, example="5f0c7f6e4d8b4d0f9a3c1c0e0e6f7b1a"),
+        "errors": Faults(),
     },
 )
 

@@ -42,6 +42,7 @@ COMMANDS = {
     "mail": ("core.operations.commands.mail:mail", "Try out the mail server."),
     "config": ("core.operations.commands.config:config", "Print the effective settings and where each comes from."),
     "reference": ("api.commands:reference_command", "Print the API reference as Markdown."),
+    "openapi": ("api.commands:openapi", "Print the OpenAPI document, in version 3.1 or 2.0."),
     "routes": ("api.commands:routes", "Show the routes of the API."),
     "shell": ("api.commands:shell", "Run a Python shell in the context of the application."),
 }

@@ -1,0 +1,93 @@
+"""Operations of Swagger 2.0 as those of OpenAPI 3.1: parameters, bodies, answers."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from api.http.openapi import security
+from api.http.openapi.enums import Words, pascal
+from api.http.openapi.schemas import SCHEMAS, of_value, schema
+
+Part = dict[str, Any]
+
+JSON, PROBLEM = "application/json", "application/problem+json"
+MULTIPART, BINARY = "multipart/form-data", "application/octet-stream"
+RESPONSES = "#/components/responses/"
+_KEPT = ("operationId", "summary", "description", "tags", "deprecated")
+_ERROR = {"$ref": f"{SCHEMAS}Error"}
+_PROBLEM = {"$ref": f"{SCHEMAS}Problem"}
+
+
+class Operations:
+    """Turns the operations of one document, and collects the refusals that many of them have in common."""
+
+    def __init__(self, names: Mapping[Words, str], *, consumes: list[str]) -> None:
+        self._names = names
+        self._consumes = consumes
+        self.refusals: dict[str, Part] = {}
+
+    def operation(self, method: str, old: Mapping[str, Any]) -> Part:
+        """Return an operation in the words of 3.1."""
+        new = {key: old[key] for key in _KEPT if key in old}
+        sent = {
+            place: [one for one in old.get("parameters", []) if one["in"] == place] for place in ("body", "formData")
+        }
+        if parameters := self.parameters(one for one in old.get("parameters", []) if one["in"] not in sent):
+            new["parameters"] = parameters
+        if sent["body"]:
+            new["requestBody"] = self._body(sent["body"][0], old.get("consumes", self._consumes))
+        elif sent["formData"]:
+            new["requestBody"] = self._form(sent["formData"])
+        new["responses"] = {code: self._answer(answer) for code, answer in sorted(old["responses"].items())}
+        if "security" in old:
+            new["security"] = security.requirements(method, old["security"])
+        return new
+
+    def parameters(self, old: Iterable[Mapping[str, Any]]) -> list[Part]:
+        """Return parameters of a path, a query or a header."""
+        return [self._parameter(one) for one in old]
+
+    def _parameter(self, old: Mapping[str, Any]) -> Part:
+        new = {key: old[key] for key in ("name", "in", "description") if key in old}
+        new["required"] = old.get("required", False)
+        new["schema"] = of_value(old, self._names)
+        if "x-example" in old:
+            new["example"] = old["x-example"]
+        if old.get("type") == "array":
+            new["explode"] = old.get("collectionFormat") == "multi"
+        return new
+
+    def _body(self, old: Mapping[str, Any], types: Iterable[str]) -> Part:
+        shape = schema(old["schema"], self._names)
+        return {"required": old.get("required", False), "content": {name: {"schema": shape} for name in types}}
+
+    def _form(self, parts: list[Mapping[str, Any]]) -> Part:
+        described = {
+            part["name"]: {"description": part.get("description", ""), **of_value(part, self._names)} for part in parts
+        }
+        required = [part["name"] for part in parts if part.get("required")]
+        shape = {"type": "object", "properties": described, "required": required, "additionalProperties": False}
+        return {"required": bool(required), "content": {MULTIPART: {"schema": shape}}}
+
+    def _answer(self, old: Mapping[str, Any]) -> Part:
+        new: Part = {"description": old["description"]}
+        if old.get("headers"):
+            new["headers"] = {name: self._header(header) for name, header in old["headers"].items()}
+        if "schema" not in old:
+            return new
+        shape = schema(old["schema"], self._names)
+        media = BINARY if old["schema"].get("type") == "file" else JSON
+        sample = old.get("examples", {}).get(JSON)
+        new["content"] = {media: {"schema": shape} if sample is None else {"schema": shape, "example": sample}}
+        if shape != _ERROR:
+            return new
+        new["content"][PROBLEM] = {"schema": _PROBLEM}
+        return new if sample is None else self._shared(pascal(sample["error"]["code"]), new)
+
+    def _header(self, old: Mapping[str, Any]) -> Part:
+        return {"description": old.get("description", ""), "schema": of_value(old, self._names)}
+
+    def _shared(self, name: str, refusal: Part) -> Part:
+        """Return a reference to a refusal that is said once; one that differs from the others is said in its place."""
+        if self.refusals.setdefault(name, refusal) == refusal:
+            return {"$ref": RESPONSES + name}
+        return refusal
