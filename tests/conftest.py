@@ -6,7 +6,6 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,6 @@ from flask import Flask
 
 from api import create_app
 from api.http.door import limiters
-from api.http.door.limiters import credentials_limiter
-from api.v1 import NAMESPACES
 from core.platform import clock, passwords
 from core.platform.access import Role
 from core.platform.config.load import ROOT, load_settings
@@ -27,6 +24,7 @@ from core.platform.config.settings import Settings
 from core.platform.database.base import db
 from core.platform.logs.lines import JsonLines
 from core.platform.text.redaction import Redactor
+from tests.support.applications import remaking, urls_built_on_demand
 from tests.support.database import empty, forget_power_cuts, recorded_statements
 from tests.support.engines import engines_of
 from tests.support.order import spread
@@ -117,6 +115,12 @@ def _passwords_are_hashed_cheaply() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passwords, "_hasher", _CHEAP)
         patch.setattr(passwords, "NOBODYS_HASH", _CHEAP.hash("nobody's"))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _urls_are_built_on_demand() -> Iterator[None]:
+    with urls_built_on_demand():
         yield
 
 
@@ -218,40 +222,6 @@ def app(application: Flask, redis_server: RedisServer) -> Iterator[Flask]:
     yield application
     empty(application)
     redis_server.empty()
-
-
-@contextmanager
-def remaking(app: Flask, make_settings: Callable[..., Settings]) -> Iterator[Callable[..., Flask]]:
-    """Yield a function that makes another application on the same database, with other settings."""
-    made = []
-
-    def remake(**overrides: Any) -> Flask:
-        settings: Settings = app.extensions["tasklane"]
-        keys = {
-            "database_url": settings.database_url,
-            "redis_url": settings.redis_url,
-            "jwt_secret_key": settings.jwt_secret_key,
-            "secret_key": settings.secret_key,
-        }
-        other = create_app(settings=make_settings(**{**keys, **overrides}))
-        made.append(other)
-        return other
-
-    yield remake
-    # The limiter of log-ins belongs to the process, which has one application outside the tests.
-    credentials_limiter.enabled = False
-    for other in made:
-        other.extensions["tasklane.upstreams"].close()
-        with other.app_context():
-            db.engine.dispose()
-        _forget(other)
-
-
-def _forget(app: Flask) -> None:
-    """Let go of an application. Namespaces belong to the process, and would keep all that they were ever added to."""
-    blueprint = app.blueprints["api"]
-    for namespace in NAMESPACES:
-        namespace.apis = [api for api in namespace.apis if api.app is not blueprint]
 
 
 @pytest.fixture

@@ -18,9 +18,17 @@ from tests.support.people import Person, make_person
 from tests.support.servers import RedisServer
 
 
-@pytest.fixture(params=["memory", "redis"])
-def cached_app(request: pytest.FixtureRequest, remake_app: Callable[..., Flask], redis_server: RedisServer) -> Flask:
-    return remake_app(cache__backend=request.param, cache__url=redis_server.url)
+@pytest.fixture(scope="module", params=["memory", "redis"])
+def _cached_app(
+    request: pytest.FixtureRequest, remake_for_module: Callable[..., Flask], redis_server: RedisServer
+) -> Flask:
+    return remake_for_module(cache__backend=request.param, cache__url=redis_server.url)
+
+
+@pytest.fixture
+def cached_app(_cached_app: Flask, app: Flask) -> Flask:
+    """Another application, which goes on through the file as an installation does while rows come and go."""
+    return _cached_app
 
 
 @pytest.fixture

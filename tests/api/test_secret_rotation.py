@@ -27,16 +27,16 @@ ONCE = {"Idempotency-Key": "first try"}
 BODY = {"title": "Water the plants"}
 
 
-@pytest.fixture
-def rotated(app: Flask, remake_app: Callable[..., Flask]) -> Flask:
+@pytest.fixture(scope="module")
+def rotated(application: Flask, remake_for_module: Callable[..., Flask]) -> Flask:
     """The application after a change of the key that remembers the former one."""
-    return remake_app(secret_key="n" * 40, secret_key_previous=[app.extensions["tasklane"].secret_key])
+    return remake_for_module(secret_key="n" * 40, secret_key_previous=[application.extensions["tasklane"].secret_key])
 
 
-@pytest.fixture
-def amnesic(remake_app: Callable[..., Flask]) -> Flask:
+@pytest.fixture(scope="module")
+def amnesic(remake_for_module: Callable[..., Flask]) -> Flask:
     """The application after a change of the key that has forgotten the former one."""
-    return remake_app(secret_key="n" * 40)
+    return remake_for_module(secret_key="n" * 40)
 
 
 def as_seen_by(app: Flask, person: Person) -> Person:
