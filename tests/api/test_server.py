@@ -211,7 +211,7 @@ def test_a_request_that_waits_for_a_thread_is_nothing_to_warn_of(
     clients = [running.client() for _ in range(4)]
     for client in clients:
         client.ask("/slow")
-    running.wait_until(lambda: len(running.server._dispatcher.queue) == 3)
+    running.wait_until(lambda: running.server._threads.waiting() == 3)
     running.app.gate.set()
     assert [client.read()[0] for client in clients] == [200] * 4
     assert [record for record in caplog.records if record.name.startswith("waitress")] == []

@@ -2,6 +2,8 @@
 
 import socket
 import time
+from contextlib import suppress
+from typing import Any
 
 from waitress.channel import HTTPChannel
 
@@ -20,10 +22,20 @@ class Channel(HTTPChannel):
     error_task_class = Refusal
     parser_class = Parser
     close_when_flushed: bool
+    last_activity: float
     # Whether the client may still be sending what will not be read.
     leaves_unread = False
     _heard_until: float | None = None
     _heard_bytes = 0
+
+    def __init__(self, server: Any, *args: Any, **options: Any) -> None:
+        super().__init__(server, *args, **options)
+        server.loop.look_at(self)
+
+    def del_channel(self, map: Any = None) -> None:  # noqa: A002 - waitress's name
+        descriptor = self._fileno
+        super().del_channel(map)
+        self.server.loop.forget(descriptor)
 
     @staticmethod
     def task_class(channel: "Channel", request: Parser) -> Handler:
@@ -42,6 +54,19 @@ class Channel(HTTPChannel):
             is_waited_for = len(self.requests) == 1
         if is_waited_for:
             self.write_soon(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def write_soon(self, data: Any) -> int:
+        """Send at once what can be sent so, which is almost everything, and the rest by way of the buffers."""
+        sent = 0
+        if type(data) is bytes and self.connected:
+            with self.outbuf_lock:
+                if not self.total_outbufs_len:
+                    with suppress(OSError):  # The buffers run into it again, and know what to do.
+                        sent = self.send(data, do_close=False)
+        if sent == len(data):
+            self.last_activity = time.time()
+            return sent
+        return sent + int(super().write_soon(data[sent:] if sent else data))
 
     def handle_write(self) -> None:
         """Send; after the last answer, hear out who may still be sending."""
@@ -85,8 +110,10 @@ class Channel(HTTPChannel):
 
     def is_leaving(self) -> bool:
         """Return whether the request in work is the last one of a process that leaves."""
+        if not self.server.is_draining:
+            return False
         with self.requests_lock:
-            return bool(self.server.is_draining and len(self.requests) <= 1)
+            return len(self.requests) <= 1
 
     def is_idle_since(self, moment: float) -> bool:
         """Return whether nothing has arrived, is in work or has to be sent, and nothing was since `moment`."""

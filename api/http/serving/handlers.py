@@ -1,8 +1,11 @@
 """Handlers of a request that has arrived: one asks the application, one only whether it wants the body, one refuses."""
 
 import logging
+from functools import lru_cache
+from operator import itemgetter
 
 from waitress.task import ErrorTask, WSGITask
+from waitress.utilities import build_http_date
 
 from api.http.answers import errors, headers
 from api.http.answers.negotiation import JSON
@@ -13,24 +16,62 @@ from core.platform.logs import context
 log = logging.getLogger("tasklane.server")
 
 
+# What waitress adds to a head, or has to know of it.
+_ITS_OWN = frozenset({"Connection", "Date", "Server"})
+
+
 class Handler(WSGITask):
     """Says `Connection: close` with the last answer on a connection of a process that leaves."""
 
+    wrote_header: bool
     _ends_with_its_head = False
+
+    def write(self, data: bytes) -> None:
+        """Send the head together with a body that is whole."""
+        if self.wrote_header or not self.complete or not self.has_body or self.content_length != len(data):
+            super().write(data)
+            return
+        self.channel.write_soon(self.build_response_header() + data)
+        self.wrote_header = True
+        self.content_bytes_written = len(data)
 
     def build_response_header(self) -> bytes:
         if self.channel.is_leaving():
             self.request.headers["CONNECTION"] = "close"
         wants_to_stay = self.version == "1.1" and self.request.headers.get("CONNECTION", "").lower() != "close"
         self._ends_with_its_head = wants_to_stay and not self.has_body
-        header: bytes = super().build_response_header()
+        common = self._common_head() if wants_to_stay else None
+        header: bytes = super().build_response_header() if common is None else common
         self._ends_with_its_head = False
         return header
+
+    def _common_head(self) -> bytes | None:
+        """Return what waitress would, sooner, where the connection stays and the end of the answer is clear."""
+        headers = [(_spelled(name), value) for name, value in self.response_headers]
+        names = {name for name, _ in headers}
+        is_clear = self._ends_with_its_head or "Content-Length" in names
+        if not is_clear or not _ITS_OWN.isdisjoint(names):
+            return None
+        headers.append(("Date", _date(int(self.start_time))))
+        headers.sort(key=itemgetter(0))
+        lines = [f"{name}: {value}" for name, value in headers if self.has_body or name != "Content-Length"]
+        return "\r\n".join([f"HTTP/1.1 {self.status}", *lines, "\r\n"]).encode("latin-1")
 
     def set_close_on_finish(self) -> None:
         # Waitress would close after each 204 and 304, which have no length, and need none (RFC 9112, section 6.3).
         if not self._ends_with_its_head:
             super().set_close_on_finish()
+
+
+@lru_cache(maxsize=256)
+def _spelled(name: str) -> str:
+    """Return the name of a header as waitress spells it."""
+    return "-".join([part.capitalize() for part in name.split("-")])
+
+
+@lru_cache(maxsize=4)
+def _date(second: int) -> str:
+    return str(build_http_date(second))
 
 
 class Question(Handler):

@@ -10,6 +10,7 @@ from waitress import wasyncore
 from waitress.server import TcpWSGIServer
 
 from api.http.serving.connections import Channel
+from api.http.serving.loop import Loop, Threads
 
 log = logging.getLogger("tasklane.server")
 
@@ -26,9 +27,28 @@ class Listener(TcpWSGIServer):
 
     channel_class = Channel
     is_draining = False
+    task_dispatcher: Threads
     _rests_until = 0.0
     _reported_at = 0.0
     _refused = 0
+
+    def __init__(self, app: Any, loop: Loop, **options: Any) -> None:
+        self.loop = loop
+        super().__init__(app, loop.dispatchers, **options)
+        loop.look_at(self.trigger)
+
+    def del_channel(self, map: Any = None) -> None:  # noqa: A002 - waitress's name
+        descriptor = self._fileno
+        super().del_channel(map)
+        self.loop.forget(descriptor)
+
+    def pull_trigger(self) -> None:
+        """Wake the loop. A thread that answers only has its own connection looked at, which needs nobody awake."""
+        channel = getattr(self.task_dispatcher.own, "channel", None)
+        if channel is None:
+            super().pull_trigger()
+        else:
+            self.loop.look_at(channel)
 
     def readable(self) -> bool:
         return bool(super().readable()) and time.monotonic() >= self._rests_until
@@ -64,6 +84,8 @@ class Listener(TcpWSGIServer):
                 channel.will_close = True
             if arriving is not None and not arriving.headers_finished and arriving.began_at < now - SILENCE_SECONDS:
                 channel.will_close = True
+            if channel.will_close:
+                self.loop.look_at(channel)
 
     def leave(self) -> None:
         """Take what the kernel has accepted already, then close this process's copy of the socket."""

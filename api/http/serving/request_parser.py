@@ -12,7 +12,7 @@ from waitress.utilities import Error
 from api.http.serving.chunks import Chunks
 
 # What is said of the coding of a body, in each header of this name. Waitress forgets what is empty.
-_ENCODING = re.compile(rb"\ntransfer-encoding:(.*)", re.IGNORECASE)
+_ENCODING = re.compile(rb"\ntransfer-encoding:(.*)")
 _GO_AHEAD = "100-continue"
 
 
@@ -60,7 +60,7 @@ class Parser(HTTPRequestParser):
         except ValueError as error:
             # For example a host in brackets that is no address, or a length of 5,000 digits.
             raise ParsingError("The request line or the length is invalid.") from error
-        encodings = [value.strip(b" \t\r").lower() for value in _ENCODING.findall(header_plus)]
+        encodings = [value.strip(b" \t\r") for value in _ENCODING.findall(header_plus.lower())]
         if encodings and (encodings != [b"chunked"] or not self.chunked or "CONTENT_LENGTH" in self.headers):
             # RFC 9112, section 6.1: whoever is in front may have found another end of this request.
             raise ParsingError("The end of the body is not clear.")

@@ -13,12 +13,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from waitress import wasyncore
 from waitress.adjustments import Adjustments
-from waitress.task import ThreadedTaskDispatcher
 
 from api.http.serving.connections import Channel
 from api.http.serving.listener import SILENCE_SECONDS, Listener
+from api.http.serving.loop import Loop, Threads
 
 log = logging.getLogger("tasklane.server")
 
@@ -34,7 +33,6 @@ LOOP_SECONDS = 1.0
 DRAINING_LOOP_SECONDS = 0.05
 HARDENED: dict[str, Any] = {
     "ident": None,
-    "asyncore_use_poll": True,
     "backlog": 1024,
     "connection_limit": CONNECTIONS,
     "channel_timeout": SILENCE_SECONDS,
@@ -71,23 +69,20 @@ class Server:
                 "trusted_proxy_headers": "x-forwarded-for x-forwarded-proto x-forwarded-port",
             }
         adjustments = Adjustments(**options)
-        # It warns of each request that waits for a thread at all, which under any load is every third.
-        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         self._drain_seconds = drain_seconds
         self._on_drain = on_drain
         self._is_stopping = False
         # Who stops the server writes into a pipe that the loop closes at its end. Reentrant, because a signal
         # handler runs in the thread of the loop.
         self._ending = threading.RLock()
-        self._map: dict[int, Any] = {}
-        self._dispatcher = ThreadedTaskDispatcher()
-        self._dispatcher.set_thread_count(threads)
+        self._loop = Loop()
+        self._threads = Threads(threads)
         self._listeners = [
             Listener(
                 app,
-                self._map,
+                self._loop,
                 _sock=each,
-                dispatcher=self._dispatcher,
+                dispatcher=self._threads,
                 adj=adjustments,
                 bind_socket=False,
                 sockinfo=(each.family, each.type, each.proto, each.getsockname()),
@@ -98,11 +93,11 @@ class Server:
     def run(self) -> None:
         """Serve until `stop`, then answer what has come in, and return."""
         while not self._is_stopping:
-            wasyncore.poll2(LOOP_SECONDS, self._map)
+            self._turn(LOOP_SECONDS)
         self._drain()
-        self._dispatcher.shutdown(timeout=0.5)
+        self._threads.end(0.5)
         with self._ending:
-            wasyncore.close_all(self._map)
+            self._loop.close()
 
     def stop(self) -> None:
         """Begin to end. Signal handlers and other threads may call it, and more than once."""
@@ -112,6 +107,12 @@ class Server:
             self._is_stopping = True
             self._listeners[0].pull_trigger()
 
+    def _turn(self, seconds: float) -> None:
+        for listener in self._listeners:
+            # It rests for a while, or does what is to be done now and then.
+            self._loop.look_at(listener)
+        self._loop.turn(seconds)
+
     def _drain(self) -> None:
         began = time.time()
         until = time.monotonic() + self._drain_seconds
@@ -120,7 +121,7 @@ class Server:
             listener.leave()
         self._on_drain()
         while self._has_work() and time.monotonic() < until:
-            wasyncore.poll2(DRAINING_LOOP_SECONDS, self._map)
+            self._turn(DRAINING_LOOP_SECONDS)
             now = time.time()
             if now - began >= patience:
                 self._close_idle(now - patience)
@@ -131,10 +132,8 @@ class Server:
         return [channel for listener in self._listeners for channel in listener.active_channels.values()]
 
     def _has_work(self) -> bool:
-        with self._dispatcher.lock:
-            # A request is worked on to its end even if its client has gone.
-            is_working = bool(self._dispatcher.queue or self._dispatcher.active_count)
-        return is_working or bool(self._channels())
+        # A request is worked on to its end even if its client has gone.
+        return self._threads.has_work() or bool(self._channels())
 
     def _close_idle(self, since: float) -> None:
         for channel in self._channels():
