@@ -9,6 +9,7 @@ from api.cli import FlaskCommands
 from api.http.answers.errors import init_errors
 from api.http.answers.headers import init_headers
 from api.http.door.cors import init_cors
+from api.http.door.deprecation import init_deprecations
 from api.http.door.hosts import init_hosts
 from api.http.door.limits import init_limits
 from api.http.door.tokens import init_tokens
@@ -18,7 +19,7 @@ from api.http.serving.access_log import init_access_log
 from api.http.serving.kept_answers import init_kept_answers
 from api.http.serving.metrics import init_metrics
 from api.http.serving.waiting import init_waiting
-from api.v1 import create_blueprint
+from api.v1 import create_blueprint, deprecations
 from core.bootstrap import create_core_app
 from core.operations import degradation
 from core.platform.config.current import current_settings
@@ -95,6 +96,7 @@ def create_app(config_name: str | None = None, *, settings: Settings | None = No
         init_waiting(app)
     init_cors(app, settings)
     app.register_blueprint(create_blueprint())
+    init_deprecations(app, deprecations.DEPRECATIONS)
     _register_root(app)
     return app
 

@@ -13,11 +13,13 @@ from flask_restx import Api
 from api.http.answers.models import problem_out
 from api.http.answers.refusals import with_error_samples
 from api.http.door.contract import SECURITY
+from api.http.door.deprecation import mark_deprecated
 from api.http.door.tokens import CSRF_HEADER, KEY_HEADER, SESSION_COOKIE
 from api.http.input.media import document_patches
 from api.http.openapi import security
 from api.http.openapi.convert import Additions, convert
 from api.http.openapi.published import Published, published
+from api.v1 import deprecations
 from api.v1.names import ENUM_NAMES
 
 DESCRIPTION = """\
@@ -76,6 +78,7 @@ class TasklaneApi(Api):
     def _document(self) -> dict[str, Any]:
         """The document in Swagger 2.0, but for what depends on where it is read."""
         made = with_error_samples(document_patches(self.__schema__))
+        made = mark_deprecated(made, deprecations.DEPRECATIONS)
         # Of masks, which no operation has.
         del made["responses"]
         return {**made, "security": SECURITY}

@@ -222,6 +222,8 @@ def test_dashboard_alerts_and_manual_name_metrics_that_there_are(measured: Flask
     person = make_person(measured, "carol")
     person.create_task()
     work.run_jobs(measured)
+    # Until an operation is deprecated, this one has no samples.
+    measured.extensions["tasklane.meters"].count_deprecated("GET /v1/old", "user 1")
     names = {name for name, _ in read(measured)}
     queries = dashboard_queries()
     assert len(queries) > 15

@@ -21,6 +21,7 @@ ONE: dict[str, tuple[str, str]] = {
     "api/test_blank_text.py": ("sqlite", "validation of texts"),
     "api/test_browser_session.py": ("sqlite", "cookies, origins and CSRF"),
     "api/test_codes.py": ("sqlite", "which statuses there are"),
+    "api/test_deprecations.py": ("sqlite", "headers, counters and the document"),
     "api/test_document.py": ("sqlite", "the document, which no database changes"),
     "api/test_openapi.py": ("sqlite", "the document, as above"),
     "api/test_document_clients.py": ("sqlite", "programs that read the document"),

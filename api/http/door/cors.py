@@ -4,7 +4,7 @@ from flask import Flask, Response, request
 from flask_cors import CORS
 
 from api.http.answers import etags
-from api.http.door import idempotency, limit_headers
+from api.http.door import deprecation, idempotency, limit_headers
 from api.http.input import request_id
 from core.platform.config.settings import Settings
 
@@ -31,6 +31,7 @@ SHOWN_HEADERS = (
     "Retry-After",
     "WWW-Authenticate",
     *limit_headers.NAMES,
+    *deprecation.HEADERS,
     idempotency.REPLAYED,
     request_id.HEADER,
 )

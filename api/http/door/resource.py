@@ -17,7 +17,7 @@ from api.http.answers import conditional
 from api.http.answers.downloads import is_download
 from api.http.answers.negotiation import preferred_type
 from api.http.documentation import Verb
-from api.http.door import idempotency, limits, tokens
+from api.http.door import deprecation, idempotency, limits, tokens
 from api.http.door.contract import document_operation
 from api.http.door.idempotency import Effect
 from api.http.input import arguments, continuation
@@ -95,6 +95,7 @@ class SecureResource(Resource):
         _require_answerable(verb)
         try:
             actor = self._let_in(self.permissions[method])
+            deprecation.require_in_service()
             self.query = takes.load_query()
             takes.require_readable()
             if continuation.is_asked():

@@ -50,6 +50,8 @@ FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 # Any other method would be a label of the caller's invention.
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+# Callers of one deprecated operation that are told apart, in each process; the others are counted together.
+MAX_CALLERS = 100
 LIMITS = ("requests", "login", "logins", "password", "lockout")
 
 
@@ -79,6 +81,10 @@ class Meters:
         }
         refusals = self._counter("limiter_refusals", "Requests refused with 429, by what was exceeded.", "limit")
         self._refusals = {limit: refusals.labels(limit) for limit in LIMITS}
+        self._deprecated = self._counter(
+            "deprecated_requests", "Requests for deprecated operations.", "operation", "caller"
+        )
+        self._callers: dict[str, set[str]] = {}
         self._pool_use = self._gauge("db_connections_in_use", "Database connections that requests hold.")
         self._pool_size = self._gauge("db_connections_limit", "Database connections that may be held at once.")
         kept = "Database connections that stay open for what every request asks, beside the former."
@@ -135,6 +141,14 @@ class Meters:
     def count_refusal(self, limit: str) -> None:
         """Count a request that came too often."""
         self._refusals[limit if limit in self._refusals else "requests"].inc()
+
+    def count_deprecated(self, operation: str, caller: str) -> None:
+        """Count a request for a deprecated operation."""
+        known = self._callers.setdefault(operation, set())
+        if caller not in known and len(known) >= MAX_CALLERS:
+            caller = "others"
+        known.add(caller)
+        self._deprecated.labels(operation, caller).inc()
 
     def render(self, operations: Operations) -> bytes:
         """Return everything in the text format of Prometheus."""

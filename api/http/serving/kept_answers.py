@@ -53,8 +53,8 @@ _DOUBTS = frozenset(
 _OF_ITS_OWN = frozenset(
     {"content-length", "etag", "link", "x-request-id"} | {name.lower() for name in limit_headers.NAMES}
 )
-# What an answer that was kept cannot have.
-_UNKEPT = frozenset({"retry-after", "set-cookie"})
+# What an answer that was kept cannot have. Of what is deprecated every call is counted, and it may end.
+_UNKEPT = frozenset({"retry-after", "set-cookie", "deprecation"})
 _ROUTE = "tasklane.kept_route"
 
 
