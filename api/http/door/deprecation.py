@@ -62,7 +62,7 @@ class Deprecation:
 
     @property
     def is_over(self) -> bool:
-        """Whether the operation has ended."""
+        """True when the operation has ended."""
         return self.sunset is not None and clock.now() >= _midnight(self.sunset)
 
     def headers(self, root: str, parameters: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
