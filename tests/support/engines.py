@@ -24,6 +24,8 @@ ONE: dict[str, tuple[str, str]] = {
     "api/test_deprecations.py": ("sqlite", "headers, counters and the document"),
     "api/test_document.py": ("sqlite", "the document, which no database changes"),
     "api/test_openapi.py": ("sqlite", "the document, as above"),
+    "api/test_contract.py": ("sqlite", "the document, as above"),
+    "api/test_conversion.py": ("sqlite", "needs no database"),
     "api/test_document_clients.py": ("sqlite", "programs that read the document"),
     "api/test_errors.py": ("sqlite", "the envelope and what JSON is refused; errors of engines are in test_outages"),
     "api/test_exports.py": ("sqlite", "validation of what is ordered; files of both are in workers/test_exports"),

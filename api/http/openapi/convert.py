@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from api.http.openapi import enums, security
+from api.http.openapi import enums, refusals, security
 from api.http.openapi.enums import VERBS
 from api.http.openapi.operations import Operations
 from api.http.openapi.schemas import schema
@@ -41,7 +41,7 @@ def convert(old: Mapping[str, Any], additions: Additions) -> Document:
         "paths": paths,
         "components": {
             "schemas": dict(sorted(schemas.items())),
-            "responses": dict(sorted(operations.refusals.items())),
+            "responses": refusals.share(paths),
             "securitySchemes": additions.security_schemes,
         },
     }

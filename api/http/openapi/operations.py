@@ -4,26 +4,24 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from api.http.openapi import security
-from api.http.openapi.enums import Words, pascal
+from api.http.openapi.enums import Words
+from api.http.openapi.refusals import JSON, PROBLEM
 from api.http.openapi.schemas import SCHEMAS, of_value, schema
 
 Part = dict[str, Any]
 
-JSON, PROBLEM = "application/json", "application/problem+json"
 MULTIPART, BINARY = "multipart/form-data", "application/octet-stream"
-RESPONSES = "#/components/responses/"
 _KEPT = ("operationId", "summary", "description", "tags", "deprecated")
 _ERROR = {"$ref": f"{SCHEMAS}Error"}
 _PROBLEM = {"$ref": f"{SCHEMAS}Problem"}
 
 
 class Operations:
-    """Turns the operations of one document, and collects the refusals that many of them have in common."""
+    """Turns the operations of one document, whose enums have these names."""
 
     def __init__(self, names: Mapping[Words, str], *, consumes: list[str]) -> None:
         self._names = names
         self._consumes = consumes
-        self.refusals: dict[str, Part] = {}
 
     def operation(self, method: str, old: Mapping[str, Any]) -> Part:
         """Return an operation in the words of 3.1."""
@@ -78,16 +76,9 @@ class Operations:
         media = BINARY if old["schema"].get("type") == "file" else JSON
         sample = old.get("examples", {}).get(JSON)
         new["content"] = {media: {"schema": shape} if sample is None else {"schema": shape, "example": sample}}
-        if shape != _ERROR:
-            return new
-        new["content"][PROBLEM] = {"schema": _PROBLEM}
-        return new if sample is None else self._shared(pascal(sample["error"]["code"]), new)
+        if shape == _ERROR:
+            new["content"][PROBLEM] = {"schema": _PROBLEM}
+        return new
 
     def _header(self, old: Mapping[str, Any]) -> Part:
         return {"description": old.get("description", ""), "schema": of_value(old, self._names)}
-
-    def _shared(self, name: str, refusal: Part) -> Part:
-        """Return a reference to a refusal that is said once; one that differs from the others is said in its place."""
-        if self.refusals.setdefault(name, refusal) == refusal:
-            return {"$ref": RESPONSES + name}
-        return refusal
