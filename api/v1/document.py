@@ -79,9 +79,8 @@ class TasklaneApi(Api):
         """The document in Swagger 2.0, but for what depends on where it is read."""
         made = with_error_samples(document_patches(self.__schema__))
         made = mark_deprecated(made, deprecations.DEPRECATIONS)
-        # Of masks, which no operation has.
-        del made["responses"]
-        return {**made, "security": SECURITY}
+        # Its common answers are about masks, which no operation has.
+        return {**{key: part for key, part in made.items() if key != "responses"}, "security": SECURITY}
 
     @cached_property
     def _converted(self) -> dict[str, Any]:

@@ -1,11 +1,14 @@
 """The document in OpenAPI 3.1: valid, and the same as that in Swagger 2.0 wherever both can say it."""
 
+import gzip
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
 import pytest
 from flask import Flask
 
+from api.v1 import document as documents
 from api.v1.names import ENUM_NAMES
 from tests.support.document import document_of, openapi_of
 
@@ -154,6 +157,33 @@ def test_a_document_is_the_same_until_it_changes(app: Flask, path: str) -> None:
     assert client.head(path).headers["ETag"] == first.headers["ETag"]
 
 
+@pytest.mark.parametrize("path", ["/api/openapi.json", "/api/swagger.json"])
+def test_a_document_is_sent_in_a_tenth_of_its_size_to_who_takes_that(app: Flask, path: str) -> None:
+    client = app.test_client()
+    whole = client.get(path, headers={"Accept-Encoding": "br, gzip;q=0"})
+    short = client.get(path, headers={"Accept-Encoding": "gzip, br"})
+    assert "Content-Encoding" not in whole.headers
+    assert short.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(short.data) == whole.data
+    assert len(short.data) * 10 < len(whole.data)
+    assert whole.headers["Vary"] == short.headers["Vary"] == "Accept-Encoding"
+    assert whole.headers["ETag"] != short.headers["ETag"]
+    again = client.get(path, headers={"Accept-Encoding": "gzip", "If-None-Match": short.headers["ETag"]})
+    assert (again.status_code, again.data, again.headers["Vary"]) == (304, b"", "Accept-Encoding")
+
+
+def test_a_process_converts_the_document_once(
+    remake_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    convert = documents.convert
+    monkeypatch.setattr(documents, "convert", lambda *args: made.append(1) or convert(*args))
+    client = remake_app().test_client()
+    for host in ("a.example", "b.example", "a.example"):
+        assert client.get("/api/openapi.json", base_url=f"https://{host}").status_code == 200
+    assert len(made) == 1
+
+
 def test_the_documents_say_where_they_are_behind_another_path_and_host(app: Flask) -> None:
     client = app.test_client()
     place = {"base_url": "https://work.example.com/tasklane"}
@@ -162,4 +192,6 @@ def test_the_documents_say_where_they_are_behind_another_path_and_host(app: Flas
     flow = document["components"]["securitySchemes"]["Password"]["flows"]["password"]
     assert flow["tokenUrl"] == "https://work.example.com/tasklane/api/v1/auth/login"
     assert client.get("/api/swagger.json", **place).get_json()["basePath"] == "/tasklane/api"
-    assert openapi_of(app)["servers"] == [{"url": "/api"}]
+    # Nobody else may say so: no setting makes a proxy trusted in this.
+    asked = client.get("/api/openapi.json", headers={"X-Forwarded-Prefix": "/elsewhere", "X-Script-Name": "/elsewhere"})
+    assert asked.get_json()["servers"] == openapi_of(app)["servers"] == [{"url": "/api"}]
