@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import Flask
 
+from api.http.answers.models import error_out
 from api.http.answers.refusals import ERROR, REFUSALS
 
 VERBS = ("get", "post", "put", "patch", "delete")
@@ -94,7 +95,7 @@ def _model(name: str, model: dict[str, Any]) -> Iterator[str]:
 
 
 def _is_envelope(name: str) -> bool:
-    return name.endswith(("Page", "Response"))
+    return name.endswith(("Page", "Response")) and name != error_out.name
 
 
 def _choices(schema: dict[str, Any]) -> str:

@@ -73,6 +73,14 @@ def test_no_name_of_a_model_is_one_that_generators_make_of_others(app: Flask) ->
     assert len({name.lower() for name in models}) == len(models)
 
 
+def test_no_model_has_a_field_of_its_own_name(app: Flask) -> None:
+    """A generator of Python that makes one in a variable of this name has none left for the field."""
+    models = document_of(app)["definitions"]
+    assert [
+        name for name, model in models.items() if name.lower() in {pascal(one).lower() for one in model["properties"]}
+    ] == []
+
+
 def test_numbers_of_rows_have_64_bits_everywhere(app: Flask) -> None:
     """A generator that is told nothing takes 32."""
     document = document_of(app)
@@ -85,12 +93,12 @@ def test_numbers_of_rows_have_64_bits_everywhere(app: Flask) -> None:
 
 def test_every_sample_of_a_refusal_has_the_code_of_its_status(app: Flask) -> None:
     document = document_of(app)
-    validator = Draft4Validator({"$ref": "#/definitions/Error", "definitions": document["definitions"]})
+    validator = Draft4Validator({"$ref": "#/definitions/ErrorResponse", "definitions": document["definitions"]})
     codes: dict[str, set[str]] = {}
     for item in document["paths"].values():
         for verb in item.keys() & set(VERBS):
             for status, answer in item[verb]["responses"].items():
-                if answer.get("schema") == {"$ref": "#/definitions/Error"}:
+                if answer.get("schema") == {"$ref": "#/definitions/ErrorResponse"}:
                     shown = answer["examples"]["application/json"]
                     validator.validate(shown)
                     codes.setdefault(status, set()).add(shown["error"]["code"])

@@ -34,7 +34,7 @@ error_body = shared.model(
     },
 )
 error_out = shared.model(
-    "Error",
+    "ErrorResponse",
     {
         "status": fields.String(required=True, enum=["error"], example="error"),
         "error": fields.Nested(error_body, required=True),

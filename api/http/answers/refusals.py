@@ -10,7 +10,7 @@ from api.http.answers.models import error_out
 from api.http.documentation import Verb, document, documented_responses
 from core.platform.text import checks
 
-ERROR = {"$ref": "#/definitions/Error"}
+ERROR = {"$ref": f"#/definitions/{error_out.name}"}
 REQUEST_ID = "5f0c7f6e4d8b4d0f9a3c1c0e0e6f7b1a"
 
 REFUSALS = {
