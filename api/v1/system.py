@@ -31,7 +31,9 @@ welcome_out = ns.model(
         "endpoints_available": fields.List(fields.String, required=True, example=["GET /api/v1/tasks"]),
     },
 )
-greeting_out = ns.model("PersonalGreeting", {"greeting": fields.String(required=True, example="Hello, Ada! Nice to meet you.")})
+greeting_out = ns.model(
+    "PersonalGreeting", {"greeting": fields.String(required=True, example="Hello, Ada! Nice to meet you.")}
+)
 echo_out = ns.model(
     "Echo",
     {

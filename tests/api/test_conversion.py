@@ -13,7 +13,7 @@ BOOK = {"$ref": "#/definitions/Book"}
 SAMPLE = {"status": "error", "error": {"code": "not_found", "message": "There is none."}}
 NOT_FOUND = {
     "description": "There is none.",
-    "schema": {"$ref": "#/definitions/Error"},
+    "schema": {"$ref": "#/definitions/ErrorResponse"},
     "examples": {"application/json": SAMPLE},
 }
 OLD: dict[str, Any] = {
@@ -28,7 +28,7 @@ OLD: dict[str, Any] = {
             "type": "object",
             "properties": {"kind": {"type": "string", "enum": ["novel", "poem"]}, "title": {"type": "string"}},
         },
-        "Error": {"type": "object", "properties": {}},
+        "ErrorResponse": {"type": "object", "properties": {}},
     },
     "paths": {
         "/authors": {
@@ -192,7 +192,7 @@ def test_answers_have_media_types_and_headers_a_schema(new: dict[str, Any]) -> N
 def test_a_refusal_is_said_once_and_one_of_its_own_in_its_place(new: dict[str, Any]) -> None:
     shared = {"$ref": "#/components/responses/NotFound"}
     content = {
-        "application/json": {"schema": {"$ref": "#/components/schemas/Error"}, "example": SAMPLE},
+        "application/json": {"schema": {"$ref": "#/components/schemas/ErrorResponse"}, "example": SAMPLE},
         "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}},
     }
     book = new["paths"]["/books/{id}"]

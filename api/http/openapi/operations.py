@@ -12,7 +12,7 @@ Part = dict[str, Any]
 
 MULTIPART, BINARY = "multipart/form-data", "application/octet-stream"
 _KEPT = ("operationId", "summary", "description", "tags", "deprecated")
-_ERROR = {"$ref": f"{SCHEMAS}Error"}
+_ERROR = {"$ref": f"{SCHEMAS}ErrorResponse"}
 _PROBLEM = {"$ref": f"{SCHEMAS}Problem"}
 
 
