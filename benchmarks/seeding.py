@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import psycopg
 
+from migrations import task_sums
+
 PEOPLE, PROJECTS, DAYS = 5_000, 400, 365
 ADMIN, SMALL, LARGE = 1, 2, 3
 SMALL_PROJECT, LARGE_PROJECTS = 1, (2, 3, 4)
@@ -200,6 +202,8 @@ def fill_sqlite(path: str, company: Company) -> None:
             f" SELECT id + {number * 2**60}, {title}, coalesce({body}, '') FROM {table}"
         )
     database.execute("COMMIT")
+    for statement in task_sums.fill(is_sqlite=True):
+        database.execute(statement)
     for *_, sql in made:
         database.execute(sql)
     database.execute("ANALYZE")
@@ -222,6 +226,8 @@ def fill_postgresql(url: str, company: Company) -> None:
         _copy(database, "tasks", (*TASK, "search_vector"), ((*row, vector) for row, vector in company.task_rows()))
         _copy(database, "posts", (*POST, "search_vector"), ((*row, vector) for row, vector in company.post_rows()))
         database.execute("UPDATE items SET search_vector = search_document(name || ' ' || sku, '')")
+        for statement in task_sums.fill(is_sqlite=False):
+            database.execute(statement)  # type: ignore[arg-type]
         for _, definition in made:
             database.execute(definition)
         for table in ("users", "projects", "items", "tasks", "posts"):

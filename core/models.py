@@ -11,6 +11,7 @@ from core.mail.model import MailOptOut, TaskReminder
 from core.platform.cache.marks.model import ChangeMark
 from core.posts.model import Post
 from core.projects.model import Project, ProjectMember
+from core.stats.model import OwnerSums, QuarterSums
 from core.tasks.model import Task, TaskChange
 from core.users.model import User
 
@@ -25,9 +26,11 @@ __all__ = [
     "LoginFailures",
     "LoginSession",
     "MailOptOut",
+    "OwnerSums",
     "Post",
     "Project",
     "ProjectMember",
+    "QuarterSums",
     "RefreshToken",
     "ScheduledSlot",
     "SecurityEvent",

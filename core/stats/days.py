@@ -13,6 +13,8 @@ from core.platform.errors import DomainError
 from core.platform.text import zones
 
 DEFAULT_DAYS = 30
+# The quarters of an hour of `core.stats.model` count from the beginning of year 1.
+QUARTER, _TO_1970 = 900, 62_135_596_800
 EARLIEST, LATEST = date(1900, 1, 1), date(2999, 12, 31)
 
 
@@ -40,6 +42,24 @@ class Days:
         start = zones.first_moment(self.first, self.zone)
         end = zones.first_moment(self.last + timedelta(days=1), self.zone)
         return and_(moment >= start, moment < end)
+
+    @property
+    def are_of_quarters(self) -> bool:
+        """Return whether each begins and ends with a quarter of an hour of UTC, as in all zones of today."""
+        return all(run.start % QUARTER == run.end % QUARTER == 0 for run in self._runs())
+
+    def among_quarters(self, quarter: Any) -> ColumnElement[bool]:
+        """Return the condition that a column's quarter of an hour is on one of the days."""
+        runs = self._runs()
+        return and_(quarter >= _quarter_at(runs[0].start), quarter < _quarter_at(runs[-1].end))
+
+    def number_of_quarter(self, quarter: Any) -> ColumnElement[int]:
+        """Return on which of the days, counted from 0, a column's quarter of an hour is that is among theirs."""
+        branches = []
+        for run in self._runs():
+            number = run.first + (quarter - _quarter_at(run.start)) // (DAY // QUARTER) if run.is_even else run.first
+            branches.append((quarter < _quarter_at(run.end), number))
+        return case(*branches)
 
     def number_of(self, moment: Any) -> ColumnElement[int]:
         """Return on which of the days, counted from 0, a column's moment is that is within them."""
@@ -83,6 +103,11 @@ def choose(first: date | None, last: date | None, *, zone: ZoneInfo, most: int, 
         else:
             return Days(first, last, zone)
     raise refusal("This range of days cannot be used.", details=details)
+
+
+def _quarter_at(second: int) -> int:
+    """Return the number of the quarter of an hour that begins so many seconds after 1970."""
+    return (second + _TO_1970) // QUARTER
 
 
 @dataclass(frozen=True, slots=True)

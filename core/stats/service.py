@@ -1,12 +1,11 @@
 """Statistics of all the tasks that the caller may see."""
 
-from collections.abc import Iterable
 from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
-from sqlalchemy import ColumnElement, Row
+from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
 from core.platform.access import Actor
@@ -18,9 +17,8 @@ from core.platform.text import zones
 from core.projects import service as projects
 from core.stats import policy
 from core.stats.days import Days, choose
-from core.stats.repository import StatsRepository
+from core.stats.repository import StatsRepository, Sums
 from core.tasks import policy as task_policy
-from core.tasks.fields import TaskStatus
 from core.tasks.model import Task
 
 MAX_DAYS = 366
@@ -55,49 +53,37 @@ def report(
 
 
 def _compute(session: Session, actor: Actor, days: Days, today: date, project_id: int | None) -> dict[str, Any]:
+    stats = StatsRepository(session)
+    is_of_all = policy.may_compare_people(actor) and project_id is None
     conditions: list[ColumnElement[bool]] = [task_policy.among_visible(actor)]
     if project_id is not None:
         conditions.append(Task.project_id == project_id)
-    by_owner = policy.may_compare_people(actor)
-    stats = StatsRepository(session)
-    totals = stats.totals(*conditions, today=today, by_owner=by_owner)
-    created = stats.per_day(Task.created_at, days, *conditions)
-    completed = stats.per_day(Task.completed_at, days, *conditions)
+    if is_of_all:
+        sums = stats.sums_of_all(today=today)
+    else:
+        sums = stats.sums(*conditions, today=today, by_owner=policy.may_compare_people(actor))
+    if is_of_all and days.are_of_quarters:
+        created, completed = stats.per_day_of_all(days)
+    else:
+        created = stats.per_day(Task.created_at, days, *conditions)
+        completed = stats.per_day(Task.completed_at, days, *conditions)
     return {
         "timezone": days.zone.key,
         "from": days.first,
         "to": days.last,
-        "total": sum(row.tasks for row in totals),
-        "by_status": _by_status(totals),
-        "overdue": sum(row.overdue for row in totals),
-        "mean_completion_seconds": _mean_seconds(totals),
+        "total": sum(sums.by_status.values()),
+        "by_status": sums.by_status,
+        "overdue": sums.overdue,
+        "mean_completion_seconds": _mean_seconds(sums),
         "per_day": [
             {"date": day, "created": created.get(number, 0), "completed": completed.get(number, 0)}
             for number, day in enumerate(days.dates)
         ],
-        "per_user": _per_user(totals) if by_owner else None,
+        "per_user": sums.people if policy.may_compare_people(actor) else None,
     }
 
 
-def _by_status(totals: Iterable[Row[Any]]) -> dict[str, int]:
-    counts = {status.value: 0 for status in TaskStatus}
-    for row in totals:
-        counts[row.status.value] += row.tasks
-    return counts
-
-
-def _mean_seconds(totals: Iterable[Row[Any]]) -> float | None:
-    done = [row for row in totals if row.completed]
-    if not done:
+def _mean_seconds(sums: Sums) -> float | None:
+    if not sums.finished:
         return None
-    # Whole numbers up to the division, so that every engine gives the same answer.
-    total: int = sum(int(row.seconds) * SECOND + int(row.microseconds) for row in done)
-    count: int = sum(row.completed for row in done)
-    return round(total / (count * SECOND), 6)
-
-
-def _per_user(totals: Iterable[Row[Any]]) -> list[dict[str, Any]]:
-    people: dict[int, list[Row[Any]]] = {}
-    for row in totals:
-        people.setdefault(row.owner_id, []).append(row)
-    return [{"user_id": user_id, "by_status": _by_status(people[user_id])} for user_id in sorted(people)]
+    return round((sums.seconds * SECOND + sums.microseconds) / (sums.finished * SECOND), 6)

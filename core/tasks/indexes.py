@@ -7,6 +7,8 @@ from core.platform.database.keysets import Guide
 _COUNTING = ("created_at", "updated_at", "completed_at", "due_date", "status")
 _BY_SORT = {name: f"ix_tasks_{name}_id_deleted_at" for name in _COUNTING} | {"title": "ix_tasks_title_id"}
 _BY_RANGE = ("completed_at", "updated_at", "due_date")
+# Of the tasks that are to be done.
+OPEN_BY_DUE_DATE = "ix_tasks_open_due_date_id"
 # Filters that few tasks meet, by indexes that planners see at once.
 _NARROW = ("owner_id", "assignee_id", "project_id", "item_id")
 
@@ -19,5 +21,5 @@ def guide_through(filters: Filter) -> Guide | None:
         if name in filters.ranges:
             return Guide(_BY_SORT[name], _BY_SORT)
     if filters.get("overdue"):
-        return Guide("ix_tasks_open_due_date_id", _BY_SORT)
+        return Guide(OPEN_BY_DUE_DATE, _BY_SORT)
     return Guide(_BY_SORT["status"], _BY_SORT) if filters.get("status") else None

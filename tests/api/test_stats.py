@@ -19,6 +19,7 @@ from core.platform.database.session import transaction
 from core.platform.errors import NotFound
 from core.platform.text import zones
 from core.projects.model import Project, ProjectMember, ProjectRole
+from core.stats.model import OwnerSums
 from core.stats.service import report
 from core.tasks.fields import TaskStatus
 from core.tasks.model import Task
@@ -522,6 +523,25 @@ def test_a_change_in_a_savepoint_counts_only_if_it_is_kept(ada: Person) -> None:
 def test_a_transaction_that_writes_keeps_no_statistics(ada: Person) -> None:
     with ada.app.app_context(), pytest.raises(RuntimeError, match="no snapshot"), transaction():
         report(ada.actor)
+
+
+def test_writers_do_not_wait_for_each_others_sums_and_none_is_lost(app: Flask, ada: Person, admin: Person) -> None:
+    """On PostgreSQL two transactions change tasks of one person, in any order, and neither waits."""
+    with app.app_context():
+        if db.engine.dialect.name == "sqlite":
+            return
+        numbers = [ada.create_task()["id"] for _ in range(4)]
+        for status in (TaskStatus.CANCELLED, TaskStatus.PENDING, TaskStatus.CANCELLED):
+            with db.engine.connect() as one, db.engine.connect() as two:
+                for connection in (one, two):
+                    connection.execute(text("SET lock_timeout = '500ms'"))
+                for connection, task_id in zip((one, two, one, two), numbers, strict=True):
+                    connection.execute(update(Task).where(Task.id == task_id).values(status=status))
+                two.commit()
+                one.commit()
+        assert stats(admin)["by_status"] == {"pending": 0, "in_progress": 0, "completed": 0, "cancelled": 4}
+        shards = db.session.scalars(select(OwnerSums.shard).where(OwnerSums.owner_id == ada.user_id)).all()
+        assert len(shards) == 2
 
 
 def test_writers_do_not_wait_for_each_others_marks(app: Flask, ada: Person) -> None:

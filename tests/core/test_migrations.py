@@ -116,6 +116,34 @@ def test_the_due_date_arrives_and_leaves_without_touching_the_tasks(fresh: Flask
     assert row() == before
 
 
+def test_what_exists_is_summed_up_once_and_kept_in_step(fresh: Flask) -> None:
+    flask_migrate.upgrade(revision="0020")
+    moment = "'2026-01-02 03:04:05.5+00:00'"
+    columns = "title, status, owner_id, version, created_at, updated_at, completed_at, deleted_at"
+    with db.engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO users (id, username, email, password_hash, role, is_active, created_at, updated_at)"
+                f" VALUES (1, 'ada', 'a@example.com', 'x', 'user', true, {moment}, {moment})"
+            )
+        )
+        for state in ("'pending', 1, 1, {0}, {0}, NULL, NULL", "'completed', 1, 1, {0}, {0}, {0}, NULL") * 2:
+            connection.execute(text(f"INSERT INTO tasks ({columns}) VALUES ('x', {state.format(moment)})"))
+        connection.execute(text(f"UPDATE tasks SET deleted_at = {moment} WHERE id = 4"))
+    for _ in range(2):
+        flask_migrate.upgrade()
+        with db.engine.begin() as connection:
+            found = connection.execute(text("SELECT pending, completed, finished, seconds FROM task_sums_by_owner"))
+            assert [tuple(row) for row in found] == [(2, 1, 1, 0)]
+            assert connection.execute(text("SELECT created, completed FROM task_sums_by_quarter")).all() == [(3, 1)]
+            # Whoever writes, by whatever program, the sums follow.
+            connection.execute(text("UPDATE tasks SET status = 'cancelled', completed_at = NULL WHERE id = 2"))
+            found = connection.execute(text("SELECT completed, cancelled, finished FROM task_sums_by_owner"))
+            assert [tuple(row) for row in found] == [(0, 1, 0)]
+            connection.execute(text(f"UPDATE tasks SET status = 'completed', completed_at = {moment} WHERE id = 2"))
+        flask_migrate.downgrade(revision="0020")
+
+
 def test_what_exists_can_be_found_as_soon_as_the_index_arrives(fresh: Flask) -> None:
     flask_migrate.upgrade(revision="0003")
     moment = "'2026-01-02 03:04:05+00:00'"

@@ -200,7 +200,7 @@ def test_no_sum_and_no_post_of_a_member_looks_at_all_tasks(session: Session) -> 
     scope = policy.among_visible(MEMBER)
     sums = StatsRepository(session)
     for ask in (
-        lambda: sums.totals(scope, today=date(2026, 3, 1), by_owner=False),
+        lambda: sums.sums(scope, today=date(2026, 3, 1), by_owner=False),
         lambda: session.execute(select(Task.id).where(scope)).all(),
         lambda: posts.list_visible(MEMBER, page=page(), filters=Filter()),
     ):

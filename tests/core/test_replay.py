@@ -1,10 +1,11 @@
-"""Replaying the history gives the rows that are there, after any work of people and jobs in any order."""
+"""Replaying the history gives the rows that are there, and kept sums are theirs, after any work in any order."""
 
 import contextlib
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from io import BytesIO
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
@@ -31,6 +32,8 @@ from core.platform.preconditions import ANY_STATE
 from core.projects import service as projects
 from core.projects.model import ProjectRole
 from core.removal import service as removal
+from core.stats.days import Days
+from core.stats.repository import StatsRepository
 from core.tasks import bulk, handover, processing
 from core.tasks import service as tasks
 from core.tasks.bulk import BulkOp, Operation
@@ -227,6 +230,20 @@ class Work(RuleBasedStateMachine):
         clean_up(current_settings(), lambda: None)
 
     @invariant()
+    def the_sums_are_those_of_the_tasks(self) -> None:
+        if not hasattr(self, "context"):
+            return
+        stats, today = StatsRepository(db.session()), clock.now().date()
+        days = Days(today - timedelta(days=40), today, ZoneInfo("Asia/Kathmandu"))
+        assert days.are_of_quarters
+        assert stats.sums_of_all(today=today) == stats.sums(PRESENT, today=today, by_owner=True)
+        created, completed = stats.per_day_of_all(days)
+        assert {day: count for day, count in created.items() if count} == stats.per_day(Task.created_at, days, PRESENT)
+        counted = stats.per_day(Task.completed_at, days, PRESENT)
+        assert {day: count for day, count in completed.items() if count} == counted
+        db.session.commit()
+
+    @invariant()
     def the_history_leads_to_what_is_there(self) -> None:
         if not hasattr(self, "context"):
             return
@@ -249,7 +266,7 @@ class Work(RuleBasedStateMachine):
 
 
 @pytest.mark.filterwarnings("ignore:.*hypothesis")
-def test_the_history_leads_to_what_is_there(app: Flask, engine_name: str) -> None:
+def test_the_history_leads_to_what_is_there_and_the_sums_are_right(app: Flask, engine_name: str) -> None:
     class Here(Work):
         pass
 
