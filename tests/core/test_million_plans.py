@@ -22,10 +22,12 @@ from core.posts import service as posts
 from core.posts.model import Post
 from core.projects.model import Project, ProjectMember, ProjectRole
 from core.search import service as search
+from core.stats import service as stats
 from core.stats.repository import StatsRepository
 from core.tasks import policy
 from core.tasks import service as tasks
 from core.tasks.fields import TaskStatus
+from core.tasks.indexes import OPEN_BY_DUE_DATE
 from core.tasks.model import Task
 from core.users.model import User
 from tests.support.tasks import analyze
@@ -206,6 +208,13 @@ def test_no_sum_and_no_post_of_a_member_looks_at_all_tasks(session: Session) -> 
     ):
         ways = ways_through_tasks(session, ask)
         assert not any(map(looks_at_all, ways)), ways
+
+
+def test_an_administrators_statistics_look_at_no_task_but_those_that_are_overdue(session: Session) -> None:
+    ways = ways_through_tasks(session, lambda: stats.report(ADMIN))
+    assert len(ways) == 1
+    assert OPEN_BY_DUE_DATE in ways[0]
+    assert not looks_at_all(ways[0])
 
 
 @pytest.mark.parametrize("sort", [sort for sort in SORTS if "owner" not in sort and "assignee" not in sort])
