@@ -8,7 +8,7 @@ from core.platform.database.types import BigId
 
 
 class OwnerSums(Base):
-    """How many tasks of each status somebody owns, how many are finished, and how long these took together.
+    """Number of tasks of each status that somebody owns, and of those that are finished, and the time that these took.
 
     As in every table of sums, a sum is that of all rows of its key: a transaction of PostgreSQL takes a row
     that no other one has, or adds one. Rows may be negative, and may be left with zeros.
@@ -32,7 +32,7 @@ class OwnerSums(Base):
 
 
 class QuarterSums(Base):
-    """How many tasks were created and completed in a quarter of an hour, counted from the beginning of year 1."""
+    """Number of tasks that were created and completed in a quarter of an hour, counted from the beginning of year 1."""
 
     __tablename__ = "task_sums_by_quarter"
     __table_args__ = {"sqlite_with_rowid": False}
