@@ -39,6 +39,9 @@ def migrate(connection: Connection) -> None:
         "include_name": include_name,
         "process_revision_directives": number,
         "transaction_per_migration": connection.dialect.name == "postgresql",
+        # Alembic takes SQLite for a database that cannot undo a CREATE TABLE, and would commit after each migration:
+        # then another process that migrates comes in between.
+        "transactional_ddl": True,
         **extension.configure_args,
     }
     context.configure(connection=connection, **options)

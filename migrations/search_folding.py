@@ -8,8 +8,10 @@ version of its Unicode matters.
 
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 from operator import itemgetter
+from types import MappingProxyType
 
 from alembic import op
 
@@ -121,10 +123,11 @@ TABLES = (
 _FOLDED = ((0x80, 0x30FF), (0xF900, 0xFFFF), (0x10400, 0x104FF), (0x1D7CE, 0x1D7FF), (0x2F800, 0x2FA1F))
 
 
-def _foldings() -> dict[str, str]:
+@cache
+def _foldings() -> Mapping[str, str]:
     """Return what stands for each character beyond ASCII that does not stand for itself."""
     known = (chr(code) for first, last in _FOLDED for code in range(first, last + 1))
-    return {char: folded for char in known if (folded := _folded(char)) != char}
+    return MappingProxyType({char: folded for char in known if (folded := _folded(char)) != char})
 
 
 def _title(row: str, columns: tuple[str, ...]) -> str:

@@ -21,7 +21,7 @@ def fill(url: str, *, tasks: int) -> None:
         )
         database.execute(
             "INSERT INTO tasks (title, description, status, owner_id, version, created_at, updated_at)"
-            f" SELECT 'Water zebra ' || n, repeat('the plants of house ' || n || ' ', 20), 'pending',"
+            f" SELECT 'Water zebra ' || n, repeat('the plants of house ' || n || ' ', 4), 'pending',"
             f" n % {PEOPLE} + 1, 1, {NOW}, {NOW} FROM generate_series(1, {tasks}) n"
         )
         _order_jobs(database, tasks // 4)
