@@ -14,7 +14,8 @@ INTRODUCTION = """\
 # API reference
 
 Made from the OpenAPI document by `manage.py reference > docs/api.md`; do not edit.
-Paths are below `/api`. Every answer that is not marked otherwise is
+Paths are below `/api`. The text of an operation begins with its name in clients (operationId).
+Every answer that is not marked otherwise is
 `{"status": "success", "data": ...}`; every error is
 `{"status": "error", "error": {"message", "code", "request_id", "details"}}`.
 """
@@ -49,7 +50,7 @@ def markdown(app: Flask) -> str:
 
 def _operation(path: str, verb: str, operation: dict[str, Any], shared: list[dict[str, Any]]) -> Iterator[str]:
     yield f"\n### {verb.upper()} {path}\n"
-    yield f"{operation['summary']}.\n"
+    yield f"`{operation['operationId']}`: {operation['summary']}.\n"
     if operation.get("description"):
         yield f"{operation['description']}\n"
     if operation["security"] == []:

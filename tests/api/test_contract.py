@@ -42,6 +42,7 @@ def parameter(name: str, schema: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 BOOK_PARTS = {
+    "authors": {"type": "array", "items": {"type": "string"}},
     "id": {"type": "integer", "format": "int64"},
     "kind": reference("Kind"),
     "note": {"type": ["string", "null"]},
@@ -51,6 +52,7 @@ BEFORE: Document = {
         "/books": {
             "get": {
                 "operationId": "list_books",
+                "tags": ["books"],
                 "security": [],
                 "parameters": [
                     parameter("kind", {"type": "array", "items": reference("Kind")}, explode=True),
@@ -67,6 +69,7 @@ BEFORE: Document = {
             },
             "post": {
                 "operationId": "create_book",
+                "tags": ["books"],
                 "security": [{"Bearer": []}, {"ApiKey": []}],
                 "requestBody": {
                     "required": False,
@@ -145,6 +148,7 @@ def rename(document: Document) -> None:
 BREAKING: dict[str, Callable[[Document], object]] = {
     "create_book: post /books is gone": lambda d: d["paths"]["/books"].pop("post"),
     "list_books: is now called get_books": lambda d: operation(d).update(operationId="get_books"),
+    "list_books: has not the tag books any more": lambda d: operation(d).update(tags=["library"]),
     "list_books: is not reached by anybody any more": lambda d: operation(d).update(security=[{"Bearer": []}]),
     "create_book: is not reached by ApiKey any more": lambda d: operation(d, "post")["security"].pop(),
     "list_books input: 'query limit' is gone": lambda d: operation(d)["parameters"].pop(1),
@@ -199,6 +203,10 @@ BREAKING: dict[str, Callable[[Document], object]] = {
     "BookCreate 'tags' items: maxLength was 10 and is 5": lambda d: schema(d, "BookCreate", "tags")["items"].update(
         maxLength=5
     ),
+    "BookCreate 'extra': additionalProperties are restricted now": lambda d: schema(d, "BookCreate", "extra").update(
+        additionalProperties={"type": "integer"}
+    ),
+    "Book 'authors': items may be anything now": lambda d: schema(d, "Book", "authors").pop("items"),
     "BookCreate 'due': is one of some words now": lambda d: schema(d, "BookCreate", "due").update(enum=["today"]),
 }
 
@@ -212,7 +220,7 @@ def test_what_breaks_a_client_is_told(sentence: str) -> None:
 
 ADDING: dict[str, Callable[[Document], object]] = {
     "delete_book: new operation, delete /books": lambda d: d["paths"]["/books"].update(
-        delete={"operationId": "delete_book", "security": [], "responses": {}}
+        delete={"operationId": "delete_book", "tags": ["books"], "security": [], "responses": {}}
     ),
     "create_book: may be reached by Csrf+Session": lambda d: operation(d, "post")["security"].append(
         {"Session": [], "Csrf": []}

@@ -1,6 +1,7 @@
 """The document in OpenAPI 3.1: valid, and the same as that in Swagger 2.0 wherever both can say it."""
 
 import gzip
+import re
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
@@ -72,6 +73,15 @@ def test_both_documents_have_the_same_operations_parameters_bodies_and_codes(app
         types = set(other.get("requestBody", {}).get("content", {}))
         has_body = any(where in ("body", "formData") for where, _ in sent)
         assert types == (set(operation.get("consumes", old["consumes"])) if has_body else set()), name
+
+
+def test_every_operation_has_a_name_that_reads_well_in_every_language(app: Flask) -> None:
+    """A verb, and mostly its noun, in snake case, from which generators make their own."""
+    names = [operation["operationId"] for operation in operations(openapi_of(app)).values()]
+    assert [name for name in names if not re.fullmatch(r"[a-z]+(_[a-z]+)+", name)] == []
+    assert len(set(names)) == len(names)
+    assert {"list_tasks", "create_task", "get_task", "replace_task", "update_task", "delete_task"} <= set(names)
+    assert openapi_of(app)["tags"][0]["name"] == "tasks"
 
 
 def test_every_model_has_the_same_properties_in_both_and_null_where_it_may_be(app: Flask) -> None:

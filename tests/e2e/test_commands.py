@@ -162,6 +162,14 @@ def test_every_command_explains_itself(operator: Operator, command: str, monkeyp
     assert not operator.instance.exists(), "asking for help must not create anything"
 
 
+def test_an_operator_prints_either_document(operator: Operator) -> None:
+    new = json.loads(operator.run("openapi").stdout)
+    old = json.loads(operator.run("openapi", "--format", "2.0").stdout)
+    assert (new["openapi"], new["servers"]) == ("3.1.1", [{"url": "/api"}])
+    assert (old["swagger"], old["basePath"]) == ("2.0", "/api")
+    assert new["paths"].keys() == old["paths"].keys()
+
+
 def test_help_needs_no_database_and_no_folder(operator: Operator) -> None:
     done = operator.process("serve", "--help")
     assert (done.returncode, done.stderr) == (0, "")

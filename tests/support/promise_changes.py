@@ -17,6 +17,8 @@ _BOUNDS = {
 }
 # Whatever else is said of a value means something else when it changes.
 _FIXED = ("$ref", "format", "default")
+# What lists, and objects without fixed names, consist of.
+_ENTRIES = ("items", "additionalProperties")
 _ALL_TYPES = {"array", "boolean", "integer", "null", "number", "object", "string"}
 
 
@@ -51,6 +53,7 @@ def _broken_operations(old: Contract, new: Contract) -> Iterator[str]:
         yield from (
             f"{name}: is not reached by {way} any more" for way in operation["security"] if way not in other["security"]
         )
+        yield from (f"{name}: has not the tag {tag} any more" for tag in operation["tags"] if tag not in other["tags"])
         for direction in (INPUT, OUTPUT):
             yield from _lost(operation[direction], other[direction], f"{name} {direction}", {direction})
 
@@ -128,6 +131,9 @@ def _narrowed(old: Schema, new: Schema, where: str) -> Iterator[str]:
         yield f"{where}: is one of some words now"
     if old.get("format") is None and "format" in new:
         yield f"{where}: has the format {new['format']} now"
+    yield from (
+        f"{where}: {key} are restricted now" for key in _ENTRIES if isinstance(new.get(key), dict) and key not in old
+    )
     if new.get("uniqueItems") and not old.get("uniqueItems"):
         yield f"{where}: entries must be unique now"
     if new.get("additionalProperties") is False and old.get("additionalProperties") is not False:
@@ -140,6 +146,7 @@ def _loosened(old: Schema, new: Schema, where: str) -> Iterator[str]:
     """Yield what an answer could be relied upon to have, and now cannot."""
     missing = [name for name in old.get("required", []) if name not in new.get("required", [])]
     yield from (f"{where}: '{name}' may be missing now" for name in missing)
+    yield from (f"{where}: {key} may be anything now" for key in _ENTRIES if key in old and key not in new)
     more = _types(new) - _types(old)
     if more:
         yield f"{where}: may be {', '.join(sorted(more))} now"

@@ -28,6 +28,8 @@ def promises_of(document: Mapping[str, Any]) -> Contract:
             parameters = [*item.get("parameters", []), *operation.get("parameters", [])]
             operations[operation["operationId"]] = {
                 "at": f"{verb} {path}",
+                # Generators make a class or a folder of each.
+                "tags": operation["tags"],
                 "security": ["+".join(sorted(way)) for way in operation["security"]] or [_PUBLIC],
                 INPUT: _input(parameters, operation.get("requestBody")),
                 OUTPUT: _output(operation["responses"], document["components"]["responses"]),
