@@ -23,7 +23,7 @@ TITLE = "Water the plants on the third floor"
 
 @pytest.fixture(scope="module")
 def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
-    running = Dev(tmp_path_factory.mktemp("browser") / "instance").start()
+    running = Dev(tmp_path_factory.mktemp("browser") / "instance", is_forked=True).start()
     running.log_in("admin", running.passwords()["admin"])
     yield running
     code, _, left = running.stop()

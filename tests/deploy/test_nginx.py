@@ -61,7 +61,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     certificate.private_key_pem.write_to_path(folder / "privkey.pem")
     for blob in certificate.cert_chain_pems:
         blob.write_to_path(folder / "fullchain.pem", append=True)
-    service = Service(folder, "--processes", "1", TASKLANE_TRUSTED_PROXIES="1", **METRICS)
+    service = Service(folder, "--processes", "1", is_forked=True, TASKLANE_TRUSTED_PROXIES="1", **METRICS)
     http_port, https_port, metrics_port = free_port(), free_port(), free_port()
     text = TEMPLATE.read_text()
     for name, value in (

@@ -22,8 +22,8 @@ from tests.support.servers import PostgresServer, RedisServer
 def new_dev(tmp_path: Path) -> Iterator[Callable[..., Dev]]:
     started: list[Dev] = []
 
-    def make(**environ: str) -> Dev:
-        dev = Dev(tmp_path / "instance", **environ)
+    def make(*, is_forked: bool = True, **environ: str) -> Dev:
+        dev = Dev(tmp_path / "instance", is_forked=is_forked, **environ)
         started.append(dev)
         return dev
 
@@ -35,7 +35,7 @@ def new_dev(tmp_path: Path) -> Iterator[Callable[..., Dev]]:
 
 def test_one_command_runs_everything_and_ctrl_c_ends_it(new_dev: Callable[..., Dev]) -> None:
     # So slow that a job is still in progress when it ends.
-    dev = new_dev(TASKLANE_PROCESSING__STEP_SECONDS="5").start()
+    dev = new_dev(is_forked=False, TASKLANE_PROCESSING__STEP_SECONDS="5").start()
     log = dev.log.read_text()
     lines = log.splitlines()
     end = lines.index("dev       | Ctrl-C ends everything.") + 1

@@ -26,6 +26,7 @@ def service(disk: Disk, tmp_path: Path, new_database_url: Callable[[], str], eng
     service = Service(
         tmp_path,
         *("--processes", "2"),
+        is_forked=True,
         TASKLANE_INSTANCE_PATH=str(instance),
         TEST_DATABASE_URL=f"sqlite:///{instance / 'own.db'}" if engine_name == "sqlite" else new_database_url(),
         TASKLANE_METRICS__ENABLED="true",

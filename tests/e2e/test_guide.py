@@ -27,7 +27,9 @@ TYPED = re.compile(
 
 @pytest.fixture(scope="module")
 def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
-    running = Dev(tmp_path_factory.mktemp("guide") / "instance", TASKLANE_RATELIMIT_ENABLED="false").start()
+    running = Dev(
+        tmp_path_factory.mktemp("guide") / "instance", is_forked=True, TASKLANE_RATELIMIT_ENABLED="false"
+    ).start()
     yield running
     running.stop()
 

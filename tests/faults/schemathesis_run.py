@@ -46,7 +46,8 @@ def run(
     folder: Path, database_url: str, *, seconds: int, seed: int, phases: str = PHASES, options: tuple[str, ...] = ()
 ) -> Outcome:
     """Serve an application on a new database at this address, and have Schemathesis ask it for so long."""
-    service = Service(folder, "--processes", "1", TEST_DATABASE_URL=database_url, **LASTING).prepare().start()
+    service = Service(folder, "--processes", "1", is_forked=True, TEST_DATABASE_URL=database_url, **LASTING)
+    service.prepare().start()
     try:
         tokens = {name: prepare(service, name) for name in PEOPLE}
         people = folder / "people.json"

@@ -217,7 +217,7 @@ def search(folder: Path, database_url: str, redis_url: str, *, seconds: float) -
             place = folder / str(number)
             place.mkdir()
             cached = {"TASKLANE_CACHE__BACKEND": backend, "TEST_CACHE_URL": redis_url}
-            services.append(Service(place, "--processes", "1", **environ, **cached))
+            services.append(Service(place, "--processes", "1", is_forked=True, **environ, **cached))
         services[0].prepare()
         for service in services:
             service.start()

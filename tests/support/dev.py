@@ -21,8 +21,8 @@ PARTS = ("serve-process", "worker", "scheduler", "valkey-server")
 class Dev(Program):
     """A running `manage.py dev` and a client for it."""
 
-    def __init__(self, instance: Path, *, root: Path = ROOT, **environ: str) -> None:
-        super().__init__(instance.parent / "dev.log", "dev", root=root)
+    def __init__(self, instance: Path, *, root: Path = ROOT, is_forked: bool = False, **environ: str) -> None:
+        super().__init__(instance.parent / "dev.log", "dev", root=root, is_forked=is_forked)
         self.instance = instance
         self.environ |= {
             "TASKLANE_INSTANCE_PATH": str(instance),
@@ -40,7 +40,7 @@ class Dev(Program):
 
     def parts(self) -> dict[str, int]:
         """Return the process of each part."""
-        commands = {child.pid: " ".join(child.cmdline()) for child in self.parent.children()}
+        commands = {child.pid: " ".join([child.name(), *child.cmdline()]) for child in self.parent.children()}
         return {name: pid for name in PARTS for pid, command in commands.items() if name in command}
 
     def own_lines(self) -> list[str]:

@@ -22,9 +22,10 @@ from typing import Any
 import manage
 from core.operations.commands import names
 from core.platform.config.load import ROOT
+from tests.support.forking import fork_from_now_on
 
-# What is loaded beforehand. The web process is none of it: it loads by itself what only it needs.
-COMMANDS = ("worker", "scheduler", "serve", "backup")
+# What is loaded beforehand.
+COMMANDS = ("worker", "scheduler", "serve", "serve-process", "dev", "backup")
 
 
 class Forked:
@@ -157,6 +158,7 @@ def _become(order: Mapping[str, Any]) -> None:
     for descriptor in (1, 2):
         os.dup2(log, descriptor)
     os.close(log)
+    fork_from_now_on()
     sys.argv = [manage.__file__, *order["arguments"]]
 
 

@@ -20,6 +20,7 @@ import psutil
 
 from core.platform.config.load import ROOT
 from tests.support.commands import Operator
+from tests.support.loaded import Forked, loaded
 from tests.support.ports import free_port
 
 CREDENTIALS = {"username": "grace", "password": "a long password"}
@@ -45,21 +46,30 @@ def wait_for_end(processes: Iterable[psutil.Process], *, seconds: float = 10) ->
 
 
 class Program:
-    """`manage.py <command>` in a process of its own, its log, and a port for it to listen on."""
+    """`manage.py <command>` in a process of its own, its log, and a port for it to listen on.
 
-    def __init__(self, log: Path, command: str, *, root: Path = ROOT) -> None:
+    Where how it starts does not matter, it is forked from a process that has loaded all, and so are those that it
+    starts.
+    """
+
+    def __init__(self, log: Path, command: str, *, root: Path = ROOT, is_forked: bool = False) -> None:
         self.root = root
+        self.is_forked = is_forked
         self.manage = [sys.executable, str(root / "manage.py")]
         self.command = command
         self.log = log
         self.port = free_port()
         self.environ = {"PATH": os.environ["PATH"]}
         self.token = ""
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | Forked | None = None
 
-    def launch(self, *options: str) -> subprocess.Popen[bytes]:
+    def launch(self, *options: str) -> subprocess.Popen[bytes] | Forked:
         """Start it with an empty log."""
         self.log.write_text("")
+        if self.is_forked:
+            arguments = (self.command, "--port", str(self.port), *options)
+            self.process = loaded.start(arguments, self.environ, self.log, new_session=True)
+            return self.process
         with self.log.open("ab") as file:
             self.process = subprocess.Popen(
                 [*self.manage, self.command, "--port", str(self.port), *options],
@@ -104,8 +114,10 @@ class Service(Program):
     It is the release in `root`, which may be another than this one.
     """
 
-    def __init__(self, folder: Path, *arguments: str, root: Path = ROOT, **environ: str) -> None:
-        super().__init__(folder / "serve.log", "serve", root=root)
+    def __init__(
+        self, folder: Path, *arguments: str, root: Path = ROOT, is_forked: bool = False, **environ: str
+    ) -> None:
+        super().__init__(folder / "serve.log", "serve", root=root, is_forked=is_forked)
         self.arguments = arguments
         self.environ |= {
             "TASKLANE_ENV": "testing",
@@ -141,7 +153,7 @@ class Service(Program):
                 assert time.monotonic() < until, self.log.read_text()
                 time.sleep(0.02)
 
-    def launch(self, *options: str) -> subprocess.Popen[bytes]:
+    def launch(self, *options: str) -> subprocess.Popen[bytes] | Forked:
         """Start it with its arguments."""
         return super().launch(*self.arguments, *options)
 
