@@ -27,6 +27,7 @@ from core.platform.text.redaction import Redactor
 from tests.support.applications import remaking, urls_built_on_demand
 from tests.support.database import empty, forget_power_cuts, recorded_statements
 from tests.support.engines import engines_of
+from tests.support.measured import repeats
 from tests.support.order import spread
 from tests.support.people import PASSWORD, Person, make_person
 from tests.support.servers import EncryptedRedis, PostgresServer, RedisServer
@@ -41,13 +42,18 @@ SERVERS = {"postgres", "redis_server", "own_redis_server", "engine_name"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as `quick` what starts none of the servers and is not `slow`: some thirteen hundred tests."""
+    """Mark as `quick` what starts none of the servers and is not `slow`: some thirteen hundred tests.
+
+    And what coverage need not look at.
+    """
     for item in items:
         folder = item.path.relative_to(ROOT / "tests").parts[0]
         starts_servers = SERVERS & set(getattr(item, "fixturenames", ()))
         is_slow = item.get_closest_marker("slow") is not None
         if folder in ("api", "architecture", "core") and not starts_servers and not is_slow:
             item.add_marker("quick")
+        if repeats(item.path.relative_to(ROOT / "tests").as_posix()):
+            item.add_marker("no_cover")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
