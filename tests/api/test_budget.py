@@ -11,6 +11,7 @@ from flask import Flask
 from redis.connection import AbstractConnection
 from werkzeug.test import TestResponse
 
+from core.platform import redis_scripts
 from core.platform.database.base import db
 from tests.support.database import recorded_statements
 from tests.support.people import PASSWORD, Person
@@ -136,6 +137,13 @@ def trips(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         return real(self, command, check_health)
 
     monkeypatch.setattr(AbstractConnection, "send_packed_command", send)
+    exchange = redis_scripts._Line.exchange
+
+    def ask(self: redis_scripts._Line, command: bytes) -> bytes | None:
+        sent.append(command)
+        return exchange(self, command)
+
+    monkeypatch.setattr(redis_scripts._Line, "exchange", ask)
     return sent
 
 

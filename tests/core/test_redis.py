@@ -62,11 +62,38 @@ def test_readiness_asks_by_tls_too(remake_app: Callable[..., Flask], encrypted_r
 def test_a_script_is_asked_for_again_however_often_it_could_not_be(own_redis_server: RedisServer) -> None:
     with own_redis_server.client as client:
         script = Script(client, "return ARGV[1]")
-        assert script((), ("before",)) == b"before"
+        assert script.ask(script.call((), ("before",))) == b"before"
         own_redis_server.kill()
         for _ in range(150):
             with pytest.raises(RedisError):
-                script((), ("meanwhile",))
+                script.ask(script.call((), ("meanwhile",)))
         own_redis_server.start()
-        assert script((), ("after",)) == b"after"
+        # The new server has not heard of the script, and an answer need not fit into one piece.
+        for text in ("after", "\r\n" * 20_000, ""):
+            assert script.ask(script.call((), (text,))) == text.encode()
+        script.close()
+
+
+def test_a_script_that_fails_says_so_and_is_asked_for_again(own_redis_server: RedisServer) -> None:
+    with own_redis_server.client as client:
+        script = Script(client, "return redis.call(ARGV[1], KEYS[1])")
+        for _ in range(3):
+            with pytest.raises(RedisError, match="Wrong number of args"):
+                script.ask(script.call(("key",), ("SET",)))
+            with pytest.raises(RedisError, match="Not a text"):
+                script.ask(script.call(("key",), ("EXISTS",)))
+        client.set("key", "text")
+        assert script.ask(script.call(("key",), ("GET",))) == b"text"
+        client.script_flush()
+        assert script.ask(script.call(("key",), ("GET",))) == b"text"
+        client.client_kill_filter(_type="normal", skipme=True)
+        assert script.ask(script.call(("key",), ("GET",))) == b"text"
+        script.close()
+
+
+def test_a_script_is_asked_for_by_tls_too(encrypted_redis: EncryptedRedis, make_settings: Callable[..., Settings]) -> None:
+    settings = make_settings(UNUSED, encrypted_redis.url, redis_verify_certificate=False)
+    with redis.connect(settings) as client:
+        script = Script(client, "return ARGV[1]")
+        assert script.ask(script.call((), ("by TLS",))) == b"by TLS"
         script.close()

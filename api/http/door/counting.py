@@ -100,28 +100,25 @@ class RedisWindows:
 
     def __init__(self, client: "Redis") -> None:
         self._script = Script(client, _SCRIPT)
+        self._call = lru_cache(maxsize=4096)(self._make_call)
 
     def count(self, items: Sequence[RateLimitItem], *identifiers: str, counts: bool) -> Count:
-        names, lengths = _named(tuple(items), identifiers)
-        numbers = [int(number) for number in self._script(names, ("1" if counts else "0", *lengths)).split()]
-        refusing = items[numbers[0] - 1] if numbers[0] else None
+        numbers = [int(number) for number in self._script.ask(self._call(items, identifiers, counts)).split()]
         windows = []
         for at, item in enumerate(items):
             before, before_left, current, current_left = numbers[4 * at + 1 : 4 * at + 5]
             windows.append((item, sliding_stats(item, before, before_left / 1000, current, current_left / 1000)))
-        return Count(windows, refusing)
+        return Count(windows, items[numbers[0] - 1] if numbers[0] else None)
 
     def close(self) -> None:
         """Close the connections."""
         self._script.close()
 
-
-@lru_cache(maxsize=4096)
-def _named(items: tuple[RateLimitItem, ...], identifiers: tuple[str, ...]) -> tuple[Sequence[str], Sequence[str]]:
-    """Return the names of the counters of these windows, and their limits and lengths."""
-    stored = [_STORED % item.key_for(*identifiers) for item in items]
-    names = [name for current in stored for name in (current + _BEFORE, current)]
-    return names, [text for item in items for text in (str(item.amount), str(item.get_expiry() * 1000))]
+    def _make_call(self, items: Sequence[RateLimitItem], identifiers: tuple[str, ...], counts: bool) -> bytes:
+        stored = [_STORED % item.key_for(*identifiers) for item in items]
+        names = [name for current in stored for name in (current + _BEFORE, current)]
+        lengths = [text for item in items for text in (str(item.amount), str(item.get_expiry() * 1000))]
+        return self._script.call(names, ("1" if counts else "0", *lengths))
 
 
 class RequestCounter:

@@ -52,15 +52,17 @@ class JsonLines(OrjsonFormatter):
         """
         known = record.__dict__
         for name, shown in _SHOWN.items():
-            log_data[shown] = known.get(name)
+            value = known.get(name)
+            if value is not None or shown in ALWAYS:
+                log_data[shown] = value
         log_data.update(message_dict)
-        own = {name: value for name, value in known.items() if name not in _NOT_OF_ITS_OWN and not name.startswith("_")}
-        log_data.update(own)
+        for name, value in known.items():
+            if value is not None and name not in _NOT_OF_ITS_OWN and not name.startswith("_"):
+                log_data[name] = value
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        """Leave out what is not known, and secrets."""
-        known = {name: value for name, value in log_data.items() if value is not None or name in ALWAYS}
-        redacted: dict[str, Any] = self._redactor.structure(known)
+        """Leave out secrets."""
+        redacted: dict[str, Any] = self._redactor.structure(log_data)
         return redacted
 
 

@@ -105,15 +105,21 @@ def _is_secret_name(name: str) -> bool:
     return _has_hint(name) and _SECRET_NAME.fullmatch(name) is not None
 
 
+# Names of mappings that are those of fields of ours, and none to be kept secret.
+_plain_names: set[tuple[Any, ...]] = set()
+_MOST_PLAIN_NAMES = 256
+
+
 def _has_plain_names(names: tuple[Any, ...]) -> bool:
     """Return whether the names of a mapping are those of fields of ours, and none is to be kept secret."""
-    # What callers make up must not fill the memory.
-    return sum(len(name) if isinstance(name, str) else LONGEST_NAME for name in names) <= 1_000 and _are_plain(names)
-
-
-@lru_cache(maxsize=256)
-def _are_plain(names: tuple[str, ...]) -> bool:
-    return all(name.isidentifier() and not is_secret_name(name) for name in names)
+    if names in _plain_names:
+        return True
+    are_plain = all(isinstance(name, str) and name.isidentifier() and not is_secret_name(name) for name in names)
+    if are_plain and sum(map(len, names)) <= 1_000:
+        if len(_plain_names) >= _MOST_PLAIN_NAMES:
+            _plain_names.clear()  # What callers make up must not fill the memory.
+        _plain_names.add(names)
+    return are_plain
 
 
 class Redactor:
@@ -145,7 +151,12 @@ class Redactor:
             elif not isinstance(value, _PLAIN):
                 return False
         text = "\n".join(texts)
-        return not _has_hint(text) and not any(form in text for form in (*self._known, *_forms(confided.get())))
+        if _has_hint(text):
+            return False
+        for form in (*self._known, *_forms(confided.get())):  # noqa: SIM110 - `any` takes twice as long
+            if form in text:
+                return False
+        return True
 
     def structure(self, value: Any, name: str = "") -> Any:
         """Return a copy of nested mappings and lists without secrets; what has a secret's name goes as a whole."""
