@@ -22,6 +22,7 @@ from core.platform.access import Actor, Role
 from core.platform.cache.marks import service as marks
 from core.platform.database.base import db
 from core.platform.database.engine import current_reader
+from core.platform.database.reader import Reader
 from core.platform.database.repeats import repeated
 from core.platform.database.session import transaction
 from core.platform.errors import Invalid, InvalidToken, Unauthenticated
@@ -96,14 +97,14 @@ def authenticate(*, session_id: str) -> Actor:
 
     Asked for every request, so that a logout or a deactivation holds at once.
     """
-    actor, noted = recognize(session_id=session_id)
+    actor, noted = recognize(current_reader(), session_id=session_id)
     marks.note(db.session(), noted)
     return actor
 
 
-def recognize(*, session_id: str) -> tuple[Actor, str]:
+def recognize(reader: Reader, *, session_id: str) -> tuple[Actor, str]:
     """Return who holds the session, and all change marks as they were then. Raises like `authenticate`."""
-    holder = read_holder(current_reader(), session_id)
+    holder = read_holder(reader, session_id)
     return _actor_of(holder, session_id), "" if holder is None else holder.marks or ""
 
 

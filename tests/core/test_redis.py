@@ -91,7 +91,9 @@ def test_a_script_that_fails_says_so_and_is_asked_for_again(own_redis_server: Re
         script.close()
 
 
-def test_a_script_is_asked_for_by_tls_too(encrypted_redis: EncryptedRedis, make_settings: Callable[..., Settings]) -> None:
+def test_a_script_is_asked_for_by_tls_too(
+    encrypted_redis: EncryptedRedis, make_settings: Callable[..., Settings]
+) -> None:
     settings = make_settings(UNUSED, encrypted_redis.url, redis_verify_certificate=False)
     with redis.connect(settings) as client:
         script = Script(client, "return ARGV[1]")

@@ -67,7 +67,12 @@ credentials_limiter = WindowLimiter(MovingWindow, key_func=get_remote_address)
 
 def request_counter() -> RequestCounter:
     """Return what counts all requests of the application in whose context this runs."""
-    counter: RequestCounter = current_app.extensions[_COUNTER]
+    return counter_of(current_app)
+
+
+def counter_of(app: Flask) -> RequestCounter:
+    """Return what counts all requests of this application."""
+    counter: RequestCounter = app.extensions[_COUNTER]
     return counter
 
 

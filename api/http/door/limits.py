@@ -11,9 +11,9 @@ from api.http.answers.failures import RequestsExceeded
 from api.http.door.cors import is_preflight
 from api.http.door.counting import Count
 from api.http.door.limit_headers import Quota, add_limits, concerns
-from api.http.door.limiters import bind_limiters, caller_key, key_of, request_counter
+from api.http.door.limiters import bind_limiters, caller_key, counter_of, key_of, request_counter
 from core.platform.access import Actor
-from core.platform.config.current import current_settings
+from core.platform.config.current import current_settings, settings_of
 from core.platform.config.settings import Settings
 
 
@@ -27,12 +27,12 @@ def init_limits(app: Flask, settings: Settings) -> None:
 
 def request_limit() -> str:
     """Return how often this caller may ask: what the settings say of the key, else of the role, else of addresses."""
-    return limit_of(g.get("limited_actor"))
+    return limit_of(current_settings(), g.get("limited_actor"))
 
 
-def limit_of(actor: Actor | None) -> str:
+def limit_of(settings: Settings, actor: Actor | None) -> str:
     """Return how often this caller may ask."""
-    limits = current_settings().limits
+    limits = settings.limits
     if actor is None:
         return limits.address
     if actor.key_id is not None:
@@ -49,12 +49,15 @@ def policy_of(actor: Actor | None) -> str:
     return "admin" if actor.is_admin else "user"
 
 
-def count_known(actor: Actor, *, counts: bool) -> Count | None:
-    """Count a request of a caller, or only ask; None if it is refused, which counts nothing."""
-    counter = request_counter()
+def count_known(app: Flask, actor: Actor, *, counts: bool) -> Count | None:
+    """Count a request of a caller, or only ask; None if it is refused, which counts nothing.
+
+    Needs no context of the application.
+    """
+    counter = counter_of(app)
     if not counter.is_enabled:
         return Count((), None)
-    count = counter.count(limit_of(actor), key_of(actor, ""), RequestsExceeded.scope, counts=counts)
+    count = counter.count(limit_of(settings_of(app), actor), key_of(actor, ""), RequestsExceeded.scope, counts=counts)
     return None if count.refused_by is not None else count
 
 

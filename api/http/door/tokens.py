@@ -27,6 +27,7 @@ from core.platform.access import Actor
 from core.platform.cache.marks import service as marks
 from core.platform.config.current import current_settings
 from core.platform.database.base import db
+from core.platform.database.engine import reader_of
 from core.platform.errors import ExpiredToken, Forbidden, InvalidToken, Unauthenticated
 from core.platform.text import checks, redaction
 
@@ -181,16 +182,16 @@ def verify(*, refresh: bool) -> Actor:
     raise Unauthenticated("Credentials are needed.")
 
 
-def recognize(authorization: str) -> tuple[Actor, str] | None:
+def recognize(app: Flask, authorization: str) -> tuple[Actor, str] | None:
     """Return whose access token this is and all change marks, None for a token that was not verified before.
 
-    Raises InvalidToken if its session does not count any more.
+    Needs no context of the application. Raises InvalidToken if its session does not count any more.
     """
     token = _bearer(authorization)
-    claims = None if token is None else _verified().find(token)
+    claims = None if token is None else _verified(app).find(token)
     if claims is None:
         return None
-    actor, all_marks = auth.recognize(session_id=_session_of(claims))
+    actor, all_marks = auth.recognize(reader_of(app), session_id=_session_of(claims))
     _require_subject(claims, actor)
     return actor, all_marks
 
@@ -202,17 +203,18 @@ def _bearer(authorization: str) -> str | None:
     return token if scheme.strip().lower() in ("bearer", "") else None
 
 
-def _verified() -> VerifiedTokens:
-    verified: VerifiedTokens = current_app.extensions[_VERIFIED]
+def _verified(app: Flask) -> VerifiedTokens:
+    verified: VerifiedTokens = app.extensions[_VERIFIED]
     return verified
 
 
 def _access_claims(token: str) -> Mapping[str, Any]:
     """Return the claims of an access token, whose signature is looked at once in each process."""
-    claims = _verified().find(token)
+    verified = _verified(current_app)
+    claims = verified.find(token)
     if claims is None:
         claims = _verify_jwt("headers", refresh=False)
-        _verified().remember(token, claims)
+        verified.remember(token, claims)
     return claims
 
 

@@ -61,7 +61,8 @@ class Counts:
         """Add an amount to the number there, or replace it."""
         with self._lock:
             sheet.put(at, amount if is_new_value else sheet.number(at) + amount)
-            self._save(sheet)
+            if not sheet.has_written(at):
+                self._save(sheet)
 
     def _save(self, sheet: "_Sheet") -> None:
         """Bring into the file what has changed, unless the disk has refused only just now."""
@@ -140,7 +141,15 @@ class _Sheet:
     def put(self, at: int, number: float) -> None:
         """Change the number there, in memory only."""
         _NUMBERS.pack_into(self._content, at, number, 0.0)
+
+    def has_written(self, at: int) -> bool:
+        """Write the number there if the file lacks nothing else, and note it as changed if that does not work."""
+        if self._file is not None and not self._changed and self._written == len(self._content):
+            with suppress(OSError):
+                if os.pwrite(self._file, self._content[at : at + _NUMBERS.size], at) == _NUMBERS.size:
+                    return True
         self._changed.add(at)
+        return False
 
     def save(self, folder: Path, number: int) -> None:
         """Bring into the file of this number, which is made if there is none, what it lacks. Raises OSError."""

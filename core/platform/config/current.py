@@ -14,5 +14,10 @@ def bind_settings(app: Flask, settings: Settings) -> None:
 
 def current_settings() -> Settings:
     """Return the settings of the application in whose context this runs."""
-    settings: Settings = current_app.extensions[EXTENSION]
+    return settings_of(current_app)
+
+
+def settings_of(app: Flask) -> Settings:
+    """Return the settings of this application."""
+    settings: Settings = app.extensions[EXTENSION]
     return settings

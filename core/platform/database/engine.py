@@ -67,7 +67,12 @@ def init_db(app: Flask, url: str) -> None:
 
 def current_reader() -> Reader:
     """Return what asks single statements of the database of the application in whose context this runs."""
-    reader: Reader = current_app.extensions[_READER]
+    return reader_of(current_app)
+
+
+def reader_of(app: Flask) -> Reader:
+    """Return what asks single statements of the database of this application."""
+    reader: Reader = app.extensions[_READER]
     return reader
 
 

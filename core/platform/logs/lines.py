@@ -56,9 +56,11 @@ class JsonLines(OrjsonFormatter):
             if value is not None or shown in ALWAYS:
                 log_data[shown] = value
         log_data.update(message_dict)
-        for name, value in known.items():
-            if value is not None and name not in _NOT_OF_ITS_OWN and not name.startswith("_"):
-                log_data[name] = value
+        log_data |= {
+            name: value
+            for name, value in known.items()
+            if value is not None and name not in _NOT_OF_ITS_OWN and not name.startswith("_")
+        }
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
         """Leave out secrets."""
