@@ -9,6 +9,7 @@ import pytest
 from core.platform.config import reference
 from core.platform.config.keys import KEYS
 from core.platform.config.load import ROOT
+from tests.support.pages import blocks_of
 
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")))
 # A path of the repository in backticks, with the name of something in it if there is a colon.
@@ -24,6 +25,13 @@ def test_every_link_leads_to_a_file(page: str) -> None:
         if "://" in target or target.startswith(("#", "mailto:")):
             continue
         assert ((ROOT / page).parent / target.partition("#")[0]).exists(), target
+
+
+def test_the_programs_on_the_page_of_clients_are_those_that_are_run() -> None:
+    blocks = [block for block in blocks_of(ROOT / "docs" / "clients.md") if block.mark in ("python", "ts")]
+    programs = [path.read_text() for path in (ROOT / "clients").rglob("*.*") if path.suffix in (".py", ".ts")]
+    assert len(blocks) > 8
+    assert [block.place for block in blocks if not any(block.text in program for program in programs)] == []
 
 
 def test_every_page_can_be_found_from_the_readme() -> None:

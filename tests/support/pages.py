@@ -20,6 +20,7 @@ NOT_RUN = {
     "as-root": "changes the machine: packages, units of systemd, users",
     "in-containers": "needs Docker; tests/deploy looks at the files",
     "elsewhere": "needs an address, a token or a program that only its reader has",
+    "generates": "needs the generators of clients; .ci/clients runs these",
     "runs-on": "does not end by itself; other tests start the same commands",
     "takes-minutes": "a drill of tests/faults, which takes minutes",
 }
