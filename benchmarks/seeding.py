@@ -9,7 +9,7 @@ import json
 import random
 import sqlite3
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import psycopg
@@ -178,7 +178,8 @@ class Company:
 
 def fill_sqlite(path: str, company: Company) -> None:
     """Fill a file."""
-    sqlite3.register_adapter(datetime, lambda value: value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"))
+    # All moments of a company are in UTC. This is called four million times.
+    sqlite3.register_adapter(datetime, lambda value: value.isoformat(" ", "microseconds")[:26])
     database = sqlite3.connect(path, isolation_level=None)
     for pragma in ("synchronous = OFF", "journal_mode = OFF", "cache_size = -400000", "temp_store = MEMORY"):
         database.execute(f"PRAGMA {pragma}").fetchall()

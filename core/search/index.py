@@ -25,6 +25,8 @@ from core.posts.model import Post
 from core.tasks.model import Task
 
 FTS_TABLE = "search_index"
+# The words that are in it, in their order (migration 0022).
+TERMS_TABLE = f"{FTS_TABLE}_terms"
 VECTOR_COLUMN = "search_vector"
 IDS_OF_A_KIND = 2**60
 

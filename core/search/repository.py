@@ -7,9 +7,11 @@ more; PostgreSQL computes ts_rank, in which frequent and close words count more.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     ColumnElement,
     CompoundSelect,
     Float,
@@ -33,6 +35,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.functions import coalesce
 
 from core.platform.database.repository import Repository
+from core.search.fts5 import Question, matches
 from core.search.index import FTS_TABLE, IDS_OF_A_KIND, SOURCES, HitKind, IndexedTable, fts
 from core.search.terms import Term
 
@@ -104,20 +107,23 @@ class SearchRepository(Repository):
         return self.session.execute(query).all()
 
     def _ranked(self, terms: Sequence[Term], scopes: Scopes) -> CompoundSelect[Any]:
-        ranked = self._ranked_by_sqlite if self.is_sqlite else self._ranked_by_postgresql
-        return union_all(*(ranked(SOURCES[kind], terms, scope) for kind, scope in scopes.items()))
+        if self.is_sqlite:
+            ranked = partial(self._ranked_by_sqlite, Question(terms))
+        else:
+            ranked = partial(self._ranked_by_postgresql, terms)
+        return union_all(*(ranked(SOURCES[kind], scope) for kind, scope in scopes.items()))
 
-    def _ranked_by_sqlite(self, source: IndexedTable, terms: Sequence[Term], scope: Scope) -> Any:
+    def _ranked_by_sqlite(self, question: Question, source: IndexedTable, scope: Scope) -> Any:
         # The first part is nearly 4.4 for each word that the title has, however long the rest is,
         # and the second is less than 2.2 for each: a title always wins.
-        rank = literal_column(f"-(2 * bm25({FTS_TABLE}, 1e6, 0) + bm25({FTS_TABLE}, 0, 1))", Float)
+        weighed = literal_column(f"-(2 * bm25({FTS_TABLE}, 1e6, 0) + bm25({FTS_TABLE}, 0, 1))", Float)
         number = fts.c.rowid - source.first_rowid
         newest = (
-            select(literal(str(source.kind)).label("kind"), source.id, source.created_at, rank.label("rank"))
+            select(source.id, source.created_at, case((~question.is_common, weighed)).label("rank"))
             .select_from(fts)
             .join(source.model, source.id == number)
             .where(
-                literal_column(FTS_TABLE, String).op("MATCH")(fts_query(terms)),
+                matches(question.words),
                 fts.c.rowid.between(source.first_rowid, source.first_rowid + IDS_OF_A_KIND - 1),
                 # Asked of the number that the index has, so that the row of no other's task is read.
                 *scope.where(number),
@@ -125,10 +131,30 @@ class SearchRepository(Repository):
             # FTS5 walks its index in this order and stops at the limit.
             .order_by(fts.c.rowid.desc())
             .limit(MOST_RANKED)
+            .cte(f"newest_{source.kind}")
         )
-        return select(newest.subquery())
+        titles = self._titles_of_common(question, source, newest).subquery()
+        # As above, the more words in the title the better.
+        share = (coalesce(titles.c.words, 0) + 1.0) / (len(question.each) + 1)
+        kind = literal(str(source.kind)).label("kind")
+        ranked = select(kind, newest.c.id, newest.c.created_at, coalesce(newest.c.rank, share).label("rank"))
+        return ranked.select_from(newest.outerjoin(titles, titles.c.id == newest.c.id))
 
-    def _ranked_by_postgresql(self, source: IndexedTable, terms: Sequence[Term], scope: Scope) -> Any:
+    def _titles_of_common(self, question: Question, source: IndexedTable, newest: CTE) -> Select[Any]:
+        """Return the query for how many of the words titles have, none if they are not common."""
+        first = source.first_rowid
+        oldest = select(func.min(newest.c.id) + first).scalar_subquery()
+        found = union_all(
+            *(
+                select((fts.c.rowid - first).label("id"))
+                .where(question.is_common, matches(literal("{title} : ", String) + words))
+                .where(fts.c.rowid.between(oldest, first + IDS_OF_A_KIND - 1))
+                for words in question.each
+            )
+        ).subquery()
+        return select(found.c.id, func.count().label("words")).group_by(found.c.id)
+
+    def _ranked_by_postgresql(self, terms: Sequence[Term], source: IndexedTable, scope: Scope) -> Any:
         # Written into the statement, the planner sees whether the words are rare, and takes the GIN
         # index or walks back from the newest row. A parameter would leave it guessing in a prepared
         # statement. The text cannot break out: words have neither quotes nor backslashes.
@@ -182,11 +208,6 @@ def _has_phrase(text: ColumnElement[Any], term: Term) -> ColumnElement[bool]:
     words = func.regexp_replace(func.search_words(text), r"[\x01-#%-/:-@\[-`{-\x7f]+", " ", "g")
     spaced = func.regexp_replace(func.concat(" ", words, " "), " +", " ", "g")
     return spaced.contains(f" {' '.join(term.words)}{'' if term.is_prefix else ' '}", autoescape=True)
-
-
-def fts_query(terms: Sequence[Term]) -> str:
-    """Return the terms in the language of FTS5: strings side by side, all of which must match."""
-    return " ".join(f'"{" ".join(term.words)}"{" *" if term.is_prefix else ""}' for term in terms)
 
 
 def ts_query(terms: Sequence[Term]) -> str:

@@ -1,5 +1,7 @@
 """Indexes of tasks that a list is told to use where planners cannot know what is best."""
 
+from collections.abc import Mapping
+
 from core.platform.database.filters import Filter
 from core.platform.database.keysets import Guide
 
@@ -11,6 +13,13 @@ _BY_RANGE = ("completed_at", "updated_at", "due_date")
 OPEN_BY_DUE_DATE = "ix_tasks_open_due_date_id"
 # Filters that few tasks meet, by indexes that planners see at once.
 _NARROW = ("owner_id", "assignee_id", "project_id", "item_id")
+# Tasks that nobody is assigned to. SQLite would collect them all and sort them.
+_LACKING = {"assignee_id": "ix_tasks_unassigned_id"}
+
+
+def lacking_in(filters: Filter) -> Mapping[str, str]:
+    """Return the indexes of tasks that have no value to sort by, by the names of sorts, in a list of all tasks."""
+    return {} if filters.ranges or any(value is not None for value in filters.values.values()) else _LACKING
 
 
 def guide_through(filters: Filter) -> Guide | None:

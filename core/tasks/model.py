@@ -36,6 +36,7 @@ BY_ASSIGNEE = "ix_tasks_assignee_id_created_at_id_deleted_at"
 BY_PROJECT = "ix_tasks_project_id_created_at_id_deleted_at"
 
 _IS_OPEN = text("status IN ('pending', 'in_progress') AND deleted_at IS NULL")
+_IS_UNASSIGNED = text("assignee_id IS NULL AND deleted_at IS NULL")
 _IS_TRASHED = text("deleted_at IS NOT NULL")
 
 
@@ -58,6 +59,8 @@ class Task(Base):
         Index("ix_tasks_completed_at_id_deleted_at", "completed_at", "id", "deleted_at"),
         # Only as large as what is to be done.
         Index("ix_tasks_open_due_date_id", "due_date", "id", sqlite_where=_IS_OPEN, postgresql_where=_IS_OPEN),
+        # Nobody's, which have no place in the order of assignees but by their numbers.
+        Index("ix_tasks_unassigned_id", "id", sqlite_where=_IS_UNASSIGNED, postgresql_where=_IS_UNASSIGNED),
         # Only as large as the trash.
         Index("ix_tasks_deleted_at_id", "deleted_at", "id", sqlite_where=_IS_TRASHED, postgresql_where=_IS_TRASHED),
         {"sqlite_autoincrement": True},

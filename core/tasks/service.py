@@ -21,7 +21,7 @@ from core.platform.preconditions import Expected
 from core.projects import service as projects
 from core.tasks import notices, policy, recording, rules
 from core.tasks.fields import FIELDS
-from core.tasks.indexes import guide_through
+from core.tasks.indexes import guide_through, lacking_in
 from core.tasks.model import IS_OPEN, PRESENT, TRASHED, Task, TaskAction
 from core.tasks.repository import Access, TaskRepository
 from core.users import service as users
@@ -104,6 +104,7 @@ def list_visible(actor: Actor, *, page: PageRequest, filters: Filter) -> Page:
         ways=policy.ways_to_restore(actor) if is_trash else policy.ways_to_see(actor),
         filled=("deleted_at",) if is_trash else (),
         guide=None if is_trash else guide_through(filters),
+        lacking=lacking_in(filters),
     )
 
 

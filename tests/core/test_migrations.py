@@ -209,7 +209,7 @@ def test_what_exists_is_found_by_the_new_folding_as_soon_as_it_arrives(fresh: Fl
         # The index before works again, and is in step.
         with db.engine.begin() as connection:
             assert connection.execute(text("UPDATE tasks SET version = version + 1, title = title")).rowcount == 1
-        assert found("in") == [7]
+        assert found('"in"') == [7]
 
 
 def test_the_trash_arrives_empty_and_what_is_in_it_does_not_come_back_when_it_leaves(fresh: Flask) -> None:

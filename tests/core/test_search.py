@@ -22,9 +22,10 @@ from core.platform.database.session import transaction
 from core.platform.errors import Forbidden, Malformed
 from core.posts.model import Post
 from core.projects.model import Project
-from core.search import index, service
+from core.search import fts5, index, service
+from core.search.fts5 import fts_query
 from core.search.index import HitKind
-from core.search.repository import MOST_RANKED, fts_query, ts_query
+from core.search.repository import MOST_RANKED, ts_query
 from core.search.snippets import snippet
 from core.search.terms import QUERY_LENGTH, Term, fold, parse
 from core.tasks.model import Task
@@ -91,7 +92,7 @@ def test_a_query_that_is_too_long_is_refused_and_named() -> None:
 
 def test_no_operator_of_an_engine_survives() -> None:
     terms = parse("title:a* NEAR(b) -c ^d 'e' \\f & \"g:*\"")
-    assert fts_query(terms) == '"title" "a" "near" "b" "c" "d" "e" "f" "g"'
+    assert fts_query(terms) == '"title" AND "a" AND "near" AND "b" AND "c" AND "d" AND "e" AND "f" AND "g"'
     assert ts_query(terms) == "('title') & ('a') & ('near') & ('b') & ('c') & ('d') & ('e') & ('f') & ('g')"
 
 
@@ -233,6 +234,23 @@ def test_a_title_beats_a_text_across_types_too(context: None, ada: Person, write
 def test_equals_come_newest_first(ada: Person, write: Callable[..., int]) -> None:
     ids = [write("Same title", "same text") for _ in range(5)]
     assert [hit.id for hit in found(ada, "same")] == ids[::-1]
+
+
+def test_common_words_find_what_rare_ones_do_and_more_of_them_in_the_title_are_better(
+    ada: Person, write: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite spells prefixes of common words out, and does not weigh their places."""
+    write("Deploy", "release release release, reloaded")
+    write("Deploy the release", "releases of 東京都")
+    write("Other", "deploy release deploy relish")
+    queries = ["rel", "release ", "deploy rel", '"deploy the rel"', "rel deploy ", "relx", "東京", "東", "京都"]
+    rare = [sorted(titles(ada, query)) for query in queries]
+    monkeypatch.setattr(fts5, "MOST_WEIGHED", 0)
+    for most in (50, 2):
+        monkeypatch.setattr(fts5, "MOST_SPELLED", most)
+        assert [sorted(titles(ada, query)) for query in queries] == rare
+        assert titles(ada, "deploy release")[:2] == ["Deploy the release", "Deploy"]
+        assert found(ada, "deploy rel")[0].score == 1
 
 
 def test_newest_first_does_not_care_for_the_score(ada: Person, write: Callable[..., int]) -> None:
@@ -494,7 +512,7 @@ def check_plan(actor: Actor, *, newest: bool) -> None:
     event.listen(db.engine, "before_cursor_execute", note)
     service.search(actor, text="needle", newest=newest)
     event.remove(db.engine, "before_cursor_execute", note)
-    statement, parameters = next(pair for pair in seen if pair[0].startswith("SELECT"))
+    statement, parameters = next(pair for pair in seen if pair[0].startswith(("SELECT", "WITH")))
     explain = "EXPLAIN QUERY PLAN " if db.engine.dialect.name == "sqlite" else "EXPLAIN "
     with db.engine.connect() as connection:
         rows = connection.exec_driver_sql(explain + statement, parameters).all()

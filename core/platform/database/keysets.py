@@ -143,10 +143,19 @@ def count_up_to(
 
 
 def part_of(
-    query: Select[Any], keys: Sequence[Key], ways: Sequence[Way], span: Span, *, is_sqlite: bool
+    query: Select[Any],
+    keys: Sequence[Key],
+    ways: Sequence[Way],
+    span: Span,
+    *,
+    is_sqlite: bool,
+    lacking: str | None = None,
 ) -> Select[Any]:
-    """Return the query for a span of the rows in the order of `keys`."""
-    parts = list(_parts(query, keys, span.after))
+    """Return the query for a span of the rows in the order of `keys`.
+
+    `lacking` is the index of the rows that lack a value of the first key, in the order of their numbers.
+    """
+    parts = list(_parts(query, keys, span.after, None if ways or len(keys) > 2 else lacking))
     if len(parts) == 1 and not ways:
         return parts[0].limit(span.size).offset(span.skipped or None)
     most = span.skipped + span.size
@@ -188,7 +197,9 @@ def _merged(query: Select[Any], keys: Sequence[Key], found: Sequence[Select[Any]
     return query.where(keys[-1].column.in_(shown)).order_by(*order_by(keys))
 
 
-def _parts(query: Select[Any], keys: Sequence[Key], after: Sequence[Any] | None) -> Iterator[Select[Any]]:
+def _parts(
+    query: Select[Any], keys: Sequence[Key], after: Sequence[Any] | None, lacking: str | None = None
+) -> Iterator[Select[Any]]:
     """Yield the rows behind a row of the list, in its order: those with and those without a value of the first key."""
     first, others = keys[0], keys[1:]
     if not first.nullable:
@@ -199,6 +210,8 @@ def _parts(query: Select[Any], keys: Sequence[Key], after: Sequence[Any] | None)
         rows = _behind(query.where(first.column.is_not(None)), [there, *others], after)
         yield rows.order_by(*order_by([there, *others]))
     rest = after[1:] if after is not None and after[0] is None else None
+    if lacking is not None:
+        query = query.with_hint(first.column.parent, f"INDEXED BY {lacking}", "sqlite")
     yield _behind(query.where(first.column.is_(None)), others, rest).order_by(*order_by(others))
 
 

@@ -10,6 +10,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
@@ -87,12 +88,14 @@ def paginate(
     ways: Sequence[Way] = (),
     filled: Collection[str] = (),
     guide: Guide | None = None,
+    lacking: Mapping[str, str] = MappingProxyType({}),
 ) -> Page:
     """Run `query` for one page. Raises Malformed or Expired for a bad sort or cursor.
 
     `ways` lead to the rows: each is found by at least one of them, those of each way by an
     index, and merged; an OR would have every row looked at. No row of the list lacks the values of
-    what is `filled`. A `guide` has the rows counted first, and then says by which index to go.
+    what is `filled`. A `guide` has the rows counted first, and then says by which index to go. `lacking` are the
+    indexes of rows that have no value to sort by, by the names of sorts.
     """
     named = keys_of(default_sort if request.sort is None else request.sort, sortable, identity, filled=filled)
     keys = deciding(named, identity)
@@ -114,7 +117,7 @@ def paginate(
     if guide is not None and is_guided:
         part = guided_part_of(query, keys, guide, span, are_few=are_few)
     else:
-        part = part_of(query, keys, ways, span, is_sqlite=is_sqlite)
+        part = part_of(query, keys, ways, span, is_sqlite=is_sqlite, lacking=lacking.get(keys[0].name))
     rows = session.execute(part).all()
     items = rows[: request.size]
     following = None
