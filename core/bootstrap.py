@@ -3,7 +3,11 @@
 Workers and commands run in it; `api.create_app` adds the routes.
 """
 
-from flask import Flask, current_app
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask, Request, current_app
+from flask.sessions import SessionInterface
 
 import core.models  # noqa: F401 - the database has to know every table
 from core.platform.cache.answers import cache
@@ -24,6 +28,23 @@ UPSTREAMS = "tasklane.upstreams"
 WRITE_CHECK = "tasklane.write_check"
 
 
+class _NoSessions(SessionInterface):
+    """No sessions of Flask's, whose signer is made anew for each request: logins are rows (`core.auth`)."""
+
+    def open_session(self, app: Flask, request: Request) -> None:
+        """Open nothing."""
+
+
+class Application(Flask):
+    """An application of plain functions. Flask would ask at each call of a function whether it is a coroutine."""
+
+    session_interface = _NoSessions()
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function as it is."""
+        return func
+
+
 def create_core_app(config_name: str | None = None, *, settings: Settings | None = None) -> Flask:
     """Return an application with configuration and database, and without routes.
 
@@ -31,7 +52,7 @@ def create_core_app(config_name: str | None = None, *, settings: Settings | None
     folder cannot be written.
     """
     settings = settings or load_settings(config_name)
-    app = Flask("tasklane", root_path=str(ROOT), instance_path=str(settings.instance_path), static_folder=None)
+    app = Application("tasklane", root_path=str(ROOT), instance_path=str(settings.instance_path), static_folder=None)
     bind_settings(app, settings)
     app.extensions[UPSTREAMS] = Registry(settings.upstreams)
     app.extensions[WRITE_CHECK] = WriteCheck()
