@@ -13,7 +13,7 @@ from core.audit.repository import AuditRepository
 from core.platform import clock
 from core.platform.access import Actor
 from core.platform.database.base import db
-from core.platform.database.paging import Page, PageRequest, paginate
+from core.platform.database.paging import Page, PageRequest, made_anew, paginate
 from core.platform.database.ranges import Range
 from core.platform.database.session import transaction
 from core.platform.database.trouble import is_outage
@@ -79,4 +79,4 @@ def list_visible(
         conditions += at.conditions(SecurityEvent.at)
     session = db.session()
     query = AuditRepository(session).select(*conditions)
-    return paginate(session, query, page, sortable=SORTABLE, default_sort="-at", identity=SecurityEvent.id)
+    return paginate(session, made_anew(query), page, sortable=SORTABLE, default_sort="-at", identity=SecurityEvent.id)

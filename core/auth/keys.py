@@ -20,7 +20,7 @@ from core.platform import clock
 from core.platform.access import Actor, Permission
 from core.platform.cache.marks import service as marks
 from core.platform.database.base import db
-from core.platform.database.paging import Page, PageRequest, paginate
+from core.platform.database.paging import Page, PageRequest, made_anew, paginate
 from core.platform.database.repeats import repeated
 from core.platform.database.session import transaction
 from core.platform.database.trouble import is_outage
@@ -104,7 +104,7 @@ def list_visible(actor: Actor, *, page: PageRequest) -> Page:
     """Return a page of the actor's keys that are not revoked, newest first unless sorted otherwise."""
     session = db.session()
     query = KeyRepository(session).select(policy.visible_to(actor))
-    return paginate(session, query, page, sortable=SORTABLE, default_sort="-created_at", identity=ApiKey.id)
+    return paginate(session, made_anew(query), page, sortable=SORTABLE, default_sort="-created_at", identity=ApiKey.id)
 
 
 @repeated

@@ -13,7 +13,7 @@ from core.platform.access import Actor
 from core.platform.database.base import db
 from core.platform.database.declared import blank, cleared, differing, mentions, sortable
 from core.platform.database.filters import WORDS, Extra, Filter, Filters
-from core.platform.database.paging import Page, PageRequest, paginate
+from core.platform.database.paging import Page, PageRequest, made_anew, paginate
 from core.platform.database.repeats import repeated
 from core.platform.database.session import transaction
 from core.platform.errors import Forbidden, NotFound
@@ -52,7 +52,7 @@ def list_visible(actor: Actor, *, page: PageRequest, filters: Filter) -> Page:
     """Return a page of the items, newest first unless sorted otherwise."""
     session = db.session()
     query = select_visible(session, actor, filters)
-    return paginate(session, query, page, sortable=SORTABLE, default_sort=DEFAULT_SORT, identity=Item.id)
+    return paginate(session, made_anew(query), page, sortable=SORTABLE, default_sort=DEFAULT_SORT, identity=Item.id)
 
 
 def select_visible(session: Session, actor: Actor, filters: Filter) -> Select[Any]:

@@ -12,7 +12,8 @@ from core.platform.database.base import db
 from core.platform.database.bulk_rows import validated
 from core.platform.database.declared import blank, cleared, differing, mentions, sortable
 from core.platform.database.filters import WORDS, Extra, Filter, Filters
-from core.platform.database.paging import Page, PageRequest, paginate
+from core.platform.database.kept_queries import Recipe
+from core.platform.database.paging import Listed, Page, PageRequest, paginate
 from core.platform.database.repeats import repeated
 from core.platform.database.session import transaction
 from core.platform.errors import Forbidden, Invalid, NotFound
@@ -21,6 +22,7 @@ from core.posts import policy
 from core.posts.fields import FIELDS
 from core.posts.model import Post
 from core.posts.repository import PostRepository
+from core.projects.policy import ME
 from core.tasks import service as tasks
 from core.tasks.repository import Access, TaskRepository
 from core.users import service as users
@@ -73,17 +75,20 @@ def get(actor: Actor, *, post_id: int) -> Row[Any]:
 def list_visible(actor: Actor, *, page: PageRequest, filters: Filter) -> Page:
     """Return a page of the posts that the actor may see, newest first unless sorted otherwise."""
     session = db.session()
-    ways = policy.ways_to_see(actor)
-    # A member is led to no task of the trash, and so to no post about one.
-    conditions = [*([] if ways else [policy.PRESENT]), *FILTERS.conditions(filters)]
+
+    def make() -> Listed:
+        ways = policy.ways_to_see(actor)
+        # A member is led to no task of the trash, and so to no post about one.
+        conditions = [*([] if ways else [policy.PRESENT]), *FILTERS.conditions(filters)]
+        return Listed(PostRepository(session).select(*conditions), ways)
+
     return paginate(
         session,
-        PostRepository(session).select(*conditions),
+        Recipe(make, (Post, actor.is_admin, FILTERS.shape(filters)), {ME: actor.user_id, **FILTERS.values(filters)}),
         page,
         sortable=SORTABLE,
         default_sort=DEFAULT_SORT,
         identity=Post.id,
-        ways=ways,
     )
 
 

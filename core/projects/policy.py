@@ -1,12 +1,21 @@
 """Rights in a project, by role. Administrators may do everything."""
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, select, true
+from sqlalchemy import BigInteger, BindParameter, ColumnElement, ScalarSelect, Select, select, true
 
 from core.platform.access import Actor
+from core.platform.database.kept_queries import named
 from core.projects.model import Project, ProjectMember, ProjectRole
 
+# The name of the number of whoever asks, in queries that are kept for all of them.
+ME = "me"
 
-def ids_of(user_id: int, *roles: ProjectRole) -> Select[int]:
+
+def number_of(actor: Actor) -> BindParameter[int]:
+    """Return the number of the actor as a value of a query, under a name."""
+    return named(ME, actor.user_id, BigInteger())
+
+
+def ids_of(user_id: int | BindParameter[int], *roles: ProjectRole) -> Select[int]:
     """Return the query for the projects of a user, in these roles or any; one index scan, however many there are."""
     query = select(ProjectMember.project_id).where(ProjectMember.user_id == user_id)
     return query.where(ProjectMember.role.in_(roles)) if roles else query

@@ -9,7 +9,7 @@ from core.platform.access import Actor
 from core.platform.database.base import db
 from core.platform.database.declared import blank, cleared, sortable
 from core.platform.database.filters import Filter, Filters
-from core.platform.database.paging import Page, PageRequest, paginate
+from core.platform.database.paging import Page, PageRequest, made_anew, paginate
 from core.platform.database.repeats import repeated
 from core.platform.database.session import transaction
 from core.platform.errors import Conflict, DomainError, Forbidden, Invalid, Malformed, NotFound
@@ -65,7 +65,7 @@ def list_visible(actor: Actor, *, page: PageRequest, filters: Filter) -> Page:
     """Return a page of the projects that the actor may see."""
     session = db.session()
     query = ProjectRepository(session).select(policy.visible_to(actor), *FILTERS.conditions(filters))
-    return paginate(session, query, page, sortable=SORTABLE, default_sort=DEFAULT_SORT, identity=Project.id)
+    return paginate(session, made_anew(query), page, sortable=SORTABLE, default_sort=DEFAULT_SORT, identity=Project.id)
 
 
 @repeated
@@ -90,7 +90,7 @@ def list_members(actor: Actor, *, project_id: int, page: PageRequest) -> Page:
     query = ProjectRepository(session).select_members(ProjectMember.project_id == project_id)
     return paginate(
         session,
-        query,
+        made_anew(query),
         page,
         sortable=MEMBER_SORTABLE,
         default_sort="user_id",

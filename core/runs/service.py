@@ -17,7 +17,7 @@ from core.jobs.repository import JobRepository
 from core.platform import clock
 from core.platform.access import Actor
 from core.platform.database.base import db
-from core.platform.database.paging import Page, PageRequest, paginate
+from core.platform.database.paging import Page, PageRequest, made_anew, paginate
 from core.platform.database.ranges import Range
 from core.platform.database.repeats import repeated
 from core.platform.database.session import transaction
@@ -140,7 +140,7 @@ def list_visible(
         conditions += created_at.conditions(Job.created_at)
     session = db.session()
     query = JobRepository(session).select(*conditions)
-    found = paginate(session, query, page, sortable=SORTABLE, default_sort="-created_at", identity=Job.id)
+    found = paginate(session, made_anew(query), page, sortable=SORTABLE, default_sort="-created_at", identity=Job.id)
     return replace(found, items=[_shown(actor, job) for job in found.items])
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Row, or_
 
 from core.platform.access import Actor
 from core.platform.database.base import db
-from core.platform.database.paging import Page, PageRequest, paginate
+from core.platform.database.paging import Page, PageRequest, made_anew, paginate
 from core.platform.errors import NotFound
 from core.tasks import policy, service
 from core.tasks.model import TaskChange
@@ -39,7 +39,7 @@ def list_of(actor: Actor, *, task_id: int, page: PageRequest) -> Page:
     tasks = TaskRepository(session)
     may_read = or_(policy.visible_to(actor), policy.restorable_by(actor))
     query = tasks.select_history(TaskChange.task_id == task_id, may_read)
-    found = paginate(session, query, page, sortable={}, default_sort="-id", identity=TaskChange.id)
+    found = paginate(session, made_anew(query), page, sortable={}, default_sort="-id", identity=TaskChange.id)
     if not found.items:
         # Whoever sees an entry may read the task, so only an empty page raises the question.
         _require_readable(actor, tasks.find_access(actor, task_id, with_trash=True))

@@ -22,10 +22,11 @@ def ways_to_see(actor: Actor, task: type[Task] = Task) -> list[Way]:
     """
     if actor.is_admin:
         return []
+    me = projects.number_of(actor)
     return [
-        Way(task.owner_id, actor.user_id, BY_OWNER),
-        Way(task.assignee_id, actor.user_id, BY_ASSIGNEE),
-        Way(task.project_id, projects.ids_of(actor.user_id), BY_PROJECT),
+        Way(task.owner_id, me, BY_OWNER),
+        Way(task.assignee_id, me, BY_ASSIGNEE),
+        Way(task.project_id, projects.ids_of(me), BY_PROJECT),
     ]
 
 
@@ -55,9 +56,10 @@ def ways_to_restore(actor: Actor) -> list[Way]:
     """Return the ways by which the actor may restore a task of the trash, see `may_delete`; none if they may all."""
     if actor.is_admin:
         return []
+    me = projects.number_of(actor)
     return [
-        Way(Task.owner_id, actor.user_id, BY_OWNER),
-        Way(Task.project_id, projects.ids_of(actor.user_id, ProjectRole.OWNER), BY_PROJECT),
+        Way(Task.owner_id, me, BY_OWNER),
+        Way(Task.project_id, projects.ids_of(me, ProjectRole.OWNER), BY_PROJECT),
     ]
 
 

@@ -12,13 +12,15 @@ from core.platform.database.base import db
 from core.platform.database.bulk_rows import validated
 from core.platform.database.declared import cleared, mentions, sortable
 from core.platform.database.filters import WORDS, Extra, Filter, Filters
-from core.platform.database.paging import Page, PageRequest, paginate
+from core.platform.database.kept_queries import Recipe
+from core.platform.database.paging import Listed, Page, PageRequest, paginate
 from core.platform.database.repeats import repeated
 from core.platform.database.session import transaction
 from core.platform.errors import Conflict, Forbidden
 from core.platform.fields.types import Flag
 from core.platform.preconditions import Expected
 from core.projects import service as projects
+from core.projects.policy import ME
 from core.tasks import notices, policy, recording, rules
 from core.tasks.fields import FIELDS
 from core.tasks.indexes import guide_through, lacking_in
@@ -94,16 +96,20 @@ def list_visible(actor: Actor, *, page: PageRequest, filters: Filter) -> Page:
     _require_project(actor, filters)
     is_trash = bool(filters.get("deleted"))
     session = db.session()
+
+    def make() -> Listed:
+        query = TaskRepository(session).select(TRASHED if is_trash else PRESENT, *FILTERS.conditions(filters))
+        return Listed(query, policy.ways_to_restore(actor) if is_trash else policy.ways_to_see(actor))
+
     return paginate(
         session,
-        TaskRepository(session).select(TRASHED if is_trash else PRESENT, *FILTERS.conditions(filters)),
+        Recipe(make, (Task, actor.is_admin, FILTERS.shape(filters)), {ME: actor.user_id, **FILTERS.values(filters)}),
         page,
         sortable=SORTABLE,
         default_sort="-deleted_at" if is_trash else DEFAULT_SORT,
         identity=Task.id,
-        ways=policy.ways_to_restore(actor) if is_trash else policy.ways_to_see(actor),
         filled=("deleted_at",) if is_trash else (),
-        guide=None if is_trash else guide_through(filters),
+        guide=guide_through(filters) if actor.is_admin and not is_trash else None,
         lacking=lacking_in(filters),
     )
 

@@ -9,7 +9,7 @@ from core.platform.access import Actor
 from core.platform.database.base import db
 from core.platform.database.declared import cleared, mentions, sortable
 from core.platform.database.filters import WORDS, Extra, Filter, Filters
-from core.platform.database.paging import Page, PageRequest, paginate
+from core.platform.database.paging import Page, PageRequest, made_anew, paginate
 from core.platform.errors import Conflict, Forbidden, NotFound
 from core.users import policy
 from core.users.fields import FIELDS
@@ -48,7 +48,7 @@ def list_visible(actor: Actor, *, page: PageRequest, filters: Filter) -> Page:
     """Return a page of the people whom the actor may find, by username unless sorted otherwise. Raises Forbidden."""
     session = db.session()
     query = select_visible(session, actor, filters)
-    return paginate(session, query, page, sortable=SORTABLE, default_sort=DEFAULT_SORT, identity=User.id)
+    return paginate(session, made_anew(query), page, sortable=SORTABLE, default_sort=DEFAULT_SORT, identity=User.id)
 
 
 def select_visible(session: Session, actor: Actor, filters: Filter) -> Select[Any]:

@@ -109,6 +109,12 @@ class _WithHints(SQLiteCompiler):
     def get_from_hint_text(self, table: Any, text: str | None) -> str | None:
         return text
 
+    def limit_clause(self, select: Any, **options: Any) -> str:
+        # Without an OFFSET, SQLAlchemy would send the value 0 along.
+        if select._limit_clause is None or select._offset_clause is not None:
+            return super().limit_clause(select, **options)
+        return f"\n LIMIT {self.process(select._limit_clause, **options)}"
+
 
 def _configure_sqlite(engine: Engine) -> None:
     engine.dialect.statement_compiler = _WithHints

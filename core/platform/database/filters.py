@@ -4,14 +4,16 @@ The declarations of a domain say by what its list can be narrowed; what is no co
 `Extra`. `Filters` is made of both once, at import, and the API's parser of the same two.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import ColumnElement
 
 from core.platform.database.base import Base
 from core.platform.database.json_values import from_json, to_json
+from core.platform.database.kept_queries import named
 from core.platform.database.ranges import Range
 from core.platform.fields.declaration import AnyOf, Exact, Fields, InRange
 from core.platform.fields.types import Line, Ref, Type
@@ -79,12 +81,24 @@ class Filters:
                 case Exact():
                     self._exact[one.name] = _equals(getattr(model, one.name))
                 case AnyOf():
-                    self._exact[one.name] = getattr(model, one.name).in_
+                    self._exact[one.name] = _any_of(getattr(model, one.name))
                 case InRange():
                     self._ranged[one.name] = getattr(model, one.name)
         self._exact |= {extra.name: extra.condition for extra in extras}
         self.exact, self.ranged = tuple(self._exact), tuple(self._ranged)
         self.of_users = fields.names(lambda one: isinstance(one.filter, Exact) and one.type == Ref("users"))
+
+    def shape(self, filters: Filter) -> Hashable:
+        """Return all that the text of the conditions depends on."""
+        exact = {name: _shape(value) for name, value in filters.values.items() if value is not None}
+        return tuple(exact.items()), tuple((name, tuple(found.bounds)) for name, found in filters.ranges.items())
+
+    def values(self, filters: Filter) -> dict[str, Any]:
+        """Return the values of the conditions by their names in a query."""
+        found = dict(chain.from_iterable(_values(name, value) for name, value in filters.values.items()))
+        for name, bounds in filters.ranges.items():
+            found |= bounds.values(name)
+        return found
 
     def conditions(self, filters: Filter) -> Iterable[ColumnElement[bool]]:
         """Yield what a row must meet. Raises KeyError for a filter that is not declared."""
@@ -100,9 +114,33 @@ class Filters:
                 yield from filters.ranges[name].conditions(column)
 
 
+def _shape(value: Any) -> Hashable:
+    """Return what of a value is a part of the text: what is either true or not, and how many there are."""
+    return value if isinstance(value, bool) else len(value) if isinstance(value, list) else None
+
+
 def _equals(column: Any) -> Condition:
     def condition(value: Any) -> ColumnElement[bool]:
-        found: ColumnElement[bool] = column.is_(value) if isinstance(value, bool) else column == value
+        if isinstance(value, bool):
+            return column.is_(value)  # type: ignore[no-any-return]
+        [(name, wanted)] = _values(column.key, value)
+        found: ColumnElement[bool] = column == named(name, wanted, column.type)
         return found
 
     return condition
+
+
+def _any_of(column: Any) -> Condition:
+    def condition(values: Any) -> ColumnElement[bool]:
+        found: ColumnElement[bool] = column.in_(
+            [named(name, value, column.type) for name, value in _values(column.key, values)]
+        )
+        return found
+
+    return condition
+
+
+def _values(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the values of a filter by their names in a query."""
+    for number, one in enumerate(value if isinstance(value, list) else [value]):
+        yield f"wanted_{name}_{number}", one

@@ -6,13 +6,27 @@ one for each way to see a row, and one each for rows with and without a value to
 Each part gives no more rows than the page has.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, SelectBase, and_, func, literal, or_, select, true, tuple_, union
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    Select,
+    SelectBase,
+    and_,
+    func,
+    or_,
+    select,
+    true,
+    tuple_,
+    union,
+)
 from sqlalchemy.orm import InstrumentedAttribute
 
+from core.platform.database.kept_queries import named
 from core.platform.errors import Malformed
 
 
@@ -38,7 +52,7 @@ class Way:
     def narrow(self, query: Select[Any]) -> Select[Any]:
         return query.where(self.condition).with_hint(self.column.parent, f"INDEXED BY {self.index}", "sqlite")
 
-    def first(self, query: Select[Any], most: int, *, sort: str | None, is_sqlite: bool) -> Select[Any]:
+    def first(self, query: Select[Any], most: BindParameter[int], *, sort: str | None, is_sqlite: bool) -> Select[Any]:
         """Return the query for at most so many of the rows, the first ones in the order of `query`, or for more.
 
         `sort` names the first key of that order, if there is one.
@@ -91,6 +105,30 @@ class Span:
     skipped: int
     size: int
 
+    @property
+    def shape(self) -> Hashable:
+        """All that the text of a query depends on: whether rows are skipped, and which values are null."""
+        return bool(self.skipped), None if self.after is None else tuple(value is None for value in self.after)
+
+    def values(self, keys: Sequence[Key]) -> dict[str, Any]:
+        """Return the values of a query for these rows, by their names."""
+        after = {} if self.after is None else {_after(k): v for k, v in zip(keys, self.after, strict=True)}
+        return {"page_size": self.size, "page_most": self.skipped + self.size, "page_skipped": self.skipped, **after}
+
+    @property
+    def most(self) -> BindParameter[int]:
+        """So many rows of each part may be among them."""
+        return named("page_most", self.skipped + self.size, BigInteger())
+
+    def cut(self, query: Select[Any]) -> Select[Any]:
+        """Return the query for just these rows of one that is behind and in order."""
+        shown = query.limit(named("page_size", self.size, BigInteger()))
+        return shown.offset(named("page_skipped", self.skipped, BigInteger())) if self.skipped else shown
+
+
+def _after(key: Key) -> str:
+    return f"after_{key.name}"
+
 
 def keys_of(
     sort: str,
@@ -132,14 +170,15 @@ def order_by(keys: Sequence[Key]) -> list[ColumnElement[Any]]:
 
 
 def count_up_to(
-    most: int, query: Select[Any], ways: Sequence[Way], identity: InstrumentedAttribute[Any], *, is_sqlite: bool
+    number: int, query: Select[Any], ways: Sequence[Way], identity: InstrumentedAttribute[Any], *, is_sqlite: bool
 ) -> Select[int]:
-    """Return the query for the number of rows, at most so many, each once."""
+    """Return the query for the number of rows, at most so many, each once. That is its value `most_counted`."""
+    most = named("most_counted", number, BigInteger())
     found = query.with_only_columns(identity.label("id"), maintain_column_froms=True)
     # A LIMIT must stand in a query of its own, and a UNION has each row once.
     parts = [select(way.first(found, most, sort=None, is_sqlite=is_sqlite).limit(most).subquery()) for way in ways]
     merged = union(*parts) if parts else found.limit(most)
-    return select(func.count()).select_from(merged.subquery())
+    return select(func.count().label("number")).select_from(merged.subquery())
 
 
 def part_of(
@@ -157,13 +196,12 @@ def part_of(
     """
     parts = list(_parts(query, keys, span.after, None if ways or len(keys) > 2 else lacking))
     if len(parts) == 1 and not ways:
-        return parts[0].limit(span.size).offset(span.skipped or None)
-    most = span.skipped + span.size
+        return span.cut(parts[0])
     found: list[Select[Any]] = []
     for part in parts:
         listed = _listed(part, keys)
-        found += [way.first(listed, most, sort=keys[0].name, is_sqlite=is_sqlite) for way in ways]
-        found += [] if ways else [select(listed.limit(most).subquery())]
+        found += [way.first(listed, span.most, sort=keys[0].name, is_sqlite=is_sqlite) for way in ways]
+        found += [] if ways else [select(listed.limit(span.most).subquery())]
     return _merged(query, keys, found, span)
 
 
@@ -179,9 +217,8 @@ def guided_part_of(query: Select[Any], keys: Sequence[Key], guide: Guide, span: 
     in_order = query if index is None else query.with_hint(model, f"INDEXED BY {index}", "sqlite")
     parts = list(_parts(in_order, keys, span.after))
     if len(parts) == 1:
-        return parts[0].limit(span.size).offset(span.skipped or None)
-    most = span.skipped + span.size
-    return _merged(query, keys, [select(_listed(part, keys).limit(most).subquery()) for part in parts], span)
+        return span.cut(parts[0])
+    return _merged(query, keys, [select(_listed(part, keys).limit(span.most).subquery()) for part in parts], span)
 
 
 def _listed(part: Select[Any], keys: Sequence[Key]) -> Select[Any]:
@@ -193,7 +230,7 @@ def _merged(query: Select[Any], keys: Sequence[Key], found: Sequence[Select[Any]
     # Whoever sees a row in two ways gets it once.
     merged = union(*found).subquery() if len(found) > 1 else found[0].subquery()
     order = [key.ordered(merged.c[f"key{number}"]) for number, key in enumerate(keys)]
-    shown = select(merged.c[f"key{len(keys) - 1}"]).order_by(*order).limit(span.size).offset(span.skipped or None)
+    shown = span.cut(select(merged.c[f"key{len(keys) - 1}"]).order_by(*order))
     return query.where(keys[-1].column.in_(shown)).order_by(*order_by(keys))
 
 
@@ -225,7 +262,7 @@ def _behind(query: Select[Any], keys: Sequence[Key], values: Sequence[Any] | Non
     if all(key.descending == first.descending and not key.nullable for key in keys):
         # As a whole, so that an index finds the place among rows that are alike in the first value.
         columns = tuple_(*(key.column for key in keys))
-        bounds = tuple_(*(literal(value, key.column.type) for key, value in zip(keys, values, strict=True)))
+        bounds = tuple_(*(_value(key, value) for key, value in zip(keys, values, strict=True)))
         return query.where(columns < bounds if first.descending else columns > bounds)
     alternatives = []
     for index, (key, value) in enumerate(zip(keys, values, strict=True)):
@@ -234,14 +271,21 @@ def _behind(query: Select[Any], keys: Sequence[Key], values: Sequence[Any] | Non
             alternatives.append(and_(*equal, _beyond(key, value)))
     if not first.nullable:
         # Redundant, but it lets the engine start its index scan in the right place.
-        query = query.where(first.column <= values[0] if first.descending else first.column >= values[0])
+        query = query.where(
+            first.column <= _value(first, value) if first.descending else first.column >= _value(first, value)
+        )
     return query.where(or_(*alternatives))
 
 
+def _value(key: Key, value: Any) -> BindParameter[Any]:
+    return named(_after(key), value, key.column.type)
+
+
 def _beyond(key: Key, value: Any) -> ColumnElement[bool]:
-    beyond: ColumnElement[bool] = key.column < value if key.descending else key.column > value
+    bound = _value(key, value)
+    beyond: ColumnElement[bool] = key.column < bound if key.descending else key.column > bound
     return or_(beyond, key.column.is_(None)) if key.nullable else beyond
 
 
 def _equal(key: Key, value: Any) -> ColumnElement[bool]:
-    return key.column.is_(None) if value is None else key.column == value
+    return key.column.is_(None) if value is None else key.column == _value(key, value)

@@ -18,6 +18,7 @@ from sqlalchemy import Select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from core.platform.database.json_values import from_json, to_json
+from core.platform.database.kept_queries import Recipe, rows_of
 from core.platform.database.keysets import (
     Guide,
     Key,
@@ -77,25 +78,40 @@ class Page:
         return None if goes_on and not self.total_is_exact else counted
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Rows of a list: the query for them, and the ways that lead to them.
+
+    Each row is found by at least one of the ways, those of each way by an index, and merged; an OR would have
+    every row looked at.
+    """
+
+    query: Select[Any]
+    ways: Sequence[Way] = ()
+
+
+def made_anew(query: Select[Any]) -> Recipe:
+    """Return the recipe of a list whose query is made for one request alone."""
+    return Recipe(lambda: Listed(query))
+
+
 def paginate(
     session: Session,
-    query: Select[Any],
+    listed: Recipe,
     request: PageRequest,
     *,
     sortable: Mapping[str, InstrumentedAttribute[Any]],
     default_sort: str,
     identity: InstrumentedAttribute[Any],
-    ways: Sequence[Way] = (),
     filled: Collection[str] = (),
     guide: Guide | None = None,
     lacking: Mapping[str, str] = MappingProxyType({}),
 ) -> Page:
-    """Run `query` for one page. Raises Malformed or Expired for a bad sort or cursor.
+    """Ask for one page of what is `Listed`. Raises Malformed or Expired for a bad sort or cursor.
 
-    `ways` lead to the rows: each is found by at least one of them, those of each way by an
-    index, and merged; an OR would have every row looked at. No row of the list lacks the values of
-    what is `filled`. A `guide` has the rows counted first, and then says by which index to go. `lacking` are the
-    indexes of rows that have no value to sort by, by the names of sorts.
+    No row of the list lacks the values of what is `filled`. A `guide`, for rows to which no ways lead, has them
+    counted first, and then says by which index to go. `lacking` are the indexes of rows that have no value to sort by,
+    by the names of sorts.
     """
     named = keys_of(default_sort if request.sort is None else request.sort, sortable, identity, filled=filled)
     keys = deciding(named, identity)
@@ -103,9 +119,8 @@ def paginate(
     signer = URLSafeTimedSerializer(oldest_first(request.signing_keys), salt="paging")
     is_sqlite = session.get_bind().dialect.name == "sqlite"
     total, skipped, after = None, 0, None
-    is_guided = guide is not None and not ways
-    if request.cursor is None or is_guided:
-        total = session.scalar(count_up_to(MOST_COUNTED + 1, query, ways, identity, is_sqlite=is_sqlite)) or 0
+    if request.cursor is None or guide is not None:
+        total = _count(session, listed, identity, is_sqlite=is_sqlite)
     are_few = total is not None and total <= MOST_COUNTED
     if request.cursor is None:
         skipped = (request.number - 1) * request.size
@@ -114,11 +129,19 @@ def paginate(
         after = _open(signer, request, binding)[: len(keys)] if request.cursor else None
     # One row more than is shown tells whether there is a next page.
     span = Span(after, skipped, request.size + 1)
-    if guide is not None and is_guided:
-        part = guided_part_of(query, keys, guide, span, are_few=are_few)
-    else:
-        part = part_of(query, keys, ways, span, is_sqlite=is_sqlite, lacking=lacking.get(keys[0].name))
-    rows = session.execute(part).all()
+
+    def make(found: Listed) -> Select[Any]:
+        if guide is not None:
+            return guided_part_of(found.query, keys, guide, span, are_few=are_few)
+        without = lacking.get(keys[0].name)
+        return part_of(found.query, keys, found.ways, span, is_sqlite=is_sqlite, lacking=without)
+
+    part = listed.then(
+        (tuple((key.name, key.descending, key.nullable) for key in keys), span.shape, guide is not None and are_few),
+        make,
+        **span.values(keys),
+    )
+    rows = rows_of(session, part)
     items = rows[: request.size]
     following = None
     if len(rows) > request.size:
@@ -133,6 +156,18 @@ def paginate(
         next_cursor=following,
         total_is_exact=None if total is None else total <= MOST_COUNTED,
     )
+
+
+def _count(session: Session, listed: Recipe, identity: InstrumentedAttribute[Any], *, is_sqlite: bool) -> int:
+    """Return how many rows there are, and one more than is counted if these are too many."""
+    most = MOST_COUNTED + 1
+    counted = listed.then(
+        "count",
+        lambda found: count_up_to(most, found.query, found.ways, identity, is_sqlite=is_sqlite),
+        most_counted=most,
+    )
+    [row] = rows_of(session, counted)
+    return int(row.number)
 
 
 def in_order(

@@ -22,21 +22,27 @@ _ID, _VERSION = "its_id", "its_version"
 
 
 @dataclass(frozen=True, slots=True)
-class _Statement:
+class Statement:
     """The text of a statement, and how each of its values is written for the driver, in their order."""
 
     text: str
     writers: tuple[tuple[str, Callable[[Any], Any] | None], ...]
     is_positional: bool
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Return the names of its values."""
+        return frozenset(name for name, _ in self.writers)
+
     def parameters(self, row: Row) -> Any:
         """Return the values as the driver takes them."""
         if self.is_positional:
-            return tuple(write(row[name]) if write else row[name] for name, write in self.writers)
+            # A list, because a generator takes longer than all the rest of it.
+            return tuple([write(row[name]) if write else row[name] for name, write in self.writers])
         return {name: write(row[name]) if write else row[name] for name, write in self.writers}
 
 
-_statements: dict[tuple[str, FromClause, str, tuple[str, ...]], _Statement] = {}
+_statements: dict[tuple[str, FromClause, str, tuple[str, ...]], Statement] = {}
 
 
 def insert_row(session: Session, model: type[Base], row: Row) -> int:
@@ -62,7 +68,7 @@ def _execute(session: Session, way: str, model: type[Base], names: tuple[str, ..
     key = (way, model.__table__, connection.dialect.name, names)
     statement = _statements.get(key)
     if statement is None:
-        statement = _statements[key] = _prepare(connection.dialect, _worded(way, model.__table__, names))
+        statement = _statements[key] = prepare(connection.dialect, _worded(way, model.__table__, names))
     parameters = [statement.parameters(row) for row in rows]
     return connection.exec_driver_sql(statement.text, parameters if len(rows) > 1 else parameters[0])
 
@@ -78,10 +84,11 @@ def _worded(way: str, table: Any, names: tuple[str, ...]) -> Any:
     return insert(table).values(values).returning(table.c.id) if way == "numbered" else insert(table).values(values)
 
 
-def _prepare(dialect: Dialect, statement: Any) -> _Statement:
+def prepare(dialect: Dialect, statement: Any) -> Statement:
+    """Return a statement as the driver takes it."""
     compiled: Any = statement.compile(dialect=dialect)
     writers = tuple(
         (name, compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
         for name in (compiled.positiontup if compiled.positional else compiled.binds)
     )
-    return _Statement(str(compiled), writers, compiled.positional)
+    return Statement(str(compiled), writers, compiled.positional)

@@ -6,6 +6,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement
 
+from core.platform.database.kept_queries import named
+
 OPERATORS = {"eq": operator.eq, "gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le}
 
 
@@ -16,4 +18,12 @@ class Range:
     bounds: dict[str, Any]
 
     def conditions(self, column: Any) -> list[ColumnElement[bool]]:
-        return [OPERATORS[name](column, value) for name, value in self.bounds.items()]
+        given = self.values(column.key)
+        return [
+            OPERATORS[operator](column, named(name, value, column.type))
+            for operator, (name, value) in zip(self.bounds, given.items(), strict=True)
+        ]
+
+    def values(self, name: str) -> dict[str, Any]:
+        """Return the bounds by their names in a query, for a column of this name."""
+        return {f"wanted_{name}_{operator}": value for operator, value in self.bounds.items()}
