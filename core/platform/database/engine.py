@@ -110,10 +110,10 @@ class _WithHints(SQLiteCompiler):
         return text
 
     def limit_clause(self, select: Any, **options: Any) -> str:
-        # Without an OFFSET, SQLAlchemy would send the value 0 along.
-        if select._limit_clause is None or select._offset_clause is not None:
-            return super().limit_clause(select, **options)
-        return f"\n LIMIT {self.process(select._limit_clause, **options)}"
+        # SQLAlchemy would send numbers along that are always the same.
+        limit, offset = select._limit_clause, select._offset_clause
+        text = f"\n LIMIT {'-1' if limit is None else self.process(limit, **options)}"
+        return text if offset is None else f"{text} OFFSET {self.process(offset, **options)}"
 
 
 def _configure_sqlite(engine: Engine) -> None:

@@ -28,7 +28,7 @@ def named(name: str, value: Any, type_: Any = None) -> BindParameter[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What makes a query, all that its text depends on, if that can be said, and its values by their names."""
+    """Recipe of a query: its maker, all that its text depends on, if that can be said, and its values by name."""
 
     make: Callable[[], Any]
     shape: Hashable = None
@@ -87,3 +87,9 @@ def rows_of(session: Session, recipe: Recipe) -> Sequence[Any]:
         with _lock:
             _kept[key] = made if made.is_made_of(recipe.values) else None
     return session.execute(query).all()
+
+
+def forget() -> None:
+    """Forget all kept queries."""
+    with _lock:
+        _kept.clear()

@@ -18,6 +18,7 @@ from sqlalchemy import (
     SelectBase,
     and_,
     func,
+    literal_column,
     or_,
     select,
     true,
@@ -61,7 +62,7 @@ class Way:
             return select(self.narrow(query).limit(most).subquery())
         if sort not in (None, self.sorted_by):
             # Else it might walk along the order of all rows. What is in front of an OFFSET is planned by itself.
-            return select(self.narrow(query).order_by(None).offset(0).subquery())
+            return select(self.narrow(query).order_by(None).offset(_NOTHING).subquery())
         if not isinstance(self.values, SelectBase):
             return select(self.narrow(query).limit(most).subquery())
         given = self.values.subquery()
@@ -124,6 +125,10 @@ class Span:
         """Return the query for just these rows of one that is behind and in order."""
         shown = query.limit(named("page_size", self.size, BigInteger()))
         return shown.offset(named("page_skipped", self.skipped, BigInteger())) if self.skipped else shown
+
+
+# Skipped in front of what is to be planned by itself.
+_NOTHING: ColumnElement[int] = literal_column("0")
 
 
 def _after(key: Key) -> str:
@@ -211,7 +216,7 @@ def guided_part_of(query: Select[Any], keys: Sequence[Key], guide: Guide, span: 
     if are_few:
         query_of_few = query.with_hint(model, f"INDEXED BY {guide.to_few}", "sqlite")
         # PostgreSQL plans what is in front of an OFFSET by itself.
-        parts = [_listed(part, keys).order_by(None).offset(0) for part in _parts(query_of_few, keys, span.after)]
+        parts = [_listed(part, keys).order_by(None).offset(_NOTHING) for part in _parts(query_of_few, keys, span.after)]
         return _merged(query, keys, [select(part.subquery()) for part in parts], span)
     index = guide.by_sort.get(keys[0].name)
     in_order = query if index is None else query.with_hint(model, f"INDEXED BY {index}", "sqlite")
