@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tarfile
 import tomllib
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,17 @@ def test_the_version_is_said_in_one_place() -> None:
     code = [path for room in ("api", "core", "workers") for path in (ROOT / room).rglob("*.py")]
     saying = [path.relative_to(ROOT).as_posix() for path in code if f'"{VERSION}"' in path.read_text()]
     assert saying == ["core/version.py"]
+
+
+def test_the_change_log_begins_with_what_is_unreleased_and_then_has_this_version_with_its_day() -> None:
+    headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] == "Unreleased"
+    released = [re.fullmatch(r"(\d+\.\d+\.\d+) \((\d{4}-\d{2}-\d{2})\)", heading) for heading in headings[1:]]
+    assert released[0], headings
+    assert released[0][1] == VERSION
+    days = [date.fromisoformat(found[2]) for found in released if found]
+    assert len(days) == len(released)
+    assert days == sorted(days, reverse=True)
 
 
 def test_an_installation_needs_no_tag() -> None:
