@@ -27,6 +27,7 @@ from core.platform.text.redaction import Redactor
 from tests.support.applications import remaking, urls_built_on_demand
 from tests.support.database import empty, forget_power_cuts, recorded_statements
 from tests.support.engines import engines_of
+from tests.support.loading import load_in_turn
 from tests.support.measured import repeats
 from tests.support.order import spread
 from tests.support.people import PASSWORD, Person, make_person
@@ -62,6 +63,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "engine_name" in metafunc.fixturenames and not any("engine_name" in mark.args[0] for mark in marks):
         file = metafunc.definition.path.relative_to(ROOT / "tests").as_posix()
         metafunc.parametrize("engine_name", engines_of(file), indirect=True, scope="session")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Share with the other processes what it costs to load all tests for the first time."""
+    if session.config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+        load_in_turn(os.environ.get("PYTEST_XDIST_WORKER", ""), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
 @pytest.hookimpl(tryfirst=True)
