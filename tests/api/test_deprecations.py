@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from flask import Flask
@@ -168,6 +169,13 @@ def test_both_documents_say_so(old: Flask, document: str) -> None:
     if "$ref" in refusal:
         refusal = whole["components"]["responses"][refusal["$ref"].rpartition("/")[2]]
     assert "'code': 'sunset'" in str(refusal)
+
+
+@pytest.mark.parametrize("sent", ["a\r\nX: y", "€", 'a>; rel="x'])
+def test_what_a_caller_writes_in_the_path_stays_in_the_address_of_the_successor(sent: str) -> None:
+    old = Deprecation("GET /v1/old/{name}", since=date(2026, 9, 1), successor="/v1/new/{name}")
+    link = dict(old.headers("http://localhost/api", {"name": sent}))["Link"]
+    assert link == f'<http://localhost/api/v1/new/{quote(sent, safe="")}>; rel="successor-version"'
 
 
 def test_a_deprecation_without_an_operation_ends_the_start(

@@ -381,6 +381,26 @@ def test_nobody_gets_the_answer_to_another(
     assert bob.at(limited).get(world["task"]).status_code == 403
 
 
+def test_nobody_gets_what_another_thread_puts_there_while_the_states_are_compared(
+    limited: Flask, reader: Person, bob: Person, world: dict[str, str]
+) -> None:
+    warm(reader, world["me"])
+    warm(bob.at(limited), world["me"])
+    (question,) = (one for one in ways(limited)._questions.values() if one.path.endswith("/auth/me"))
+    state, others = question.last
+
+    class Swapping(tuple[object, ...]):
+        def __eq__(self, other: object) -> bool:
+            question.last = state, others
+            return True
+
+        __hash__ = tuple.__hash__
+
+    reader.get(world["me"])
+    question.last = Swapping(question.last[0]), question.last[1]
+    assert reader.get(world["me"]).get_json()["data"]["id"] == reader.user_id
+
+
 def test_a_token_that_expires_is_refused_in_that_second(limited: Flask, reader: Person, world: dict[str, str]) -> None:
     with limited.app_context():
         session_id = decode_token(reader.tokens["access_token"])["sid"]

@@ -1,15 +1,17 @@
 """The server itself, over real sockets: how it ends, what it refuses, and what it holds against slow clients."""
 
+import errno
 import json
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from waitress.buffers import OverflowableBuffer
 
 from api.http.serving import listener
 from api.http.serving import server as server_module
-from tests.support.sockets import Application, Running
+from tests.support.sockets import LARGE, Application, Running
 
 
 @pytest.fixture
@@ -286,6 +288,40 @@ def test_a_header_that_comes_drop_by_drop_is_not_waited_for(
         return False
 
     running.wait_until(is_cut)
+
+
+@pytest.mark.parametrize("path", ["/large", "/larger"])
+def test_who_does_not_read_is_cut_off_and_holds_no_thread(
+    run: Callable[..., Running], monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(listener, "SILENCE_SECONDS", 0.5)
+    monkeypatch.setitem(server_module.HARDENED, "cleanup_interval", 0)
+    running = run(threads=1)
+    client = running.client()
+    client.ask(path)
+    running.wait_until(lambda: path in running.app.begun)
+    other = running.client()
+    other.ask("/quick")
+    assert other.read()[0] == 200
+    other.close()
+    running.wait_until(lambda: running.server._channels() == [])
+    head, length = client.read()[1], len(client.file.read())
+    assert length < int(head["content-length"])
+
+
+def test_an_answer_that_breaks_off_is_not_followed_by_another(
+    run: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(buffer: OverflowableBuffer, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(OverflowableBuffer, "append", fail)
+    client = run().client()
+    client.ask("/large")
+    sent = client.file.read()
+    assert sent.startswith(b"HTTP/1.1 200 ")
+    assert sent.count(b"HTTP/1.1") == 1
+    assert len(sent) < LARGE
 
 
 def test_slow_clients_take_no_thread_from_others(run: Callable[..., Running]) -> None:

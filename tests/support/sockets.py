@@ -8,10 +8,13 @@ from typing import Any
 
 from api.http.serving.server import Server
 
+LARGE = 8 * 1024 * 1024
+
 
 class Application:
     """Answers `/slow` when the gate opens, `/stream` with two pieces around it, and anything else at once.
 
+    `/large` is more than a socket takes, and `/larger`, in pieces, more than waitress takes ahead.
     `/204` and `/304` are answered with that status, and so without a body.
     """
 
@@ -32,12 +35,25 @@ class Application:
         if path == "/stream":
             start_response("200 OK", [("Content-Length", "8")])
             return self._stream()
+        if path == "/large":
+            start_response("200 OK", [("Content-Length", str(LARGE))])
+            return [bytes(LARGE)]
+        if path == "/larger":
+            start_response("200 OK", [("Content-Length", str(10 * LARGE))])
+            return self._pieces()
         if path == "/slow":
             assert self.gate.wait(10)
         answer = f"{path} {environ['REMOTE_ADDR']} {body.decode()}".encode()
         start_response("200 OK", [("Content-Length", str(len(answer)))])
         self.finished.append(path)
         return [answer]
+
+    def _pieces(self) -> Iterator[bytes]:
+        try:
+            for _ in range(160):
+                yield bytes(LARGE // 16)
+        finally:
+            self.finished.append("/larger")
 
     def _stream(self) -> Iterator[bytes]:
         yield b"one "

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from typing import Any
+from urllib.parse import quote
 
 from flask import Flask, Response, current_app, g, request
 from flask_restx.swagger import extract_path
@@ -72,7 +73,9 @@ class Deprecation:
             yield "Sunset", http_date(_midnight(self.sunset))
         links = []
         if self.successor is not None:
-            links.append(f'<{root}{self.successor.format_map(parameters)}>; rel="successor-version"')
+            # As they are written in a path: a caller may have sent any character.
+            path = self.successor.format_map({name: quote(str(value), safe="") for name, value in parameters.items()})
+            links.append(f'<{root}{path}>; rel="successor-version"')
         if self.notice is not None:
             links.append(f'<{self.notice}>; rel="deprecation"; type="text/html"')
         if links:

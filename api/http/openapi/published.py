@@ -24,14 +24,15 @@ class Published:
 
     content: bytes
     compressed: bytes
+    # A tag names these bytes, and so tells the two apart (RFC 9110, section 8.8.3.3).
+    tags: tuple[str, str]
 
     def respond(self) -> Response:
         """Answer with the document, or with 304 to who has it already."""
         is_compressed = request.accept_encodings.best_match(["gzip", "identity"]) == "gzip"
         content = self.compressed if is_compressed else self.content
         response = current_app.response_class(content, mimetype="application/json")
-        # A tag names these bytes, and so tells the two apart (RFC 9110, section 8.8.3.3).
-        response.headers["ETag"] = etags.strong(content)
+        response.headers["ETag"] = self.tags[is_compressed]
         response.headers["Vary"] = "Accept-Encoding"
         if is_compressed:
             response.headers["Content-Encoding"] = "gzip"
@@ -48,6 +49,7 @@ def published(make: Callable[..., dict[str, Any]]) -> Callable[..., Published]:
         with _making:
             content = dump(make(*place))
         # Without the moment, so that each process has the same bytes and the same tag.
-        return Published(content, gzip.compress(content, mtime=0))
+        compressed = gzip.compress(content, mtime=0)
+        return Published(content, compressed, (etags.strong(content), etags.strong(compressed)))
 
     return publish

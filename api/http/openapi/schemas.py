@@ -62,4 +62,6 @@ def _typed(new: Schema, names: Mapping[Words, str]) -> Schema:
 def _or_null(new: Schema) -> Schema:
     if "$ref" in new:
         return {"anyOf": [{"$ref": new.pop("$ref")}, {"type": "null"}], **new}
+    if "const" in new:
+        return {"anyOf": [{"type": new.pop("type"), "const": new.pop("const")}, {"type": "null"}], **new}
     return {**new, "type": [new["type"], "null"]} if "type" in new else new

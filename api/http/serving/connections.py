@@ -58,9 +58,10 @@ class Channel(HTTPChannel):
     def write_soon(self, data: Any) -> int:
         """Send at once what can be sent so, which is almost everything, and the rest by way of the buffers."""
         sent = 0
-        if type(data) is bytes and self.connected:
+        if type(data) is bytes:
             with self.outbuf_lock:
-                if not self.total_outbufs_len:
+                # Whoever closes the connection says so under this lock, before the socket goes.
+                if self.connected and not self.total_outbufs_len:
                     with suppress(OSError):  # The buffers run into it again, and know what to do.
                         sent = self.send(data, do_close=False)
         if sent == len(data):
@@ -104,9 +105,16 @@ class Channel(HTTPChannel):
         """Return whether all is said, and nothing that comes counts any more."""
         return self._heard_until is not None
 
-    def is_heard_enough(self, now: float) -> bool:
-        """Return whether the client has had the time to read the last answer."""
-        return self._heard_until is not None and self._heard_until < now
+    def is_over(self, now: float, cutoff: float) -> bool:
+        """Return whether it is to be closed: silent, unread or dripping since `cutoff`, or heard out until `now`."""
+        if self.will_close or (self._heard_until is not None and self._heard_until < now):
+            return True
+        if self.total_outbufs_len and self.last_activity < cutoff:
+            # Its client does not read. A thread that waits for that is set free.
+            return True
+        # While a request is answered nothing is read, so the next one cannot come any sooner.
+        is_arriving = self.request is not None and not self.request.headers_finished and not self.requests
+        return is_arriving and bool(self.request.began_at < cutoff)
 
     def is_leaving(self) -> bool:
         """Return whether the request in work is the last one of a process that leaves."""

@@ -31,8 +31,10 @@ class Handler(WSGITask):
         if self.wrote_header or not self.complete or not self.has_body or self.content_length != len(data):
             super().write(data)
             return
-        self.channel.write_soon(self.build_response_header() + data)
+        head = self.build_response_header()
+        # Before it is sent: whatever fails then comes after a part of it, and must not begin another answer.
         self.wrote_header = True
+        self.channel.write_soon(head + data)
         self.content_bytes_written = len(data)
 
     def build_response_header(self) -> bytes:

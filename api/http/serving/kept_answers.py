@@ -150,8 +150,10 @@ class KeptAnswers:
         sent = environ.get("HTTP_IF_NONE_MATCH")
         # All that an answer depends on.
         state = (actor, all_marks, sent, clock.now().date())
-        if question.last is not None and question.last[0] == state:
-            return question.last[1]
+        # Read once: another thread may put another caller's answer there while the states are compared.
+        last = question.last
+        if last is not None and last[0] == state:
+            return last[1]
         if not actor.has(question.kept.resource.permissions["GET"]):  # type: ignore[attr-defined]
             return None
         known = None if sent is None else etags.named_in(etags.IF_NONE_MATCH, sent)

@@ -34,6 +34,7 @@ class Listener(TcpWSGIServer):
 
     def __init__(self, app: Any, loop: Loop, **options: Any) -> None:
         self.loop = loop
+        self._over: list[Channel] = []
         super().__init__(app, loop.dispatchers, **options)
         loop.look_at(self.trigger)
 
@@ -76,16 +77,21 @@ class Listener(TcpWSGIServer):
             self._reported_at, self._refused = now, 0
 
     def maintenance(self, now: float) -> None:
-        """Close what is silent, and what has been sending a header for too long, drop by drop."""
+        """Note what is silent, and what has been sending a header for too long, drop by drop."""
         super().maintenance(now)
-        for channel in self.active_channels.values():
-            arriving = channel.request
-            if channel.is_heard_enough(now):
+        # A copy, because others may be accepted or closed meanwhile.
+        for channel in list(self.active_channels.values()):
+            if channel.is_over(now, now - SILENCE_SECONDS):
                 channel.will_close = True
-            if arriving is not None and not arriving.headers_finished and arriving.began_at < now - SILENCE_SECONDS:
-                channel.will_close = True
-            if channel.will_close:
-                self.loop.look_at(channel)
+                self._over.append(channel)
+
+    def sweep(self) -> None:
+        """Close what was noted. Not there: it is called with the lock of the loop, behind which comes a connection's.
+
+        Waitress would wait until it can write, which whoever does not read never lets it.
+        """
+        while self._over:
+            self._over.pop().handle_close()
 
     def leave(self) -> None:
         """Take what the kernel has accepted already, then close this process's copy of the socket."""

@@ -40,13 +40,13 @@ class Loop:
             awaited = self._awaited.get(descriptor, 0)
             if wanted == awaited:
                 return
-            self._awaited[descriptor] = wanted
             if not awaited:
                 self._selector.register(descriptor, wanted, dispatcher)
             elif wanted:
                 self._selector.modify(descriptor, wanted, dispatcher)
             else:
                 self._selector.unregister(descriptor)
+            self._awaited[descriptor] = wanted
 
     def forget(self, descriptor: int) -> None:
         """Wait no more for a socket that is about to be closed, and whose dispatcher does not have it any more."""

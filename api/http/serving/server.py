@@ -111,6 +111,7 @@ class Server:
         for listener in self._listeners:
             # It rests for a while, or does what is to be done now and then.
             self._loop.look_at(listener)
+            listener.sweep()
         self._loop.turn(seconds)
 
     def _drain(self) -> None:
