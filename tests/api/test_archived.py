@@ -10,6 +10,7 @@ from sqlalchemy import select
 from core.platform.database.base import db
 from core.posts.model import Post
 from core.tasks.model import Task
+from tests.support.engines import on_sqlite
 from tests.support.imports import imported, reasons
 from tests.support.people import Person
 from tests.support.world import TABLE, World, make_world
@@ -70,6 +71,7 @@ def rows(app: Flask) -> Any:
         return [[tuple(row) for row in db.session.execute(select(table).order_by(table.c.id))] for table in tables]
 
 
+@on_sqlite
 @pytest.mark.parametrize("name", STOPPED)
 def test_nothing_writes_into_an_archived_project(app: Flask, name: str) -> None:
     world = make_world(app)

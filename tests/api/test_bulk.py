@@ -9,6 +9,7 @@ from flask import Flask
 from core.platform.database.session import transaction
 from core.users.model import User
 from tests.support.answers import data, details
+from tests.support.engines import on_sqlite
 from tests.support.people import Person
 
 
@@ -157,6 +158,7 @@ def test_a_bulk_obeys_the_rules_of_single_changes(ada: Person, bob: Person) -> N
     assert refused.status_code == 403
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("body", "field"),
     [
@@ -258,6 +260,7 @@ def test_nobody_takes_another_ones_tasks(ada: Person, bob: Person) -> None:
     assert titles(ada) == ["a"]
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("body", "field"),
     [

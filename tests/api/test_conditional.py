@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from tests.support.engines import on_sqlite
 from tests.support.people import Person, make_person
 from tests.support.world import TABLE, World, make_world, routes
 
@@ -37,6 +38,7 @@ def sent(response: TestResponse, *but: str) -> dict[str, str]:
 # --- every route ------------------------------------------------------------------
 
 
+@on_sqlite
 def test_every_read_has_a_tag_a_304_and_a_head(app: Flask, subtests: pytest.Subtests) -> None:
     world = make_world(app)
     for operation in READS:
@@ -89,6 +91,7 @@ def test_every_write_but_of_a_session_is_conditional(app: Flask) -> None:
     assert {one for one in routes(app) if one in WRITES} - conditional_operations(app) == UNCONDITIONAL
 
 
+@on_sqlite
 def test_a_post_to_a_resource_with_a_state_is_refused_for_another_state(app: Flask) -> None:
     world = make_world(app)
     posts = {one for one in conditional_operations(app) if one.startswith("POST ")}
@@ -103,6 +106,7 @@ def test_a_post_to_a_resource_with_a_state_is_refused_for_another_state(app: Fla
         assert done.status_code in (200, 202), operation
 
 
+@on_sqlite
 @pytest.mark.parametrize("operation", [one for one in WRITES if one not in UNCONDITIONAL])
 def test_every_write_is_refused_for_another_state_and_done_for_this_one(app: Flask, operation: str) -> None:
     row, world = TABLE[operation], make_world(app)
@@ -132,6 +136,7 @@ def test_every_write_is_refused_for_another_state_and_done_for_this_one(app: Fla
         assert done.data == after.data
 
 
+@on_sqlite
 def test_a_deployment_may_demand_the_state_of_every_write(
     app: Flask, remake_app: Callable[..., Flask], subtests: pytest.Subtests
 ) -> None:
@@ -233,6 +238,7 @@ def test_a_copy_of_a_list_does_not_outlive_the_day(ada: Person, at: Callable[[st
     assert len(after.get_json()["data"]) == 1
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("header", "status"),
     [

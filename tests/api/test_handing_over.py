@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from tests.support.engines import on_sqlite
 from tests.support.people import Person, make_person
 
 
@@ -79,6 +80,7 @@ def test_an_assignment_outside_of_projects_ends_with_the_assignee(ada: Person, b
     assert (moved["owner_id"], moved["assignee_id"]) == (eve.user_id, eve.user_id)
 
 
+@on_sqlite
 @pytest.mark.parametrize("missing", ["tasks:write", "posts:write", "items:write", "projects:write"])
 def test_a_key_hands_over_no_more_than_it_could_write(ada: Person, bob: Person, missing: str) -> None:
     ada.create_task()

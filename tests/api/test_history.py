@@ -20,6 +20,7 @@ from core.tasks import processing
 from core.tasks import service as tasks
 from core.tasks.model import Task, TaskChange
 from tests.support.answers import data
+from tests.support.engines import on_sqlite
 from tests.support.people import Person
 
 
@@ -218,6 +219,7 @@ def test_whoever_may_not_read_the_task_may_not_read_its_past(ada: Person, bob: P
     assert ada.get("/tasks/abc/history").status_code == 404
 
 
+@on_sqlite
 @pytest.mark.parametrize("query", ["sort=title", "field=title", "page=0", "per_page=101", "cursor=x"])
 def test_a_history_is_asked_for_strictly(ada: Person, query: str) -> None:
     task = ada.create_task()

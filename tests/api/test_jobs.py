@@ -65,6 +65,7 @@ def test_everybody_sees_their_own_jobs_and_an_administrator_all(ada: Person, bob
     assert bob.get(path).status_code == 403
 
 
+@on_sqlite
 @pytest.mark.parametrize("job_id", ["0b8cfbf8-7a3e-4a57-9a2b-0f2f3f6a3b51", "nonsense", "0", "%00"])
 def test_an_unknown_job_is_404(ada: Person, job_id: str) -> None:
     assert ada.get(f"/jobs/{job_id}").status_code == 404
@@ -268,6 +269,7 @@ def test_the_result_is_downloaded_under_its_name_and_type(ada: Person, finished:
     assert (head.status_code, head.data, head.content_length) == (200, b"", len(CONTENT))
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("wanted", "start", "stop"),
     [
