@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from flask import request
 from flask_restx import Namespace, fields
 
 from api.http.answers.pages import paged
 from api.http.answers.refusals import refuses
 from api.http.answers.responses import created, no_content, returns
+from api.http.answers.urls import own_url
 from api.http.door.resource import SecureResource
 from api.http.input import places, query
 from api.http.input.fields import Id, Line, Moment, NullableMoment
@@ -79,7 +79,7 @@ class KeyCollection(SecureResource):
         return keys.list_visible(self.actor, page=self.page)
 
     @takes(key_in)
-    @created(created_key_out, at=lambda made: f"{request.base_url.rstrip('/')}/{made['id']}", is_whole=False)
+    @created(created_key_out, at=lambda made: f"{own_url().rstrip('/')}/{made['id']}", is_whole=False)
     def post(self) -> dict[str, Any]:
         """Make an API key; it is shown this once.
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, delete, func, insert, select, update
 
 from core.platform.access import Actor
+from core.platform.database.base import unknown_row
 from core.platform.database.prepared import insert_row, update_row
 from core.platform.database.repository import Repository
 from core.platform.database.statements import delete_some
@@ -71,7 +72,7 @@ class TaskRepository(Repository):
 
     def insert(self, row: Mapping[str, Any]) -> Task:
         """Insert a task; return it as something to look at, which the session does not know."""
-        return Task(id=insert_row(self.session, Task, row), **row)
+        return unknown_row(Task, {"id": insert_row(self.session, Task, row), **row})
 
     def update(self, task: Task, changed: Collection[str], at: datetime) -> None:
         """Store these fields of a task that was read and then changed in memory, which the session forgets.
@@ -92,7 +93,7 @@ class TaskRepository(Repository):
         table: Any = Task.__table__
         statement = insert(table).returning(table.c.created_at, table.c.id)
         made = sorted(self.session.connection().execute(statement, rows), key=lambda row: row.created_at)
-        return [Task(id=number, **row) for (_, number), row in zip(made, rows, strict=True)]
+        return [unknown_row(Task, {"id": number, **row}) for (_, number), row in zip(made, rows, strict=True)]
 
     def lock_owned(self, owner_id: int, task_ids: Sequence[int] | None) -> list[int]:
         """Return the numbers of the owner's tasks, of all or of those asked for, locked."""

@@ -17,6 +17,7 @@ from flask import Response, current_app, request
 from api.http.answers import etags
 from api.http.answers.conditional import not_modified
 from api.http.answers.negotiation import preferred_type
+from api.http.answers.urls import own_url
 from api.http.documentation import Verb
 from api.http.input.arguments import plain_query
 from core.platform import clock
@@ -111,7 +112,7 @@ def cached_page(*topics: Topic) -> Callable[[Verb], Verb]:
 def _keep(resource: Any, topics: tuple[Topic, ...], *, is_page: bool) -> Kept:
     """Note by what the answer to the current request is kept."""
     # With the host, because answers link to it.
-    url = f"{request.base_url}?{urlencode(plain_query())}"
+    url = f"{own_url()}?{urlencode(plain_query())}"
     kept = Kept(type(resource), url, str(preferred_type()), topics, is_page)
     request.environ[KEPT] = kept
     return kept

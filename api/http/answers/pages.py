@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Response, request
+from flask import Response
 from flask_restx.model import ModelBase
 from orjson import Fragment
 
@@ -12,6 +12,7 @@ from api.http.answers import etags
 from api.http.answers.marshalling import json_response, marshal
 from api.http.answers.models import envelope
 from api.http.answers.responses import answering
+from api.http.answers.urls import own_url
 from api.http.documentation import Verb
 from api.http.input.arguments import plain_query
 from core.platform import clock
@@ -68,7 +69,7 @@ def _links(page: Page) -> str:
             targets["next"] = {"page": page.number + 1}
     rest = [(name, value) for name, value in plain_query() if name not in ("page", "cursor")]
     return ", ".join(
-        f'<{request.base_url}?{urlencode([*rest, *target.items()])}>; rel="{name}"' for name, target in targets.items()
+        f'<{own_url()}?{urlencode([*rest, *target.items()])}>; rel="{name}"' for name, target in targets.items()
     )
 
 

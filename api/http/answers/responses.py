@@ -9,13 +9,14 @@ from functools import wraps
 from typing import Any
 
 import orjson
-from flask import Response, current_app, g, request, url_for
+from flask import Response, current_app, g, url_for
 from flask_restx.model import ModelBase
 
 from api.http.answers import etags
 from api.http.answers.failures import headers_of
 from api.http.answers.marshalling import json_response, marshal, success
 from api.http.answers.models import accepted_out, anything_out, envelope
+from api.http.answers.urls import own_url
 from api.http.documentation import Verb, document
 from core.jobs.model import Job
 
@@ -89,7 +90,7 @@ def created(
     """
 
     def shape(value: Any) -> Response:
-        place = at(value) if at else f"{request.base_url.rstrip('/')}/{value.id}"
+        place = at(value) if at else f"{own_url().rstrip('/')}/{value.id}"
         response = success(marshal(model, value), 201, {"Location": place})
         if is_whole:
             response.headers["ETag"] = etags.strong(response.get_data())
@@ -105,7 +106,7 @@ def created_or_replaced(model: ModelBase) -> Callable[[Verb], Verb]:
     def shape(found: tuple[Any, bool]) -> Response:
         value, is_new = found
         if is_new:
-            return success(marshal(model, value), 201, {"Location": request.base_url})
+            return success(marshal(model, value), 201, {"Location": own_url()})
         return success(marshal(model, value))
 
     def decorate(verb: Verb) -> Verb:

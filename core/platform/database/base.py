@@ -1,6 +1,8 @@
 """The base of all models, and the handle of the database."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any, TypeVar
 
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
@@ -23,6 +25,19 @@ class Base(DeclarativeBase):
 
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
     type_annotation_map = {datetime: UtcDateTime()}
+
+
+Model = TypeVar("Model", bound=Base)
+
+
+def unknown_row(model: type[Model], values: Mapping[str, Any]) -> Model:
+    """Return a row to look at, of values that were checked before, which no session knows.
+
+    Its constructor would check each value once more, and note that it has changed.
+    """
+    row: Model = model.__mapper__.class_manager.new_instance()
+    row.__dict__.update(values)
+    return row
 
 
 db = Database(metadata=Base.metadata, session_options={"expire_on_commit": False})

@@ -143,6 +143,8 @@ def _configure_sqlite(engine: Engine) -> None:
         is_writing = options.get(WRITING, False)
         has_begun = is_writing and begin_to_write(driver, deadline)
         driver.execute(f"PRAGMA busy_timeout = {math.ceil(max(deadline - time.monotonic(), 0) * 1000)}")
-        if not has_begun:
-            # Of a transaction that writes, this only says why it cannot begin.
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writing else "BEGIN")
+        if not is_writing:
+            driver.execute("BEGIN")
+        elif not has_begun:
+            # This only says why it cannot begin.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
