@@ -1,6 +1,8 @@
 """Single statements beside the session: what they see, and what becomes of them when the database is another one."""
 
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -99,3 +101,34 @@ def test_a_database_in_memory_is_read_without_a_connection_of_its_own() -> None:
     assert reader.first(select(literal(7)), {}) == (7,)
     assert not reader._idle
     engine.dispose()
+
+
+@on_sqlite
+def test_what_nobody_has_changed_is_not_looked_up_again_and_a_change_is_seen_however_it_was_made(
+    app: Flask, ada: Person
+) -> None:
+    rename(app, "One")
+    assert read(app) == "One"
+    (*_, driver) = kept(app)
+    asked: list[str] = []
+    driver.set_trace_callback(asked.append)
+    try:
+        assert [read(app) for _ in range(3)] == ["One"] * 3
+        assert set(asked) == {"PRAGMA data_version"}
+        path = driver.execute("PRAGMA database_list").fetchall()[0][2]
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            for name, then in (("Two", "SELECT 1"), ("Three", "PRAGMA wal_checkpoint(TRUNCATE)"), ("Four", "VACUUM")):
+                other.execute("UPDATE users SET name = ?", (name,))
+                assert read(app) == name
+                other.execute(then).fetchall()
+                assert read(app) == name
+            other.execute("BEGIN IMMEDIATE")
+            other.execute("UPDATE users SET name = 'Five'")
+            assert read(app) == "Four"
+            other.execute("ROLLBACK")
+        assert read(app) == "Four"
+        for number in range(10):
+            rename(app, f"Name {number}")
+            assert [read(app) for _ in range(3)] == [f"Name {number}"] * 3
+    finally:
+        driver.set_trace_callback(None)

@@ -7,6 +7,7 @@ matter whether a secret came in the message, its arguments, a traceback or a fie
 import logging
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from pythonjsonlogger.core import RESERVED_ATTRS
@@ -33,6 +34,11 @@ _SHOWN = {
 _NOT_OF_ITS_OWN = frozenset({*RESERVED_ATTRS, *_SHOWN})
 
 
+@lru_cache(maxsize=4)
+def _spelled(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat()[:19]
+
+
 class JsonLines(OrjsonFormatter):
     """One JSON object a line. Fields of `extra` are fields of it."""
 
@@ -42,8 +48,8 @@ class JsonLines(OrjsonFormatter):
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's name
         """Return the moment in UTC (RFC 3339)."""
-        moment = datetime.fromtimestamp(record.created, UTC)
-        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        second = int(record.created)
+        return f"{_spelled(second)}.{int((record.created - second) * 1000):03d}Z"
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         """Take over what is known of an event: first what each line has, then what this one has of its own.
