@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 
+from core.search.index import IDS_OF_A_KIND
 from migrations import task_sums
 
 PEOPLE, PROJECTS, DAYS = 5_000, 400, 365
@@ -200,7 +201,7 @@ def fill_sqlite(path: str, company: Company) -> None:
     ):
         database.execute(
             f"INSERT INTO search_index (rowid, title, body)"
-            f" SELECT id + {number * 2**60}, {title}, coalesce({body}, '') FROM {table}"
+            f" SELECT id + {number * IDS_OF_A_KIND}, {title}, coalesce({body}, '') FROM {table}"
         )
     database.execute("COMMIT")
     for statement in task_sums.fill(is_sqlite=True):

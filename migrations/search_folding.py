@@ -143,7 +143,7 @@ _PIECE = 256
 _TOKENIZER = "ascii tokenchars ''$''"
 
 
-def create_in_sqlite() -> None:
+def create_in_sqlite(*, ids_of_a_kind: int = IDS_OF_A_KIND) -> None:
     """Make the index of SQLite anew, with all that exists in it, and keep it in step by triggers."""
     op.execute("CREATE TABLE search_index_numbers (n INTEGER PRIMARY KEY)")
     op.execute(
@@ -157,18 +157,18 @@ def create_in_sqlite() -> None:
     # taken out by telling FTS5 what was put in.
     op.execute(f"CREATE VIRTUAL TABLE search_index USING fts5(title, body, content='', tokenize='{_TOKENIZER}')")
     for table, number, titles, body in TABLES:
-        keep_in_sqlite(table, number, titles, body, _sqlite_words)
+        keep_in_sqlite(table, number * ids_of_a_kind, titles, body, _sqlite_words)
 
 
 def keep_in_sqlite(
-    table: str, number: int, titles: tuple[str, ...], body: str, words: Callable[[str], str] = str
+    table: str, first: int, titles: tuple[str, ...], body: str, words: Callable[[str], str] = str
 ) -> None:
     """Put a table into the index and keep it in step; `words` returns the expression for what is indexed of a text."""
     watched = (*titles, body)
 
     def values_of(row: str) -> str:
         title, text = words(_title(row, titles)), words(f"coalesce({row}.{body}, '')")
-        return f"{row}.id + {number * IDS_OF_A_KIND}, {title}, {text}"
+        return f"{row}.id + {first}, {title}, {text}"
 
     put = f"INSERT INTO search_index (rowid, title, body) VALUES ({values_of('new')});"
     take = f"INSERT INTO search_index (search_index, rowid, title, body) VALUES ('delete', {values_of('old')});"

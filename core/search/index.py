@@ -6,7 +6,7 @@ The database itself keeps it in step with the rows, whoever changes them:
   is the row's id plus the first number of its kind.
 - PostgreSQL: a column of each table that triggers fill, with a GIN index.
 
-Migrations 0005 and 0019 make them, and `core.search.folding` says what they hold. The
+Migrations 0005, 0019 and 0024 make them, and `core.search.folding` says what they hold. The
 models do not know them, so that reading a row never reads its index.
 """
 
@@ -28,7 +28,9 @@ FTS_TABLE = "search_index"
 # The words that are in it, in their order (migration 0022).
 TERMS_TABLE = f"{FTS_TABLE}_terms"
 VECTOR_COLUMN = "search_vector"
-IDS_OF_A_KIND = 2**60
+# FTS5 writes the distance between two entries in up to nine bytes, and loses entries of common words when it
+# reads nine of them backwards: it did with 2**60.
+IDS_OF_A_KIND = 2**40
 
 
 class HitKind(StrEnum):

@@ -54,4 +54,4 @@ def _create_former_in_sqlite() -> None:
         f""" tokenize="unicode61 remove_diacritics 2 separators '{newer}'")"""
     )
     for table, number, titles, body in search_folding.TABLES:
-        search_folding.keep_in_sqlite(table, number, titles, body)
+        search_folding.keep_in_sqlite(table, number * search_folding.IDS_OF_A_KIND, titles, body)

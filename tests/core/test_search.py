@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import sqlite3
 import unicodedata
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -251,6 +252,17 @@ def test_common_words_find_what_rare_ones_do_and_more_of_them_in_the_title_are_b
         assert [sorted(titles(ada, query)) for query in queries] == rare
         assert titles(ada, "deploy release")[:2] == ["Deploy the release", "Deploy"]
         assert found(ada, "deploy rel")[0].score == 1
+
+
+def test_fts5_finds_the_newest_of_many_that_have_two_words_beside_those_of_other_kinds() -> None:
+    number = 60_000
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        database.execute("CREATE VIRTUAL TABLE found USING fts5(text, content='')")
+        rows = [*range(number), *range(index.IDS_OF_A_KIND, index.IDS_OF_A_KIND + 6_000)]
+        database.executemany("INSERT INTO found (rowid, text) VALUES (?, 'two words')", ((row,) for row in rows))
+        database.execute("INSERT INTO found (found) VALUES ('optimize')")
+        newest_first = "SELECT rowid FROM found WHERE found MATCH 'two AND words' AND rowid < ? ORDER BY rowid DESC"
+        assert [row for (row,) in database.execute(newest_first, (number,))] == rows[:number][::-1]
 
 
 def test_newest_first_does_not_care_for_the_score(ada: Person, write: Callable[..., int]) -> None:
