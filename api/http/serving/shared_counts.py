@@ -60,8 +60,7 @@ class Counts:
     def change(self, sheet: "_Sheet", at: int, amount: float, *, is_new_value: bool = False) -> None:
         """Add an amount to the number there, or replace it."""
         with self._lock:
-            sheet.put(at, amount if is_new_value else sheet.number(at) + amount)
-            if not sheet.has_written(at):
+            if not sheet.change(at, amount, is_new_value=is_new_value):
                 self._save(sheet)
 
     def _save(self, sheet: "_Sheet") -> None:
@@ -142,11 +141,13 @@ class _Sheet:
         """Change the number there, in memory only."""
         _NUMBERS.pack_into(self._content, at, number, 0.0)
 
-    def has_written(self, at: int) -> bool:
-        """Write the number there if the file lacks nothing else, and note it as changed if that does not work."""
+    def change(self, at: int, amount: float, *, is_new_value: bool) -> bool:
+        """Add to the number there, or replace it; return whether the file, which may lack more, has everything now."""
+        entry = _NUMBERS.pack(amount if is_new_value else _NUMBERS.unpack_from(self._content, at)[0] + amount, 0.0)
+        self._content[at : at + _NUMBERS.size] = entry
         if self._file is not None and not self._changed and self._written == len(self._content):
             with suppress(OSError):
-                if os.pwrite(self._file, self._content[at : at + _NUMBERS.size], at) == _NUMBERS.size:
+                if os.pwrite(self._file, entry, at) == _NUMBERS.size:
                     return True
         self._changed.add(at)
         return False
