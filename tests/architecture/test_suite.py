@@ -6,6 +6,7 @@ from pathlib import Path
 
 from core.platform.config.load import ROOT
 from tests.support.engines import ENGINES, ONE
+from tests.support.measured import REPEATS
 from tests.support.source_code import names_imported, sources
 
 
@@ -54,3 +55,7 @@ def _names_in(module: str) -> frozenset[str]:
 def test_every_file_that_takes_one_engine_exists_and_says_why() -> None:
     assert [file for file in ONE if not (ROOT / "tests" / file).exists()] == []
     assert [file for file, (engine, reason) in ONE.items() if engine not in ENGINES or not reason] == []
+
+
+def test_what_coverage_passes_over_exists() -> None:
+    assert [place for place in REPEATS if not (ROOT / "tests" / place).exists()] == []
