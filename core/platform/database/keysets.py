@@ -181,7 +181,9 @@ def count_up_to(
     most = named("most_counted", number, BigInteger())
     found = query.with_only_columns(identity.label("id"), maintain_column_froms=True)
     # A LIMIT must stand in a query of its own, and a UNION has each row once.
-    parts = [select(way.first(found, most, sort=None, is_sqlite=is_sqlite).limit(most).subquery()) for way in ways]
+    parts = [way.first(found, most, sort=None, is_sqlite=is_sqlite) for way in ways]
+    if not is_sqlite:  # There it stands already, and would be looked at twice for each row.
+        parts = [select(part.limit(most).subquery()) for part in parts]
     merged = union(*parts) if parts else found.limit(most)
     return select(func.count().label("number")).select_from(merged.subquery())
 
