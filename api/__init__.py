@@ -62,8 +62,6 @@ def create_app(config_name: str | None = None, *, settings: Settings | None = No
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
         RESTX_MASK_SWAGGER=False,
-        SWAGGER_UI_DOC_EXPANSION="list",
-        SWAGGER_UI_REQUEST_DURATION=True,
     )
     # Both /tasks and /tasks/ are the same, without a redirect that would lose a body.
     app.url_map.strict_slashes = False

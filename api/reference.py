@@ -33,7 +33,11 @@ def document(app: Flask, version: str = "2.0") -> dict[str, Any]:
 
 def markdown(app: Flask) -> str:
     """Return the reference of every operation and model."""
-    whole = document(app)
+    return reference_of(document(app))
+
+
+def reference_of(whole: dict[str, Any]) -> str:
+    """Return the reference that a document makes."""
     lines = [INTRODUCTION, *_refusals()]
     for tag in whole["tags"]:
         lines += [f"\n## {tag['name']}\n", f"{tag.get('description', '')}.\n"]

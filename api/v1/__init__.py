@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint
 
 from api.http.answers.models import shared
-from api.http.answers.swagger_page import swagger_page
+from api.ui import TEMPLATES, add_ui, swagger_page
 from api.v1 import (
     audit,
     auth,
@@ -61,7 +61,7 @@ NAMESPACES = (
 
 def create_blueprint() -> Blueprint:
     """Return everything below /api: Swagger UI, the documents, and version 1."""
-    blueprint = Blueprint("api", __name__, url_prefix="/api")
+    blueprint = Blueprint("api", __name__, url_prefix="/api", template_folder=TEMPLATES)
     api: Any = TasklaneApi(
         blueprint,
         version=VERSION,
@@ -71,7 +71,8 @@ def create_blueprint() -> Blueprint:
         doc="/",
         validate=False,
     )
-    api.documentation(lambda: swagger_page(api))
+    api.documentation(swagger_page)
+    add_ui(blueprint, lambda: api.document)
     for namespace in NAMESPACES:
         api.add_namespace(namespace)
     return blueprint

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from flask import Blueprint, Response, url_for
+from flask import Blueprint, Flask, Response, url_for
 from flask_restx import Api
 
 from api.http.answers.models import problem_out
@@ -58,6 +58,9 @@ class TasklaneApi(Api):
         # Its own routing of errors also fails, with a 500, on a Host header that no URL can have.
         return original_handler(e)
 
+    def _register_apidoc(self, app: Flask) -> None:
+        """Serve no files of the Swagger UI that Flask-RESTX brings: `api.ui` has a newer one."""
+
     def _register_specs(self, blueprint: Blueprint) -> None:
         blueprint.add_url_rule("/swagger.json", "specs", self.swagger)
         blueprint.add_url_rule("/openapi.json", "openapi", self.openapi)
@@ -75,7 +78,7 @@ class TasklaneApi(Api):
         return str(self.base_path).rstrip("/"), url_for("api.auth_login", _external=True)
 
     @cached_property
-    def _document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, Any]:
         """The document in Swagger 2.0, but for what depends on where it is read."""
         made = with_error_samples(document_patches(self.__schema__))
         made = mark_deprecated(made, deprecations.DEPRECATIONS)
@@ -90,14 +93,14 @@ class TasklaneApi(Api):
             definitions={problem_out.name: problem_out.__schema__},
             info={"license": {"name": "MIT", "identifier": "MIT"}},
         )
-        return convert(self._document, additions)
+        return convert(self.document, additions)
 
     @cached_property
     def _swagger_at(self) -> Callable[..., Published]:
         def make(base: str, log_in: str) -> dict[str, Any]:
-            ways = self._document["securityDefinitions"]
+            ways = self.document["securityDefinitions"]
             password = {**ways["Password"], "tokenUrl": log_in}
-            return {**self._document, "basePath": base, "securityDefinitions": {**ways, "Password": password}}
+            return {**self.document, "basePath": base, "securityDefinitions": {**ways, "Password": password}}
 
         return published(make)
 

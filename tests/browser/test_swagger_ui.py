@@ -9,16 +9,17 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.support.colours import colour, contrast
 from tests.support.dev import Dev
 from tests.support.programs import need
+from tests.support.swagger_page import SwaggerPage
 from tests.support.swagger_ui import NOTHING, offered_body
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-# Chromium needs all of a processor that others use too.
-expect.set_options(timeout=20_000)
 TITLE = "Water the plants on the third floor"
+SIZES = {1280: 1100, 390: 844}
 
 
 @pytest.fixture(scope="module")
@@ -38,77 +39,26 @@ def browser() -> Iterator[Browser]:
         running.close()
 
 
-class Ui:
-    """A page of Swagger UI, and everything that it has said and asked for."""
-
-    def __init__(self, page: Page, dev: Dev) -> None:
-        self.page = page
-        self.origin = f"http://127.0.0.1:{dev.port}"
-        self.said: list[str] = []
-        self.asked: list[Request] = []
-        page.on("console", self._note)
-        page.on("pageerror", lambda error: self.said.append(str(error)))
-        page.on("request", self._note_request)
-        page.goto(f"{self.origin}/api/")
-        expect(page.locator(".opblock").first).to_be_visible()
-
-    def _note(self, message: ConsoleMessage) -> None:
-        if message.type in ("warning", "error"):
-            self.said.append(message.text)
-
-    def _note_request(self, request: Request) -> None:
-        self.asked.append(request)
-
-    def authorize(self, kind: str, **values: str) -> None:
-        """Fill in one of the dialog's forms, and send it."""
-        self.page.locator("button.authorize").first.click()
-        form = self.page.locator(".auth-container", has=self.page.locator("h4", has_text=kind)).last
-        for selector, value in values.items():
-            form.locator(selector.replace("_", "#oauth_") if selector.startswith("_") else selector).fill(value)
-        form.locator("button.authorize").click()
-        expect(form.get_by_role("button", name="Logout")).to_be_visible()
-        form.locator("button.btn-done").click()
-
-    def try_out(self, method: str, path: str, *, body: Any = None, **parameters: str) -> tuple[int, Any]:
-        """Open an operation, fill it in, execute it, and return what the page shows of the answer."""
-        operation = self._opened(method, f"/v1{path}")
-        operation.locator("button.try-out__btn").click()
-        for field in operation.locator('tr[data-param-in="path"] input').all():
-            if field.get_attribute("placeholder") not in parameters:
-                expect(field).not_to_have_value("")  # What is offered appears a moment later.
-        for name, value in parameters.items():
-            operation.locator(f'tr[data-param-name="{name}"] input').fill(value)
-        if body is not None:
-            operation.locator("textarea.body-param__text").fill(json.dumps(body))
-        operation.locator("button.execute").click()
-        answer = operation.locator(".live-responses-table .response")
-        status = answer.locator(".response-col_status")
-        expect(status).to_have_text(re.compile(r"\d{3}"))
-        shown = answer.locator("pre.microlight, .highlight-code pre").first.inner_text()
-        code = int(re.findall(r"\d{3}", status.inner_text())[0])
-        # Else the next answer could not be told from this one.
-        operation.locator("button.btn-clear").click()
-        operation.locator("button.try-out__btn").click()
-        return code, json.loads(shown)
-
-    def _opened(self, method: str, path: str) -> Locator:
-        operation = self.page.locator(
-            f".opblock-{method}", has=self.page.locator(f'.opblock-summary-path[data-path="{path}"]')
-        )
-        if "is-open" not in (operation.get_attribute("class") or ""):
-            operation.locator(".opblock-summary-control").click()
-        return operation
-
-
 @pytest.fixture
-def ui(browser: Browser, dev: Dev) -> Iterator[Ui]:
-    context = browser.new_context(viewport={"width": 1280, "height": 1100})
-    shown = Ui(context.new_page(), dev)
+def ui(browser: Browser, dev: Dev) -> Iterator[SwaggerPage]:
+    yield from opened(browser, dev)
+
+
+@pytest.fixture(params=[(width, scheme) for width in SIZES for scheme in ("light", "dark")], ids=str)
+def anywhere(request: pytest.FixtureRequest, browser: Browser, dev: Dev) -> Iterator[SwaggerPage]:
+    """The page on a desk and on a phone, by day and by night."""
+    width, scheme = request.param
+    yield from opened(browser, dev, width=width, color_scheme=scheme)
+
+
+def opened(browser: Browser, dev: Dev, *, width: int = 1280, **options: Any) -> Iterator[SwaggerPage]:
+    context = browser.new_context(viewport={"width": width, "height": SIZES[width]}, **options)
+    shown = SwaggerPage(context.new_page(), f"http://127.0.0.1:{dev.port}")
     yield shown
     context.close()
     # Without a complaint of the browser, and without a word to anybody else.
     assert shown.said == []
-    assert {request.url.partition("/api")[0].partition("/swaggerui")[0] for request in shown.asked} == {shown.origin}
+    assert {request.url.partition("/api")[0] for request in shown.asked if request.url[:5] != "blob:"} == {shown.origin}
 
 
 @pytest.fixture(scope="session")
@@ -119,24 +69,37 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def main_job(ui: Ui, *, title: str) -> None:
+def main_job(ui: SwaggerPage, *, title: str) -> None:
     """Create a task, find it, have it processed, and follow the job to its end."""
-    status, made = ui.try_out("post", "/tasks", body={"title": title})
-    assert (status, made["data"]["title"]) == (201, title)
-    task_id = made["data"]["id"]
-    status, listed = ui.try_out("get", "/tasks")
-    assert (status, listed["data"][0]["id"]) == (200, task_id)
-    status, accepted = ui.try_out("post", "/tasks/{task_id}/process", task_id=str(task_id))
+
+    def execute(tag: str, operation_id: str, **values: Any) -> tuple[int, Any]:
+        code, text = ui.execute(tag, operation_id, **values)
+        return code, json.loads(text)["data"]
+
+    status, made = execute("tasks", "create_task", body={"title": title})
+    assert (status, made["title"]) == (201, title)
+    task_id = made["id"]
+    status, listed = execute("tasks", "list_tasks")
+    assert (status, listed[0]["id"]) == (200, task_id)
+    status, accepted = execute("tasks", "process_task", task_id=str(task_id))
     assert status == 202
-    status, job = ui.try_out("get", "/jobs/{job_id}", job_id=accepted["data"]["job_id"], wait="20")
-    assert (status, job["data"]["state"]) == (200, "succeeded")
-    status, task = ui.try_out("get", "/tasks/{task_id}", task_id=str(task_id))
-    assert (status, task["data"]["status"]) == (200, "completed")
+    status, job = execute("jobs", "get_job", job_id=accepted["job_id"], wait="20")
+    assert (status, job["state"]) == (200, "succeeded")
+    status, task = execute("tasks", "get_task", task_id=str(task_id))
+    assert (status, task["status"]) == (200, "completed")
 
 
-def test_with_a_wrong_password(ui: Ui) -> None:
-    ui.page.locator("button.authorize").first.click()
-    form = ui.page.locator(".auth-container", has=ui.page.locator("h4", has_text="OAuth2")).last
+def picture_of_an_answer(ui: SwaggerPage, path: Path) -> None:
+    operation = ui.opened("tasks", "create_task")
+    operation.locator("button.execute").click()
+    answer = operation.locator(".live-responses-table .response").first
+    expect(answer).to_contain_text("201")
+    answer.scroll_into_view_if_needed()
+    ui.page.screenshot(path=path)
+
+
+def test_with_a_wrong_password(ui: SwaggerPage) -> None:
+    form = ui.form("OAuth2")
     form.locator("#oauth_username").fill("admin")
     form.locator("#oauth_password").fill("a wrong one")
     form.locator("button.authorize").click()
@@ -145,82 +108,195 @@ def test_with_a_wrong_password(ui: Ui) -> None:
     ui.said.clear()  # The browser notes every 401.
 
 
-def test_with_a_password(ui: Ui, dev: Dev, pictures: Path) -> None:
-    assert ui.try_out("get", "/tasks")[0] == 401
-    ui.said.clear()  # The browser notes every 401.
-    ui.authorize("OAuth2", _username="admin", _password=dev.passwords()["admin"])
+def test_with_a_password(ui: SwaggerPage, dev: Dev, pictures: Path) -> None:
+    password = dev.passwords()["admin"]
+    ui.authorize("OAuth2", username="admin", password=password)
+    # It holds after a reload, in this tab only, and the password is nowhere.
+    ui.page.reload()
+    ui.wait()
     main_job(ui, title=TITLE)
-    ui.page.locator('.opblock-summary-path[data-path="/v1/tasks"]').first.scroll_into_view_if_needed()
-    ui.page.screenshot(path=pictures / "swagger-ui-try-it-out.png")
+    assert ui.page.evaluate("localStorage.length") == 0
+    stored = ui.page.evaluate("JSON.stringify(sessionStorage)")
+    assert "access_token" in stored
+    assert password not in stored
+    picture_of_an_answer(ui, pictures / "swagger-ui-try-it-out.png")
+    ui.log_out("OAuth2")
+    assert ui.page.evaluate("sessionStorage.length") == 0
+    assert ui.execute("tasks", "list_tasks")[0] == 401
+    ui.said.clear()  # The browser notes every 401.
 
 
-def test_with_a_pasted_token(ui: Ui, dev: Dev) -> None:
-    ui.authorize("Bearer", input=f"Bearer {dev.token}")
-    assert ui.try_out("post", "/tasks", body={"title": "By token"})[0] == 201
+def test_with_a_pasted_token(ui: SwaggerPage, dev: Dev) -> None:
+    ui.authorize("Bearer", value=dev.token)
+    assert ui.execute("tasks", "create_task", body={"title": "By token"})[0] == 201
 
 
-def test_with_an_api_key(ui: Ui, dev: Dev) -> None:
+def test_with_an_api_key(ui: SwaggerPage, dev: Dev) -> None:
     status, made, _ = dev.call("POST", "/auth/keys", {"name": "Browser", "scopes": ["tasks:write"]})
     assert status == 201, made
-    ui.authorize("ApiKey", input=made["data"]["key"])
-    assert ui.try_out("post", "/tasks", body={"title": "By key"})[0] == 201
+    ui.authorize("ApiKey", value=made["data"]["key"])
+    assert ui.execute("tasks", "create_task", body={"title": "By key"})[0] == 201
     # It does what its scopes allow, and the page shows the refusal.
-    assert ui.try_out("get", "/tasks")[0] == 403
+    assert ui.execute("tasks", "list_tasks")[0] == 403
     ui.said.clear()
 
 
-# What used to be refused as it was offered.
-UNTOUCHED = (
-    ("post", "/tasks", 201),
-    ("put", "/tasks/{task_id}", 200),
-    ("patch", "/tasks/{task_id}", 200),
-    ("post", "/tasks/bulk", 200),
-    ("post", "/posts", 201),
-    ("post", "/reports", 202),
-    ("get", "/search", 200),
-)
+def test_with_the_cookie_of_a_session(ui: SwaggerPage, dev: Dev) -> None:
+    account = {"username": "admin", "password": dev.passwords()["admin"]}
+    assert ui.execute("auth", "create_browser_session", body=account)[0] == 200
+    # Its CSRF token is sent along by itself.
+    assert ui.execute("tasks", "create_task", body={"title": "By cookie"})[0] == 201
+    assert ui.execute("auth", "delete_browser_session")[0] == 204
+    assert ui.execute("tasks", "list_tasks")[0] == 401
+    ui.said.clear()
 
 
-def test_what_is_offered_works_untouched(ui: Ui, dev: Dev) -> None:
-    ui.authorize("Bearer", input=f"Bearer {dev.token}")
-    answers = {f"{verb} {path}": ui.try_out(verb, path)[0] for verb, path, _ in UNTOUCHED}
-    assert answers == {f"{verb} {path}": code for verb, path, code in UNTOUCHED}
-    # What the cheap tests try out for every operation is what the page really offers.
+# Where more than a press of Execute is needed, and what else may be answered then.
+EXPLAINED = {
+    "reset_password": (422, "the token comes by mail"),
+    "end_email_subscription": (404, "the token comes by mail"),
+    "retry_job": (409, "the job has not failed"),
+    "post_to_upstream": (404, "no upstream is configured"),
+}
+# What has an end for whoever asks comes last, as somebody who is not needed any more.
+GOODBYES = ("log_out", "log_out_everywhere", "change_password")
+FIRST = ("register_account", "log_in", "create_browser_session")
+
+
+def test_every_body_that_is_offered_can_be_sent_untouched(ui: SwaggerPage, dev: Dev, tmp_path: Path) -> None:
     document = json.loads(urlopen(f"{ui.origin}/api/swagger.json").read())
-    sent = {f"{one.method.lower()} {one.url.partition('/v1')[2]}": one.post_data_json for one in ui.asked}
-    for verb, path, _ in UNTOUCHED:
-        body = offered_body(document["paths"][f"/v1{path}"][verb], document["definitions"])
-        assert sent.get(f"{verb} {path.format(task_id=1)}", NOTHING) == body or verb == "get"
+    operations = {
+        operation["operationId"]: operation
+        for verb in ("post", "put", "patch")
+        for item in document["paths"].values()
+        if (operation := item.get(verb)) is not None
+    }
+    file = tmp_path / "tasks.csv"
+    file.write_text("title\nWater the plants\n")
+    ordered = dev.call("POST", "/exports", {"kind": "tasks", "format": "csv"})[1]["data"]["job_id"]
+    given: dict[str, Any] = {
+        "create_import": {"file": file},
+        "retry_job": {"job_id": ordered},
+        "end_email_subscription": {"token": "from-a-message"},
+    }
+    order = [*FIRST, *(name for name in operations if name not in FIRST + GOODBYES), *GOODBYES]
+    answers, offered = {}, {}
+    ui.authorize("Bearer", value=dev.token)
+    for name in order:
+        if name == "restore_task":
+            assert dev.call("DELETE", "/tasks/1")[0] == 204
+        if name == "refresh_tokens" or name in GOODBYES:
+            ui.log_out("Bearer")
+            ui.authorize("Bearer", value=token_of_the_example(dev, "refresh" if name == "refresh_tokens" else "access"))
+        offered[name] = ui.offered_body(operations[name]["tags"][0], name)
+        answers[name] = ui.execute(operations[name]["tags"][0], name, **given.get(name, {}))
+        if name == "refresh_tokens":
+            ui.log_out("Bearer")
+            ui.authorize("Bearer", value=dev.token)
+    wanted = {name: range(code, code + 1) for name, (code, _) in EXPLAINED.items()}
+    wrong = {name: answer for name, answer in answers.items() if answer[0] not in wanted.get(name, range(200, 300))}
+    assert wrong == {}
+    # What the cheap tests try out for every operation is what the page really offers.
+    bodies = {name: offered_body(operation, document["definitions"]) for name, operation in operations.items()}
+    assert offered == {name: None if body is NOTHING else body for name, body in bodies.items()}
+    # The browser notes every 4xx.
+    ui.said[:] = [text for text in ui.said if not text.startswith("Failed to load resource")]
 
 
-def test_the_page_is_light_and_readable(ui: Ui, pictures: Path) -> None:
-    ui.page.screenshot(path=pictures / "swagger-ui.png")
-    background = colour(ui.page, "body", "background-color")
-    assert min(background) >= 240
-    for selector in (".info .title", ".opblock-tag", ".opblock-summary-path", ".opblock-summary-description"):
-        assert contrast(colour(ui.page, selector, "color"), background) >= 4.5, selector
-    assert ui.page.evaluate("document.documentElement.scrollWidth") <= 1280
-    # Whoever has a narrow window scrolls in one direction as well.
-    ui.page.set_viewport_size({"width": 800, "height": 900})
-    assert ui.page.evaluate("document.documentElement.scrollWidth") <= 800
+def token_of_the_example(dev: Dev, kind: str) -> str:
+    """Log in as the account that the document takes for its examples, and that has been made just before."""
+    account = {"username": "ada", "password": "correct horse battery"}
+    token: str = dev.call("POST", "/auth/login", account)[1][f"{kind}_token"]
+    return token
 
 
-def colour(page: Page, selector: str, name: str) -> tuple[int, int, int]:
-    """Return a colour of the first such element; what is transparent shows the white page."""
-    script = "(element, name) => getComputedStyle(element).getPropertyValue(name)"
-    found = page.locator(selector).first.evaluate(script, name)
-    parts = [float(part) for part in re.findall(r"[\d.]+", found)]
-    if len(parts) == 4 and parts[3] == 0:
-        return 255, 255, 255
-    return int(parts[0]), int(parts[1]), int(parts[2])
+def test_a_file_is_downloaded(ui: SwaggerPage, dev: Dev) -> None:
+    ui.authorize("Bearer", value=dev.token)
+    _, ordered = ui.execute("exports", "create_export")
+    job_id = json.loads(ordered)["data"]["job_id"]
+    assert json.loads(ui.execute("jobs", "get_job", job_id=job_id, wait="20")[1])["data"]["state"] == "succeeded"
+    operation = ui.opened("jobs", "download_job_result")
+    operation.locator('tr[data-param-name="job_id"] input').fill(job_id)
+    operation.locator("button.execute").click()
+    with ui.page.expect_download() as download:
+        operation.locator(".live-responses-table").locator("a[download], .download-contents").first.click()
+    assert "title" in Path(download.value.path()).read_text().splitlines()[0]
 
 
-def contrast(first: tuple[int, int, int], second: tuple[int, int, int]) -> float:
-    """Return the contrast ratio of two colours (WCAG 2.2)."""
+def test_operations_are_found_and_can_be_linked_to(ui: SwaggerPage) -> None:
+    page = ui.page
+    expect(page.locator(".opblock-tag-section.is-open")).to_have_count(1)  # The tasks.
+    page.locator(".operation-filter-input").fill("members")
+    expect(page.locator(".opblock-tag")).to_have_count(1)
+    expect(page.locator(".opblock-summary-path").first).to_have_attribute("data-path", re.compile("members"))
+    page.locator(".operation-filter-input").fill("")
+    ui.opened("posts", "create_post")
+    assert page.url.endswith("#/posts/create_post")
+    page.reload()
+    expect(page.locator("#operations-posts-create_post .opblock-body")).to_be_visible()
+    expect(page.locator("#operations-posts-create_post")).to_be_in_viewport()
 
-    def luminance(rgb: tuple[int, int, int]) -> float:
-        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (v / 255 for v in rgb)]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
-    light, dark = sorted((luminance(first), luminance(second)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
+def test_the_page_is_readable_anywhere(anywhere: SwaggerPage, pictures: Path) -> None:
+    page = anywhere.page
+    width = page.evaluate("innerWidth")
+    is_dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    name = f"{width}-{'dark' if is_dark else 'light'}"
+    page.screenshot(path=pictures / f"swagger-ui-{name}.png")
+    background = colour(page, "html", "background-color")
+    assert max(background) < 64 if is_dark else min(background) >= 240
+    for selector in (".info .title", ".info a", ".opblock-tag", ".links a", ".info .renderedMarkdown p"):
+        assert contrast(colour(page, selector, "color"), background) >= 4.5, selector
+    anywhere.opened("tasks", "list_tasks")
+    page.screenshot(path=pictures / f"swagger-ui-{name}-list.png", full_page=True)
+    # A range takes little room: parameters of one below the other.
+    bounds = page.locator('tr[data-param-name^="created_at["]')
+    expect(bounds).to_have_count(4)
+    expect(bounds.nth(1)).to_contain_text("Created at or after this moment.")
+    if width > 1000:
+        assert sum(box["height"] for row in bounds.all() if (box := row.bounding_box())) <= 200
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(SMALL_TEXTS) == []
+    anywhere.form("OAuth2")
+    page.screenshot(path=pictures / f"swagger-ui-{name}-authorize.png")
+    page.goto(f"{anywhere.origin}/api/")
+    page.locator(".links a").click()
+    expect(page.locator("h3", has_text="GET /v1/tasks").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert contrast(colour(page, "p", "color"), colour(page, "body", "background-color")) >= 7
+    page.screenshot(path=pictures / f"reference-{name}.png")
+
+
+# Texts that can be seen and are smaller than people can read.
+SMALL_TEXTS = """() => {
+  const found = new Set();
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const element = texts.currentNode.parentElement;
+    if (!texts.currentNode.textContent.trim() || !element.getClientRects().length) continue;
+    const size = parseFloat(getComputedStyle(element).fontSize);
+    if (size < 12) found.add(`${element.tagName} ${element.className} ${size}`);
+  }
+  return [...found];
+}"""
+
+
+def test_the_first_operation_is_there_soon_and_little_is_loaded(browser: Browser, dev: Dev) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"http://127.0.0.1:{dev.port}/api/")
+    page.locator(".opblock").first.wait_for()
+    # A quiet machine takes one second; a machine that does much else takes several.
+    assert page.evaluate("performance.now()") < 10_000
+    assert sum(loaded(page).values()) < 700_000
+    # What has a version in its address is not asked for again.
+    page.reload()
+    page.locator(".opblock").first.wait_for()
+    assert {path for path, size in loaded(page).items() if size} <= {"/api/", "/api/openapi.json"}
+    context.close()
+
+
+def loaded(page: Page) -> dict[str, int]:
+    """Return how many bytes came over the wire for each file of a page."""
+    script = "performance.getEntriesByType('resource').map(one => [new URL(one.name).pathname, one.transferSize])"
+    return dict(page.evaluate(script))

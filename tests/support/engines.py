@@ -61,6 +61,7 @@ ONE: dict[str, tuple[str, str]] = {
     "api/test_retry_after.py": ("sqlite", "a header"),
     "api/test_secret_rotation.py": ("sqlite", "keys of signatures"),
     "api/test_security.py": ("sqlite", "what is recorded; parallel failures, lists and clean-up run on both"),
+    "api/test_ui.py": ("sqlite", "pages and files, which no database changes"),
     "api/test_system.py": ("sqlite", "greetings and probes; engines that fail are in faults/test_degradation"),
     "api/test_try_it_out.py": ("sqlite", "the page of the document"),
     "api/test_upstreams.py": ("sqlite", "calls of other services"),

@@ -1,7 +1,8 @@
 """Values that Swagger UI offers for an operation, sampled from the document as it does that itself.
 
 A port of `sampleFromSchemaGeneric` and of the parameters' `setDefaultValue` in
-the Swagger UI that Flask-RESTX brings. `tests/browser` holds it against the real one.
+Swagger UI, for the document in Swagger 2.0. `tests/browser` holds the bodies against what the page offers, which
+reads the one in OpenAPI 3.1.
 """
 
 import json
