@@ -219,6 +219,35 @@ def test_a_request_that_waits_for_a_thread_is_nothing_to_warn_of(
     assert [record for record in caplog.records if record.name.startswith("waitress")] == []
 
 
+def test_an_answer_wakes_nobody_and_leaves_in_one_packet(
+    run: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    woken: list[str] = []
+    running = run()
+    (listener_,) = running.server._listeners
+    monkeypatch.setattr(listener_.trigger, "pull_trigger", lambda: woken.append("woken"))
+    client = running.client()
+    for number in range(20):
+        client.ask(f"/{number}")
+        # All that has come when anything has.
+        whole = client.socket.recv(65536)
+        head, _, body = whole.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK\r\nContent-Length: ")
+        assert body == f"/{number} 127.0.0.1 ".encode()
+    client.ask("/304")
+    assert client.read()[0] == 304
+    client.ask("/once-more")
+    assert client.read()[2].startswith(b"/once-more")
+    assert woken == []
+    monkeypatch.undo()
+
+
+def test_requests_that_arrive_together_are_answered_one_after_the_other(run: Callable[..., Running]) -> None:
+    client = run().client()
+    client.send("".join(f"GET /{number} HTTP/1.1\r\nHost: x\r\n\r\n" for number in range(50)))
+    assert [client.read()[2].split()[0] for _ in range(50)] == [f"/{number}".encode() for number in range(50)]
+
+
 # --- refusals -----------------------------------------------------------------------
 
 
