@@ -49,7 +49,7 @@ def migrate(connection: Connection) -> None:
     is_changing = "destination_rev" in context.get_context().opts
     if is_changing:
         # On SQLite one waits for the other when it begins, and not in the middle.
-        for_writing(connection)
+        for_writing(connection, patience=online.PATIENCE)
     with context.begin_transaction():
         context.run_migrations()
         if is_changing:

@@ -3,6 +3,7 @@
 import hashlib
 from collections import deque
 from collections.abc import Sequence
+from ssl import SSLError
 from typing import Any
 
 from redis import Redis
@@ -31,14 +32,16 @@ class Script:
 
     def __init__(self, client: "Redis", text: str) -> None:
         self._client = client
-        self._text = text
-        self._name = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+        name = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+        self._by_name = _words("EVALSHA", name)
+        self._by_text = _words("EVAL", text)
         # The one that was used last is taken first, so there are no more than were ever used at once.
         self._kept: deque[_Line] = deque()
 
     def call(self, keys: Sequence[str], arguments: Sequence[str]) -> bytes:
         """Return a call with these keys and arguments, as `ask` takes it however often."""
-        return packed("EVALSHA", self._name, str(len(keys)), *keys, *arguments)
+        words = (str(len(keys)), *keys, *arguments)
+        return b"*%d\r\n%b%b" % (2 + len(words), self._by_name, _words(*words))
 
     def ask(self, call: bytes) -> bytes:
         """Return the answer of the script. Raises RedisError and OSError.
@@ -51,7 +54,7 @@ class Script:
             return self._ask(self._connect(), call)
         try:
             return self._ask(line, call)
-        except ConnectionError:
+        except (ConnectionError, SSLError):
             # A server that was started anew, or closes what is silent, has left a connection that only looks open.
             return self._ask(self._connect(), call)
 
@@ -72,13 +75,15 @@ class Script:
         try:
             answer = line.exchange(call)
             if answer is None:
-                line.exchange(packed("SCRIPT", "LOAD", self._text))
-                answer = line.exchange(call)
+                # It knows the script from then on.
+                answer = line.exchange(call.replace(self._by_name, self._by_text, 1))
+            if answer is None:
+                raise ResponseError("The server does not keep the script that it was sent.")
         except BaseException:
             line.close()
             raise
         self._kept.append(line)
-        return answer or b""
+        return answer
 
 
 class _Line:
@@ -115,7 +120,7 @@ class _Line:
         self._connection.disconnect()
 
 
-def packed(*words: str) -> bytes:
-    """Return a command as the server reads it (redis.io, RESP)."""
+def _words(*words: str) -> bytes:
+    """Return the words of a command as the server reads them (redis.io, RESP)."""
     parts = [word.encode() for word in words]
-    return b"".join([b"*%d\r\n" % len(parts), *[b"$%d\r\n%b\r\n" % (len(part), part) for part in parts]])
+    return b"".join([b"$%d\r\n%b\r\n" % (len(part), part) for part in parts])

@@ -1,14 +1,21 @@
 """Queries of lists that are put into words once: each request gets the answer to its own values."""
 
 import itertools
+import threading
 from typing import Any
 
 import pytest
+from flask import Flask
+from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
 
 from core.platform.cache.answers import StampedCache
 from core.platform.database import kept_queries
+from core.platform.database.session import transaction
 from core.posts.repository import PostRepository
+from core.tasks.model import Task
 from core.tasks.repository import TaskRepository
+from tests.support.engines import on_sqlite
 from tests.support.people import Person
 
 # Lists with two sets of values each, whose texts are the same.
@@ -103,3 +110,28 @@ def test_what_depends_on_more_than_named_values_is_made_anew(ada: Person) -> Non
     ada.delete(f"/tasks/{ada.get('/tasks?q=cat').get_json()['data'][0]['id']}")
     assert [task["title"] for task in ada.get("/tasks?deleted=true").get_json()["data"]] == ["Feed the cat"]
     assert ada.get("/tasks?deleted=false").get_json()["meta"]["pagination"]["total"] == 1
+
+
+@on_sqlite
+def test_an_error_between_two_rows_of_a_kept_query_is_said_as_a_session_says_it(app: Flask, ada: Person) -> None:
+    for _ in range(3):
+        ada.create_task()
+    broken = threading.Event()
+    asked: list[int] = []
+
+    def row(number: int) -> int:
+        asked.append(number)
+        if broken.is_set() and len(asked) == 2:
+            raise OSError
+        return number
+
+    with app.app_context(), transaction() as session:
+        connection: Any = session.connection().connection.driver_connection
+        connection.create_function("row", 1, row)
+        recipe = kept_queries.Recipe(lambda: select(func.row(Task.id).label("number")), "a test")
+        assert len(kept_queries.rows_of(session, recipe)) == 3
+        asked.clear()
+        broken.set()
+        with pytest.raises(OperationalError, match="user-defined function"):
+            kept_queries.rows_of(session, recipe)
+        assert len(asked) == 2

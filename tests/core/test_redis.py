@@ -98,4 +98,7 @@ def test_a_script_is_asked_for_by_tls_too(
     with redis.connect(settings) as client:
         script = Script(client, "return ARGV[1]")
         assert script.ask(script.call((), ("by TLS",))) == b"by TLS"
+        # Closed by the server meanwhile, as it does with what is silent for long.
+        client.client_kill_filter(_type="normal", skipme=True)
+        assert script.ask(script.call((), ("once more",))) == b"once more"
         script.close()

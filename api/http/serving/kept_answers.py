@@ -27,6 +27,7 @@ from api.http.serving import access_log
 from core.platform import clock
 from core.platform.access import Actor
 from core.platform.cache.answers import METERS
+from core.platform.cache.marks import service as marks
 from core.platform.database.trouble import is_outage
 from core.platform.errors import DomainError
 from core.platform.logs import context
@@ -149,7 +150,7 @@ class KeptAnswers:
         """Return the kept answer to a caller who may have it."""
         sent = environ.get("HTTP_IF_NONE_MATCH")
         # All that an answer depends on.
-        state = (actor, all_marks, sent, clock.now().date())
+        state = (actor, marks.stamp_of(all_marks, question.kept.topics), sent, clock.now().date())
         # Read once: another thread may put another caller's answer there while the states are compared.
         last = question.last
         if last is not None and last[0] == state:
@@ -159,7 +160,7 @@ class KeptAnswers:
         known = None if sent is None else etags.named_in(etags.IF_NONE_MATCH, sent)
         with self._app.app_context():
             found = cached.find(question.kept, actor, all_marks, known)
-        if found is not None and len(found.body or b"") <= LONGEST_LAST:
+        if found is not None and len(found.body or b"") + len(sent or "") <= LONGEST_LAST:
             question.last = state, found
         return found
 

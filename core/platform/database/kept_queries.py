@@ -13,6 +13,7 @@ from typing import Any
 
 from cachetools import LRUCache
 from sqlalchemy import BindParameter, Dialect, Select, bindparam
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from core.platform.database.prepared import Statement, prepare
@@ -56,9 +57,19 @@ class _KeptQuery:
 
     def rows(self, session: Session, values: Mapping[str, Any]) -> list[Any]:
         """Ask for the rows."""
-        result = session.connection().exec_driver_sql(self._statement.text, self._statement.parameters(values))
+        statement = self._statement
+        result = session.connection().exec_driver_sql(statement.text, statement.parameters(values))
+        dialect = session.get_bind().dialect
+        errors = dialect.loaded_dbapi.Error
+        try:
+            told = result.cursor.fetchall()
+        except errors as error:
+            # As a session would say it, by which an outage is told from a mistake.
+            raise DBAPIError.instance(
+                statement.text, None, error, errors, hide_parameters=True, dialect=dialect
+            ) from error
         found = []
-        for row in result.cursor.fetchall():
+        for row in told:
             cells = list(row)
             for place, read in self._readers:
                 cells[place] = read(cells[place])

@@ -89,9 +89,12 @@ def transaction(*, patience: float | None = None) -> Iterator[Session]:
         call()
 
 
-def for_writing(connection: Connection) -> Connection:
-    """Return a connection whose transactions on SQLite wait for their turn to write when they begin."""
-    return connection.execution_options(**{WRITING: True})
+def for_writing(connection: Connection, *, patience: float) -> Connection:
+    """Return a connection whose transactions on SQLite wait for their turn to write when they begin.
+
+    They wait for so many seconds from now.
+    """
+    return connection.execution_options(**{WRITING: True, DEADLINE: time.monotonic() + patience})
 
 
 def is_writing() -> bool:
