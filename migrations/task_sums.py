@@ -2,7 +2,8 @@
 
 Triggers add each change of a task to two tables: by owner how many tasks of each status there are and how
 long those took that are done; by quarter of an hour how many were created and completed. What is in the
-trash does not count. Whoever changes a task, by whatever program, cannot forget it.
+trash does not count. Whoever changes a task, by whatever program, cannot forget it; only who switches triggers off,
+or replaces rows on SQLite (`INSERT OR REPLACE`), has to fill the tables again: down to the migration before, and up.
 
 On PostgreSQL a row of these tables belongs to one transaction at a time: who finds all rows of a sum taken adds one.
 So no writer waits for another, and a sum is that of all its rows, some of which may be negative.

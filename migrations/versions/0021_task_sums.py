@@ -30,6 +30,8 @@ def upgrade() -> None:
         task_sums.keep_in_postgresql()
         # From here on each transaction adds what it changes; what was there before is what is missing.
         online.end_transaction()
+        # Nobody's account goes while their tasks are summed up: the sum of somebody who is gone would be refused.
+        op.execute("SELECT id FROM users FOR KEY SHARE")
     for statement in task_sums.fill(is_sqlite=is_sqlite):
         op.execute(statement)
 
