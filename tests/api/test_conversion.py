@@ -21,7 +21,7 @@ OLD: dict[str, Any] = {
     "info": {"title": "Books", "version": "1"},
     "basePath": "/api",
     "consumes": ["application/json"],
-    "security": [{"Bearer": []}],
+    "security": [{"Password": []}, {"Bearer": []}],
     "tags": [{"name": "books"}, {"name": "authors"}],
     "definitions": {
         "Book": {
@@ -43,7 +43,7 @@ OLD: dict[str, Any] = {
             "patch": {
                 "operationId": "update_book",
                 "tags": ["books"],
-                "security": [{"Bearer": []}],
+                "security": [{"Password": []}, {"Bearer": []}],
                 "consumes": ["application/json", "application/merge-patch+json"],
                 "parameters": [{"name": "payload", "in": "body", "required": True, "schema": BOOK}],
                 "responses": {
@@ -58,7 +58,7 @@ OLD: dict[str, Any] = {
             "get": {
                 "operationId": "download_book",
                 "tags": ["books"],
-                "security": [{"Bearer": []}],
+                "security": [{"Password": []}, {"Bearer": []}],
                 "parameters": [
                     {
                         "name": "sort",
@@ -204,8 +204,8 @@ def test_a_refusal_is_said_once_and_one_of_its_own_in_its_place(new: dict[str, A
 
 def test_the_cookie_opens_what_a_token_opens_with_its_own_token_where_something_changes(new: dict[str, Any]) -> None:
     book = new["paths"]["/books/{id}"]
-    assert new["security"] == book["get"]["security"] == [{"Bearer": []}, {"Session": []}]
-    assert book["patch"]["security"] == [{"Bearer": []}, {"Session": [], "CsrfToken": []}]
+    assert new["security"] == book["get"]["security"] == [{"Password": []}, {"Bearer": []}, {"Session": []}]
+    assert book["patch"]["security"] == [{"Password": []}, {"Bearer": []}, {"Session": [], "CsrfToken": []}]
     assert book["post"]["security"] == []
     assert "security" not in new["paths"]["/authors"]["get"]
 

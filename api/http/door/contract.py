@@ -38,4 +38,7 @@ def _security(permission: Permission) -> list[dict[str, list[str]]]:
     """Return by which credentials an operation with this permission is reached."""
     if permission is Permission.PUBLIC:
         return []
+    if permission is Permission.SESSION_REFRESH:
+        # By a refresh token alone, which no log-in of the document and no cookie stands for.
+        return [{"Bearer": []}]
     return [way for way in SECURITY if permission in SCOPES or "ApiKey" not in way]

@@ -10,11 +10,11 @@ _READS = ("get",)
 
 
 def requirements(method: str, old: Requirements) -> Requirements:
-    """Return by which credentials an operation is reached: where a token opens it, so does the cookie of a browser.
+    """Return by which credentials an operation is reached: where a log-in opens it, so does the cookie of a browser.
 
     The cookie needs its token in a header beside it, where something is changed.
     """
-    if {BEARER: []} not in old:
+    if {PASSWORD: []} not in old:
         return old
     return [*old, {SESSION: []} if method in _READS else {SESSION: [], CSRF: []}]
 
@@ -31,7 +31,7 @@ def schemes(old: Mapping[str, Any], *, cookie: str, header: str, log_in: str) ->
             "type": "http",
             "scheme": "bearer",
             "bearerFormat": "JWT",
-            "description": "An access token of POST /v1/auth/login.",
+            "description": "An access token of POST /v1/auth/login; for POST /v1/auth/refresh its refresh token.",
         },
         API_KEY: old[API_KEY],
         SESSION: {
