@@ -82,13 +82,13 @@ class OneWindow(RateLimiter):
         self._windows = windows
 
     def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
-        return self._windows.count([item], *identifiers, counts=True).refused_by is None
+        return self._windows.count((item,), *identifiers, counts=True).refused_by is None
 
     def test(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
-        return self._windows.count([item], *identifiers, counts=False).refused_by is None
+        return self._windows.count((item,), *identifiers, counts=False).refused_by is None
 
     def get_window_stats(self, item: RateLimitItem, *identifiers: str) -> WindowStats:
-        return self._windows.count([item], *identifiers, counts=False).windows[0][1]
+        return self._windows.count((item,), *identifiers, counts=False).windows[0][1]
 
 
 @pytest.mark.parametrize("what", ["log-ins", "requests"])
@@ -119,7 +119,7 @@ def test_both_places_say_the_same_of_every_window(
     own_redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The counters of Redis begin with the first request, those in memory with the minute: at its start both do."""
-    clock, chance, items = Time(monkeypatch, own_redis_server), random.Random(3), [LIMITS[0], LIMITS[2]]
+    clock, chance, items = Time(monkeypatch, own_redis_server), random.Random(3), (LIMITS[0], LIMITS[2])
     with own_redis_server.client as client:
         in_redis, in_memory = RedisWindows(client), MemoryWindows()
         for number in range(8):
@@ -136,7 +136,7 @@ def test_a_request_that_one_window_refuses_is_counted_in_none(own_redis_server: 
     short, long = RateLimitItemPerSecond(100), RateLimitItemPerMinute(3)
     with own_redis_server.client as client:
         for windows in (in_redis := RedisWindows(client), MemoryWindows()):
-            told = [windows.count([short, long], "ada", counts=True) for _ in range(5)]
+            told = [windows.count((short, long), "ada", counts=True) for _ in range(5)]
             assert [count.refused_by for count in told] == [None] * 3 + [long] * 2
             assert [count.windows[1][1].remaining for count in told] == [2, 1, 0, 0, 0]
             assert told[-1].windows[0][1].remaining >= 97

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -36,14 +36,13 @@ class Forking(subprocess.Popen[Any]):
         pass_fds: Collection[int] = (),
         **options: Any,
     ) -> None:
-        # The last thing that happens in the new process before it would become another program, which it never does.
-        go_on: Callable[[], Any] | None = None
         if list(command[:2]) == MANAGE:
             # SQLite bears no fork while a file is open.
             for engine in (engine for engines in db._app_engines.values() for engine in engines.values()):
                 engine.dispose()
-            go_on = lambda: _run(command[2:], env, pass_fds)  # noqa: E731
-        super().__init__(command, env=env, pass_fds=pass_fds, preexec_fn=go_on, **options)
+            # The last thing that happens in the new process before it would become another program, which it never is.
+            options["preexec_fn"] = lambda: _run(command[2:], env, pass_fds)
+        super().__init__(command, env=env, pass_fds=pass_fds, **options)
 
 
 def _instead_of_execv(path: str, command: Sequence[str]) -> NoReturn:

@@ -63,6 +63,10 @@ return table.concat(answer, ' ')
 """
 
 
+# The windows of a limit, which is remembered by them.
+Items = tuple[RateLimitItem, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Count:
     """State of each window of a limit after a request was counted, and the window that refuses it."""
@@ -74,7 +78,7 @@ class Count:
 class Windows(Protocol):
     """A place in which windows are counted."""
 
-    def count(self, items: Sequence[RateLimitItem], *identifiers: str, counts: bool) -> Count:
+    def count(self, items: Items, *identifiers: str, counts: bool) -> Count:
         """Count in all windows, or in none if one of them is full; `counts=False` only asks whether one is."""
 
 
@@ -85,7 +89,7 @@ class MemoryWindows:
         self._window = SlidingWindow(MemoryStorage())
         self._lock = threading.Lock()
 
-    def count(self, items: Sequence[RateLimitItem], *identifiers: str, counts: bool) -> Count:
+    def count(self, items: Items, *identifiers: str, counts: bool) -> Count:
         window = self._window
         with self._lock:
             refusing = next((item for item in items if not window.test(item, *identifiers)), None)
@@ -102,7 +106,7 @@ class RedisWindows:
         self._script = Script(client, _SCRIPT)
         self._call = lru_cache(maxsize=4096)(self._make_call)
 
-    def count(self, items: Sequence[RateLimitItem], *identifiers: str, counts: bool) -> Count:
+    def count(self, items: Items, *identifiers: str, counts: bool) -> Count:
         numbers = [int(number) for number in self._script.ask(self._call(items, identifiers, counts)).split()]
         windows = []
         for at, item in enumerate(items):
@@ -114,7 +118,7 @@ class RedisWindows:
         """Close the connections."""
         self._script.close()
 
-    def _make_call(self, items: Sequence[RateLimitItem], identifiers: tuple[str, ...], counts: bool) -> bytes:
+    def _make_call(self, items: Items, identifiers: tuple[str, ...], counts: bool) -> bytes:
         stored = [_STORED % item.key_for(*identifiers) for item in items]
         names = [name for current in stored for name in (current + _BEFORE, current)]
         lengths = [text for item in items for text in (str(item.amount), str(item.get_expiry() * 1000))]
@@ -141,6 +145,6 @@ class RequestCounter:
 
 
 @lru_cache(maxsize=256)
-def windows_of(limit: str) -> tuple[RateLimitItem, ...]:
+def windows_of(limit: str) -> Items:
     """Return the windows of a limit such as `600 per minute; 10000 per hour`, the shortest first."""
     return tuple(sorted(parse_many(limit)))
