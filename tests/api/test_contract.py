@@ -82,7 +82,12 @@ BEFORE: Document = {
             },
         }
     },
+    "servers": [{"url": "/api"}],
     "components": {
+        "securitySchemes": {
+            "Bearer": {"type": "http", "scheme": "bearer", "description": "A token."},
+            "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        },
         "responses": {
             "NotFound": {
                 "content": {
@@ -145,7 +150,18 @@ def rename(document: Document) -> None:
     sent(document)["content"]["application/json"]["schema"] = reference("NewBook")
 
 
+def key(document: Document) -> Document:
+    found: Document = document["components"]["securitySchemes"]["ApiKey"]
+    return found
+
+
+def key_by(name: str) -> str:
+    return f"{{'type': 'apiKey', 'in': 'header', 'name': '{name}'}}"
+
+
 BREAKING: dict[str, Callable[[Document], object]] = {
+    f"ApiKey: was {key_by('X-API-Key')} and is {key_by('X-Key')}": lambda d: key(d).update(name="X-Key"),
+    "base: was {'name': ['/api']} and is {'name': ['/v1']}": lambda d: d.update(servers=[{"url": "/v1"}]),
     "create_book: post /books is gone": lambda d: d["paths"]["/books"].pop("post"),
     "list_books: is now called get_books": lambda d: operation(d).update(operationId="get_books"),
     "list_books: has not the tag books any more": lambda d: operation(d).update(tags=["library"]),
@@ -161,6 +177,10 @@ BREAKING: dict[str, Callable[[Document], object]] = {
     "list_books input 'query limit': default was 20 and is 50": lambda d: limit(d)["schema"].update(default=50),
     "list_books input 'query limit': integer is not taken any more": lambda d: limit(d)["schema"].update(type="string"),
     "list_books input 'query limit': has the format int32 now": lambda d: limit(d)["schema"].update(format="int32"),
+    "list_books input 'query limit': has the multipleOf 5 now": lambda d: limit(d)["schema"].update(multipleOf=5),
+    "list_books input 'query since': has the default today now": lambda d: operation(d)["parameters"][2][
+        "schema"
+    ].update(default="today"),
     "list_books input 'query kind': may not be repeated any more": lambda d: operation(d)["parameters"][0].update(
         explode=False
     ),
@@ -198,6 +218,9 @@ BREAKING: dict[str, Callable[[Document], object]] = {
     "BookCreate 'price': number is not taken any more": lambda d: schema(d, "BookCreate", "price").update(
         type="integer"
     ),
+    "BookCreate 'extra': minProperties was None and is 1": lambda d: schema(d, "BookCreate", "extra").update(
+        minProperties=1
+    ),
     "BookCreate 'tags': maxItems was None and is 5": lambda d: schema(d, "BookCreate", "tags").update(maxItems=5),
     "BookCreate 'tags': entries must be unique now": lambda d: schema(d, "BookCreate", "tags").update(uniqueItems=True),
     "BookCreate 'tags' items: maxLength was 10 and is 5": lambda d: schema(d, "BookCreate", "tags")["items"].update(
@@ -216,6 +239,13 @@ def test_what_breaks_a_client_is_told(sentence: str) -> None:
     after = deepcopy(BEFORE)
     BREAKING[sentence](after)
     assert sentence in breaks(promises_of(BEFORE), promises_of(after))
+
+
+def test_what_cannot_be_compared_is_no_promise() -> None:
+    after = deepcopy(BEFORE)
+    schema(after, "Book").update(oneOf=[{"type": "object"}])
+    with pytest.raises(ValueError, match="oneOf"):
+        promises_of(after)
 
 
 ADDING: dict[str, Callable[[Document], object]] = {

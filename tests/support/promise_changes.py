@@ -10,13 +10,17 @@ _BOUNDS = {
     "exclusiveMinimum": True,
     "minLength": True,
     "minItems": True,
+    "minProperties": True,
     "maximum": False,
     "exclusiveMaximum": False,
     "maxLength": False,
     "maxItems": False,
+    "maxProperties": False,
 }
 # Whatever else is said of a value means something else when it changes.
-_FIXED = ("$ref", "format", "default")
+_FIXED = ("$ref", "format", "default", "multipleOf")
+# And what is taken means something else, or less is taken, where one of these is said for the first time.
+_NEW = ("format", "default", "multipleOf")
 # What lists, and objects without fixed names, consist of.
 _ENTRIES = ("items", "additionalProperties")
 _ALL_TYPES = {"array", "boolean", "integer", "null", "number", "object", "string"}
@@ -24,7 +28,7 @@ _ALL_TYPES = {"array", "boolean", "integer", "null", "number", "object", "string
 
 def breaks(old: Contract, new: Contract) -> list[str]:
     """Return all that a client of the old contract may stumble over."""
-    return [*_broken_operations(old, new), *_broken_schemas(old, new)]
+    return [*_broken_credentials(old, new), *_broken_operations(old, new), *_broken_schemas(old, new)]
 
 
 def additions(old: Contract, new: Contract) -> list[str]:
@@ -38,6 +42,12 @@ def additions(old: Contract, new: Contract) -> list[str]:
     for name, (before, after) in _both(old, new, "schemas").items():
         found += _gained(before, after, name)
     return found
+
+
+def _broken_credentials(old: Contract, new: Contract) -> Iterator[str]:
+    for name, sent in old["credentials"].items():
+        if new["credentials"].get(name) != sent:
+            yield f"{name}: was {sent} and is {new['credentials'].get(name)}"
 
 
 def _broken_operations(old: Contract, new: Contract) -> Iterator[str]:
@@ -129,8 +139,7 @@ def _narrowed(old: Schema, new: Schema, where: str) -> Iterator[str]:
         yield f"{where}: the pattern is another"
     if "enum" in new and "enum" not in old:
         yield f"{where}: is one of some words now"
-    if old.get("format") is None and "format" in new:
-        yield f"{where}: has the format {new['format']} now"
+    yield from (f"{where}: has the {key} {new[key]} now" for key in _NEW if key in new and key not in old)
     yield from (
         f"{where}: {key} are restricted now" for key in _ENTRIES if isinstance(new.get(key), dict) and key not in old
     )

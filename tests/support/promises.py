@@ -10,6 +10,8 @@ Contract = dict[str, dict[str, Any]]
 VERBS = ("get", "post", "put", "patch", "delete")
 # Words for readers, and names that follow from others: no client is told anything by them.
 _PROSE = {"description", "summary", "example", "examples", "title", "x-enum-varnames"}
+# Ways to put schemas together that the document does not have.
+_NOT_COMPARED = {"allOf", "oneOf", "not", "if", "patternProperties"}
 _PUBLIC = "anybody"
 INPUT, OUTPUT = "input", "output"
 
@@ -39,7 +41,16 @@ def promises_of(document: Mapping[str, Any]) -> Contract:
     for direction in (INPUT, OUTPUT):
         for name in _reached([operation[direction] for operation in operations.values()], schemas):
             schemas[name]["used as"].append(direction)
-    return {"operations": operations, "schemas": schemas}
+    return {"operations": operations, "schemas": schemas, "credentials": _credentials(document)}
+
+
+def _credentials(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how each of them is sent, and, under the name of no scheme, below which path all operations are."""
+    schemes = document["components"]["securitySchemes"]
+    sent = {
+        name: {key: one[key] for key in ("type", "scheme", "in", "name") if key in one} for name, one in schemes.items()
+    }
+    return {**sent, "base": {"name": [server["url"] for server in document["servers"]]}}
 
 
 def _input(parameters: list[Mapping[str, Any]], body: Mapping[str, Any] | None) -> Schema:
@@ -68,9 +79,12 @@ def _output(answers: Mapping[str, Any], shared: Mapping[str, Any]) -> Schema:
 
 def _plain(schema: Mapping[str, Any]) -> Schema:
     """Return a schema without prose: with the name alone of what it refers to, and all its types as a list."""
+    if unknown := _NOT_COMPARED & schema.keys():
+        raise ValueError(f"The contract does not know how to compare {', '.join(sorted(unknown))}.")
     if "anyOf" in schema:
         (only,) = (part for part in schema["anyOf"] if part != {"type": "null"})
-        return {**_plain(only), "type": ["null"]}
+        beside = {key: value for key, value in schema.items() if key != "anyOf"}
+        return {**_plain(beside), **_plain(only), "type": ["null"]}
     plain = {key: value for key, value in schema.items() if key not in _PROSE}
     if "$ref" in plain:
         return {**plain, "$ref": plain["$ref"].rpartition("/")[2]}
