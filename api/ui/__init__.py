@@ -1,11 +1,13 @@
 """The page of Swagger UI, its files, and the reference to read, each under a policy that allows no inline script."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, abort, make_response, render_template, request, url_for
 
+from api.reference import reference_of
 from api.ui import assets, reading
 
 # Scripts and styles come from files of this host and from nowhere else, so no digest and no exception is needed.
@@ -31,7 +33,9 @@ TEMPLATES = Path(__file__).parent / "templates"
 def add_ui(blueprint: Blueprint, document: Callable[[], dict[str, Any]]) -> None:
     """Serve what the pages load, and the reference, beside the API itself."""
     blueprint.add_url_rule("/ui/<version>/<name>", "asset", _asset)
-    blueprint.add_url_rule("/reference", "reference", lambda: _reference(document))
+    # Made once, for whoever asks first.
+    text = cache(lambda: reading.rendered(reference_of(document())))
+    blueprint.add_url_rule("/reference", "reference", lambda: _reference(text()))
 
 
 def swagger_page() -> Response:
@@ -39,8 +43,8 @@ def swagger_page() -> Response:
     return _page(render_template("swagger.html", asset=_url_of_asset))
 
 
-def _reference(document: Callable[[], dict[str, Any]]) -> Response:
-    return _page(render_template("reference.html", asset=_url_of_asset, reference=reading.reference(document)))
+def _reference(text: reading.Reference) -> Response:
+    return _page(render_template("reference.html", asset=_url_of_asset, reference=text))
 
 
 def _page(text: str) -> Response:

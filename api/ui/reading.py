@@ -2,15 +2,11 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 from itertools import pairwise
-from typing import Any
 
-from markdown_it import MarkdownIt
 from markupsafe import Markup
-
-from api.reference import reference_of
 
 
 @dataclass(frozen=True)
@@ -30,19 +26,10 @@ class Reference:
     contents: list[Heading]
 
 
-_kept: list[Reference] = []
-
-
-def reference(document: Callable[[], dict[str, Any]]) -> Reference:
-    """Return the reference, made once in each process that is asked for it."""
-    if not _kept:
-        _kept.append(rendered(reference_of(document())))
-    return _kept[0]
-
-
 def rendered(text: str) -> Reference:
     """Return Markdown as HTML whose headings can be linked to. HTML inside it is shown and not obeyed."""
-    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    # Loaded by who is asked for the page.
+    parser = import_module("markdown_it").MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = parser.parse(text)
     contents: list[Heading] = []
     taken: Counter[str] = Counter()

@@ -30,18 +30,18 @@ class Question:
 
     def __init__(self, terms: Sequence[Term]) -> None:
         *others, last = terms
-        before = literal("".join(f"{_string(term)} AND " for term in others), String)
+        before = literal("".join(f"{quoted(term)} AND " for term in others), String)
         spelled = select(_spelled(last).label("last")).cte("spelled").prefix_with("MATERIALIZED")
         words = select(spelled.c.last).scalar_subquery()
         hits = select(literal(1).label("one")).select_from(fts).where(matches(before + words)).limit(MOST_WEIGHED + 1)
         found = select((func.count() > MOST_WEIGHED).label("is_common")).select_from(hits.subquery()).subquery()
-        chosen = case((found.c.is_common, words), else_=literal(_string(last), String))
+        chosen = case((found.c.is_common, words), else_=literal(quoted(last), String))
         asked = select(found.c.is_common, chosen.label("last")).cte("asked").prefix_with("MATERIALIZED")
         self.is_common: ScalarSelect[bool] = select(asked.c.is_common).scalar_subquery()
         last_of_asked = select(asked.c.last).scalar_subquery()
         # All of them, and each.
         self.words = before + last_of_asked
-        self.each = [*(literal(_string(term), String) for term in others), last_of_asked]
+        self.each = [*(literal(quoted(term), String) for term in others), last_of_asked]
 
 
 def matches(words: Any) -> ColumnElement[bool]:
@@ -50,18 +50,14 @@ def matches(words: Any) -> ColumnElement[bool]:
     return found
 
 
-def fts_query(terms: Sequence[Term]) -> str:
-    """Return the terms in the language of FTS5: strings, all of which must match."""
-    return " AND ".join(map(_string, terms))
-
-
-def _string(term: Term) -> str:
+def quoted(term: Term) -> str:
+    """Return a term in the language of FTS5: a string, in which nothing is an operator."""
     return f'"{" ".join(term.words)}"{" *" if term.is_prefix else ""}'
 
 
 def _spelled(term: Term) -> ColumnElement[str]:
     """Return the expression for a term, in which the words with its prefix are spelled out if they are few."""
-    plain = literal(_string(term), String)
+    plain = literal(quoted(term), String)
     if not term.is_prefix or len(term.words) > 1:
         return plain
     prefix = term.words[0]

@@ -54,14 +54,12 @@ def report(
 
 def _compute(session: Session, actor: Actor, days: Days, today: date, project_id: int | None) -> dict[str, Any]:
     stats = StatsRepository(session)
-    is_of_all = policy.may_compare_people(actor) and project_id is None
+    by_owner = policy.may_compare_people(actor)
+    is_of_all = by_owner and project_id is None
     conditions: list[ColumnElement[bool]] = [task_policy.among_visible(actor)]
     if project_id is not None:
         conditions.append(Task.project_id == project_id)
-    if is_of_all:
-        sums = stats.sums_of_all(today=today)
-    else:
-        sums = stats.sums(*conditions, today=today, by_owner=policy.may_compare_people(actor))
+    sums = stats.sums_of_all(today=today) if is_of_all else stats.sums(*conditions, today=today, by_owner=by_owner)
     if is_of_all and days.are_of_quarters:
         created, completed = stats.per_day_of_all(days)
     else:
@@ -79,7 +77,7 @@ def _compute(session: Session, actor: Actor, days: Days, today: date, project_id
             {"date": day, "created": created.get(number, 0), "completed": completed.get(number, 0)}
             for number, day in enumerate(days.dates)
         ],
-        "per_user": sums.people if policy.may_compare_people(actor) else None,
+        "per_user": sums.people if by_owner else None,
     }
 
 

@@ -293,6 +293,7 @@ def test_nobody_loads_what_only_some_need() -> None:
         "xlsxwriter",
         "alembic",
         "email_validator",
+        "markdown_it",
         "valkey",
     )
     # What one of them had loaded would still be there after the last.

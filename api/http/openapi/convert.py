@@ -22,12 +22,11 @@ class Additions:
     enum_names: Mapping[str, str] = field(default_factory=dict)
     # Models that no operation names, in the words of Swagger 2.0.
     definitions: Mapping[str, Any] = field(default_factory=dict)
-    security_schemes: Mapping[str, Any] = field(default_factory=dict)
     info: Mapping[str, Any] = field(default_factory=dict)
 
 
 def convert(old: Mapping[str, Any], additions: Additions) -> Document:
-    """Return the document in the words of 3.1, without its servers."""
+    """Return the document in the words of 3.1, without its servers and its ways to say who asks."""
     names = enums.named(old, additions.enum_names)
     operations = Operations(names, consumes=old["consumes"])
     paths = {path: _path(old["paths"][path], operations) for path in _by_tags(old)}
@@ -42,7 +41,6 @@ def convert(old: Mapping[str, Any], additions: Additions) -> Document:
         "components": {
             "schemas": dict(sorted(schemas.items())),
             "responses": refusals.share(paths),
-            "securitySchemes": additions.security_schemes,
         },
     }
 

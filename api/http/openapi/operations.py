@@ -3,17 +3,19 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from api.http.answers.models import error_out, problem_out
+from api.http.answers.negotiation import JSON, PROBLEM
+from api.http.input.media import MULTIPART
 from api.http.openapi import security
 from api.http.openapi.enums import Words
-from api.http.openapi.refusals import JSON, PROBLEM
 from api.http.openapi.schemas import SCHEMAS, of_value, schema
 
 Part = dict[str, Any]
 
-MULTIPART, BINARY = "multipart/form-data", "application/octet-stream"
+BINARY = "application/octet-stream"
 _KEPT = ("operationId", "summary", "description", "tags", "deprecated")
-_ERROR = {"$ref": f"{SCHEMAS}ErrorResponse"}
-_PROBLEM = {"$ref": f"{SCHEMAS}Problem"}
+_ERROR = {"$ref": f"{SCHEMAS}{error_out.name}"}
+_PROBLEM = {"$ref": f"{SCHEMAS}{problem_out.name}"}
 
 
 class Operations:

@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from api.http.answers.negotiation import JSON, PROBLEM
 from api.http.openapi.enums import VERBS, pascal
 from core.platform.text.json_out import dump
 
 Part = dict[str, Any]
 
-JSON, PROBLEM = "application/json", "application/problem+json"
 _REFERENCES = "#/components/responses/"
 
 

@@ -278,9 +278,8 @@ def _behind(query: Select[Any], keys: Sequence[Key], values: Sequence[Any] | Non
             alternatives.append(and_(*equal, _beyond(key, value)))
     if not first.nullable:
         # Redundant, but it lets the engine start its index scan in the right place.
-        query = query.where(
-            first.column <= _value(first, value) if first.descending else first.column >= _value(first, value)
-        )
+        bound = _value(first, values[0])
+        query = query.where(first.column <= bound if first.descending else first.column >= bound)
     return query.where(or_(*alternatives))
 
 
