@@ -91,7 +91,6 @@ def test_every_write_but_of_a_session_is_conditional(app: Flask) -> None:
     assert {one for one in routes(app) if one in WRITES} - conditional_operations(app) == UNCONDITIONAL
 
 
-@on_sqlite
 def test_a_post_to_a_resource_with_a_state_is_refused_for_another_state(app: Flask) -> None:
     world = make_world(app)
     posts = {one for one in conditional_operations(app) if one.startswith("POST ")}
@@ -106,7 +105,6 @@ def test_a_post_to_a_resource_with_a_state_is_refused_for_another_state(app: Fla
         assert done.status_code in (200, 202), operation
 
 
-@on_sqlite
 @pytest.mark.parametrize("operation", [one for one in WRITES if one not in UNCONDITIONAL])
 def test_every_write_is_refused_for_another_state_and_done_for_this_one(app: Flask, operation: str) -> None:
     row, world = TABLE[operation], make_world(app)

@@ -73,6 +73,15 @@ def ask(person: Person, path: str, **headers: str) -> TestResponse:
     return FlaskClient(person.app, use_cookies=False).get(path, headers=headers)
 
 
+def callers(app: Flask) -> dict[str, float]:
+    """Return how often each caller is counted."""
+    return {
+        dict(labels)["caller"]: value
+        for (name, labels), value in samples(app.test_client().get("/metrics").get_data(as_text=True)).items()
+        if name == "tasklane_deprecated_requests_total"
+    }
+
+
 def links(answer: TestResponse) -> dict[str, str]:
     """Return the addresses that an answer names, by their relation."""
     found = {}
@@ -110,12 +119,7 @@ def test_the_metric_says_who_still_calls_it(old: Flask, ada: Person, bob: Person
         ask(person, path)
     ask(Person(old), path, **{"X-API-Key": key["key"]})
     text = old.test_client().get("/metrics").get_data(as_text=True)
-    counted = {
-        dict(labels)["caller"]: value
-        for (name, labels), value in samples(text).items()
-        if name == "tasklane_deprecated_requests_total"
-    }
-    assert counted == {f"user {ada.user_id}": 2, f"user {bob.user_id}": 1, f"key {key['id']}": 1, "anonymous": 1}
+    assert callers(old) == {f"user {ada.user_id}": 2, f"user {bob.user_id}": 1, f"key {key['id']}": 1, "anonymous": 1}
     assert f'operation="{OLD.operation}"' in text
     assert not any(secret in text for secret in ("ada", "bob", key["key"]))
 
@@ -125,11 +129,7 @@ def test_callers_beyond_a_hundred_are_one_series(old: Flask) -> None:
     for number in range(130):
         meters.count_deprecated("GET /v1/old", f"user {number}")
         meters.count_deprecated("GET /v1/old", "user 7")
-    found = {
-        dict(labels)["caller"]: value
-        for (name, labels), value in samples(old.test_client().get("/metrics").get_data(as_text=True)).items()
-        if name == "tasklane_deprecated_requests_total"
-    }
+    found = callers(old)
     assert (len(found), found["others"], found["user 7"]) == (101, 30, 131)
 
 
@@ -148,6 +148,7 @@ def test_when_its_time_has_come_it_is_gone_and_says_what_to_use(
     assert gone.get_json()["error"]["message"] == message
     assert links(gone)["successor-version"] == "http://localhost" + path.removesuffix("/old-summary")
     # Whoever it is that still calls, it is counted as theirs.
+    assert callers(old)[f"user {ada.user_id}"] == 2
     assert ask(Person(old), path).status_code == 401
     assert ask(ada, path.removesuffix("/old-summary")).status_code == 200
 

@@ -54,7 +54,7 @@ def lists(ada: Person, bob: Person, admin: Person, monkeypatch: pytest.MonkeyPat
     queries = [
         f"/tasks?{values.format(**ids)}{sort}{page}"
         for both in TASKS
-        for sort, page in zip(SORTS, PAGES, strict=False)
+        for sort, page in zip(SORTS, PAGES, strict=True)
         for values in both
     ]
     queries += [f"/posts?{values.format(**ids)}" for both in POSTS for values in both]

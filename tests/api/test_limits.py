@@ -24,10 +24,6 @@ USUAL_PATIENCE = limiters.PATIENCE
 pytestmark = pytest.mark.usefixtures("patient_limits")
 
 
-def as_in(app: Flask, person: Person) -> Person:
-    return person.at(app)
-
-
 def limited(response: TestResponse) -> tuple[str, str]:
     return response.headers["X-RateLimit-Limit"], response.headers["X-RateLimit-Remaining"]
 
@@ -44,7 +40,7 @@ def small(remake_app: Callable[..., Flask]) -> Flask:
 
 
 def test_every_answer_tells_the_limit_and_only_a_refusal_when_to_come_back(small: Flask, ada: Person) -> None:
-    person = as_in(small, ada)
+    person = ada.at(small)
     for left in (4, 3, 2, 1, 0):
         response = person.get("/tasks")
         assert response.status_code == 200
@@ -62,7 +58,7 @@ def test_whoever_has_said_when_to_come_back_knows_better_than_a_limit(
     remake_app: Callable[..., Flask], ada: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = remake_app(ratelimit_enabled=True)
-    person = as_in(app, ada)
+    person = ada.at(app)
     ordered = person.post(f"/tasks/{person.create_task()['id']}/process")
     assert (ordered.status_code, "Retry-After" in ordered.headers) == (202, False)
     # A job that waits is worth another look after two seconds, although the window ends in a minute.
@@ -90,9 +86,9 @@ def test_a_limit_belongs_to_a_person_and_depends_on_the_role(
     small: Flask, ada: Person, bob: Person, admin: Person
 ) -> None:
     for _ in range(6):
-        as_in(small, ada).get("/tasks")
-    assert limited(as_in(small, bob).get("/tasks")) == ("5", "4")
-    assert limited(as_in(small, admin).get("/tasks")) == ("7", "6")
+        ada.at(small).get("/tasks")
+    assert limited(bob.at(small).get("/tasks")) == ("5", "4")
+    assert limited(admin.at(small).get("/tasks")) == ("7", "6")
     # Another session of the same person is the same person.
     other = Person(small, "ada", ada.user_id, ada.role)
     assert other.log_in().status_code == 200
@@ -107,7 +103,7 @@ def test_each_api_key_has_a_count_of_its_own(
     first, second = ({"X-API-Key": key["key"]} for key in keys)
     assert [anyone.get("/tasks", headers=first).status_code for _ in range(4)] == [200, 200, 200, 429]
     assert limited(anyone.get("/tasks", headers=second)) == ("3", "2")
-    assert limited(as_in(small, ada).get("/tasks")) == ("5", "4")
+    assert limited(ada.at(small).get("/tasks")) == ("5", "4")
     generous = remake_app(ratelimit_enabled=True, **{"limits.api_keys": [f"{keys[1]['id']}: 100 per minute"]})
     assert limited(Person(generous).get("/tasks", headers=second))[0] == "100"
     assert limited(Person(generous).get("/tasks", headers=first))[0] == "1200"
@@ -173,7 +169,7 @@ def test_an_address_may_not_try_many_names(ada: Person, remake_app: Callable[...
 
 
 def test_an_old_password_cannot_be_guessed_for_long(ada: Person, remake_app: Callable[..., Flask]) -> None:
-    person = as_in(remake_app(ratelimit_enabled=True, auth__password_limit="3 per minute"), ada)
+    person = ada.at(remake_app(ratelimit_enabled=True, auth__password_limit="3 per minute"))
     body = {"old_password": "wrong password", "new_password": "a brand new one"}
     assert [person.post("/auth/password", body).status_code for _ in range(4)] == [422, 422, 422, 429]
     assert person.get("/auth/me").status_code == 200
@@ -196,7 +192,7 @@ def test_what_redis_counts_is_counted_for_all(
     ada: Person, remake_app: Callable[..., Flask], redis_server: RedisServer
 ) -> None:
     apps = [remake_app(ratelimit_enabled=True, limits__user="10 per minute") for _ in range(2)]
-    statuses = [as_in(apps[number % 2], ada).get("/tasks").status_code for number in range(12)]
+    statuses = [ada.at(apps[number % 2]).get("/tasks").status_code for number in range(12)]
     assert statuses == [200] * 10 + [429] * 2
     assert counters(redis_server) >= 1
 
@@ -209,7 +205,7 @@ def own(remake_app: Callable[..., Flask], own_redis_server: RedisServer) -> Flas
 def test_a_limit_holds_without_redis_and_goes_back_to_it_by_itself(
     own: Flask, ada: Person, own_redis_server: RedisServer
 ) -> None:
-    person = as_in(own, ada)
+    person = ada.at(own)
     assert person.get("/tasks").status_code == 200
     own_redis_server.kill()
     statuses = [person.get("/tasks").status_code for _ in range(6)]
@@ -226,7 +222,7 @@ def test_a_limit_holds_without_redis_and_goes_back_to_it_by_itself(
 def test_requests_that_are_on_their_way_when_redis_goes_away_do_not_fail(
     own: Flask, ada: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    person = as_in(own, ada)
+    person = ada.at(own)
     tag = person.get("/tasks").headers["ETag"]
 
     def die(*args: object, **kwargs: object) -> None:
@@ -249,14 +245,14 @@ def test_what_cannot_be_decided_lets_nobody_through(own: Flask, ada: Person, mon
         raise ValueError
 
     monkeypatch.setattr(counter_of(own).first, "count", fail)
-    assert as_in(own, ada).get("/tasks").status_code == 500
+    assert ada.at(own).get("/tasks").status_code == 500
 
 
 def test_a_request_asks_redis_once_for_all_windows_and_the_headers(
     remake_app: Callable[..., Flask], ada: Person, own_redis_server: RedisServer
 ) -> None:
     limit = "5 per second; 50 per minute; 500 per hour"
-    person = as_in(remake_app(ratelimit_enabled=True, limits__user=limit, redis_url=own_redis_server.url), ada)
+    person = ada.at(remake_app(ratelimit_enabled=True, limits__user=limit, redis_url=own_redis_server.url))
     task = person.create_task()
     tag = person.get(f"/tasks/{task['id']}").headers["ETag"]
     for ask in (
@@ -284,7 +280,7 @@ def script_calls(server: RedisServer) -> int:
 def test_a_server_that_was_started_anew_is_asked_again_at_once(
     own: Flask, ada: Person, own_redis_server: RedisServer
 ) -> None:
-    person = as_in(own, ada)
+    person = ada.at(own)
     assert limited(person.get("/tasks")) == ("5", "4")
     own_redis_server.kill()
     own_redis_server.forget()
@@ -299,7 +295,7 @@ def test_a_redis_that_hangs_is_waited_for_a_tenth_of_a_second_and_once(
 ) -> None:
     monkeypatch.setattr(limiters, "PATIENCE", USUAL_PATIENCE)
     app = remake_app(ratelimit_enabled=True, limits__user="5 per minute", redis_url=own_redis_server.url)
-    person = as_in(app, ada)
+    person = ada.at(app)
     waits: list[float] = []
     counter = counter_of(app)
     monkeypatch.setattr(counter.first, "count", timed(counter.first.count, waits))

@@ -23,7 +23,7 @@ from core.stats.model import OwnerSums
 from core.stats.service import report
 from core.tasks.fields import TaskStatus
 from core.tasks.model import Task
-from tests.support.engines import on_sqlite
+from tests.support.engines import on_postgresql, on_sqlite
 from tests.support.people import Person
 from tests.support.tasks import NONE, store
 
@@ -525,11 +525,10 @@ def test_a_transaction_that_writes_keeps_no_statistics(ada: Person) -> None:
         report(ada.actor)
 
 
+@on_postgresql
 def test_writers_do_not_wait_for_each_others_sums_and_none_is_lost(app: Flask, ada: Person, admin: Person) -> None:
-    """On PostgreSQL two transactions change tasks of one person, in any order, and neither waits."""
+    """Two transactions change tasks of one person, in any order, and neither waits."""
     with app.app_context():
-        if db.engine.dialect.name == "sqlite":
-            return
         numbers = [ada.create_task()["id"] for _ in range(4)]
         for status in (TaskStatus.CANCELLED, TaskStatus.PENDING, TaskStatus.CANCELLED):
             with db.engine.connect() as one, db.engine.connect() as two:
@@ -544,11 +543,10 @@ def test_writers_do_not_wait_for_each_others_sums_and_none_is_lost(app: Flask, a
         assert len(shards) == 2
 
 
+@on_postgresql
 def test_writers_do_not_wait_for_each_others_marks(app: Flask, ada: Person) -> None:
-    """On PostgreSQL two transactions change two tasks, in any order, and neither waits."""
+    """Two transactions change two tasks, in any order, and neither waits."""
     with app.app_context():
-        if db.engine.dialect.name == "sqlite":
-            return
         ada.create_task()
         ada.create_task()
         first, second = db.session.scalars(select(Task.id).order_by(Task.id))

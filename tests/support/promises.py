@@ -1,4 +1,4 @@
-"""Contract of version 1: everything in the OpenAPI document that a client may rely on, and what breaks it."""
+"""Contract of version 1: everything in the OpenAPI document that a client may rely on."""
 
 import hashlib
 from collections.abc import Mapping
