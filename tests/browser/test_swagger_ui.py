@@ -223,6 +223,11 @@ def test_a_file_is_downloaded(ui: SwaggerPage, dev: Dev) -> None:
     assert "title" in Path(download.value.path()).read_text().splitlines()[0]
 
 
+def test_a_search_is_offered_with_words_to_look_for(ui: SwaggerPage, dev: Dev) -> None:
+    ui.authorize("Bearer", value=dev.token)
+    assert ui.execute("search", "search_content")[0] == 200
+
+
 def test_operations_are_found_and_can_be_linked_to(ui: SwaggerPage) -> None:
     page = ui.page
     expect(page.locator(".opblock-tag-section.is-open")).to_have_count(1)  # The tasks.
