@@ -5,7 +5,6 @@ It is information only: a relay that has not heard it looks by itself soon.
 
 import os
 
-from redis.exceptions import RedisError
 from sqlalchemy.orm import Session
 
 from core.platform import redis
@@ -27,14 +26,7 @@ class _Bell:
         self._absence = redis.Absence(redis.QUIET_SECONDS)
 
     def ring(self) -> None:
-        if not self._absence.may_try():
-            return
-        try:
-            self._script.ask(self._call)
-        except (RedisError, OSError):
-            self._absence.note_failure()
-        else:
-            self._absence.note_answer()
+        self._absence.tell(lambda: self._script.ask(self._call))
 
 
 # By process, because a fork must not share connections, and by URL.

@@ -65,16 +65,13 @@ def tell(settings: Settings, write: Callable[[Pipeline], object]) -> None:
     if kept is None:
         kept = _kept.setdefault(settings.redis_url, (connect(settings), Absence(QUIET_SECONDS)))
     client, absence = kept
-    if not absence.may_try():
-        return
-    try:
+
+    def send() -> None:
         with client.pipeline(transaction=False) as pipeline:
             write(pipeline)
             pipeline.execute()
-    except (RedisError, OSError):
-        absence.note_failure()
-    else:
-        absence.note_answer()
+
+    absence.tell(send)
 
 
 class Absence:
@@ -85,6 +82,17 @@ class Absence:
         self._lock = threading.Lock()
         self._is_away = False
         self._next_try = 0.0
+
+    def tell(self, send: Callable[[], object]) -> None:
+        """Send what may be lost, unless the server is away."""
+        if not self.may_try():
+            return
+        try:
+            send()
+        except (RedisError, OSError):
+            self.note_failure()
+        else:
+            self.note_answer()
 
     def may_try(self) -> bool:
         """Return whether to ask the server. Who may has to report how it went."""

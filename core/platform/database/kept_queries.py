@@ -13,10 +13,9 @@ from typing import Any
 
 from cachetools import LRUCache
 from sqlalchemy import BindParameter, Dialect, Select, bindparam
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from core.platform.database.prepared import Statement, prepare
+from core.platform.database.prepared import Statement, prepare, readers_of
 
 # Of combinations of filters and sorts that were asked for last.
 MAX_QUERIES = 500
@@ -46,10 +45,9 @@ class _KeptQuery:
 
     def __init__(self, query: Select[Any], dialect: Dialect) -> None:
         self._statement: Statement = prepare(dialect, query)
-        columns = list(query.selected_columns)
-        self._row: Any = namedtuple("Row", [column.key for column in columns])  # type: ignore[misc]
-        readers = (column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns)
-        self._readers = [(place, read) for place, read in enumerate(readers) if read is not None]
+        self._row: Any = namedtuple("Row", [column.key for column in query.selected_columns])  # type: ignore[misc]
+        readers = enumerate(readers_of(dialect, query))
+        self._readers = [(place, read) for place, read in readers if read is not None]
 
     def is_made_of(self, values: Mapping[str, Any]) -> bool:
         """Return whether all of its values are among these."""
@@ -59,17 +57,8 @@ class _KeptQuery:
         """Ask for the rows."""
         statement = self._statement
         result = session.connection().exec_driver_sql(statement.text, statement.parameters(values))
-        dialect = session.get_bind().dialect
-        errors = dialect.loaded_dbapi.Error
-        try:
-            told = result.cursor.fetchall()
-        except errors as error:
-            # As a session would say it, by which an outage is told from a mistake.
-            raise DBAPIError.instance(
-                statement.text, None, error, errors, hide_parameters=True, dialect=dialect
-            ) from error
         found = []
-        for row in told:
+        for row in result.all():
             cells = list(row)
             for place, read in self._readers:
                 cells[place] = read(cells[place])

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import CursorResult, Dialect, FromClause, bindparam, insert, update
+from sqlalchemy import CursorResult, Dialect, FromClause, Select, bindparam, insert, update
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -82,6 +82,11 @@ def _worded(way: str, table: Any, names: tuple[str, ...]) -> Any:
         )
         return update(table).where(*of_row).values(values)
     return insert(table).values(values).returning(table.c.id) if way == "numbered" else insert(table).values(values)
+
+
+def readers_of(dialect: Dialect, query: Select[*tuple[Any, ...]]) -> list[Callable[[Any], Any] | None]:
+    """Return what makes values of what the driver returns, column by column; None where they are the same."""
+    return [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in query.selected_columns]
 
 
 def prepare(dialect: Dialect, statement: Any) -> Statement:

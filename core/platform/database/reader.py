@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Dialect, Engine, Select, event
 from sqlalchemy.pool import QueuePool
 
+from core.platform.database.prepared import readers_of
 from core.platform.database.trouble import identity_of
 
 # Rows that a connection remembers at most.
@@ -67,8 +68,7 @@ class _Prepared:
         # With the values that stand in the query itself.
         self._known: dict[str, Any] = compiled.params
         self._order: list[str] | None = compiled.positiontup
-        types = (column.type.dialect_impl(dialect) for column in query.selected_columns)
-        self._processors = [type_.result_processor(dialect, None) for type_ in types]
+        self._processors = readers_of(dialect, query)
 
     def spell(self, values: dict[str, Any]) -> Any:
         """Return values as the driver takes them: in the order of the statement, or by their names."""
